@@ -1,0 +1,410 @@
+//! What the engine asks of disk, keys and chain. No runtime: implementations choose threads.
+//!
+//! Every method says what is durable once it returns.
+
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::merkle::Hash;
+use crate::plan::{
+    AnchorRecord, Attempt, BlockRef, Call, ChainView, Header, Plan, PlanChange, Watch,
+};
+use crate::tile::TileId;
+use alloy_primitives::{Address, B256, Bytes};
+use std::ops::{Range, RangeInclusive};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A subject as the disk knows it: HMAC-SHA-256 under the log's key, first 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SubjectTag(pub [u8; 16]);
+
+/// A reported event as the disk knows it: HMAC-SHA-256 under the log's key over
+/// subject and event id, first 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct EventKey(pub [u8; 16]);
+
+/// A record as the disk knows it; all zero where an entry concerns no record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct RecordTag(pub [u8; 16]);
+
+/// What of a row stands in clear, so that the indexes can be rebuilt without any key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RowHeader {
+    /// Whose trail.
+    pub subject: SubjectTag,
+    /// The subject's n-th entry, from 1; 0 where no person is concerned.
+    pub ordinal: u64,
+    /// Which report.
+    pub event: EventKey,
+    /// Which record.
+    pub record: RecordTag,
+}
+
+impl RowHeader {
+    /// Bytes of an encoded header, version byte included.
+    pub const BYTES: usize = 1 + 16 + 8 + 16 + 16;
+    /// The row format this code writes.
+    pub const VERSION: u8 = 1;
+
+    /// `version ‖ subject ‖ ordinal (big-endian) ‖ event ‖ record`.
+    pub fn encode(&self) -> [u8; Self::BYTES] {
+        let mut out = [0; Self::BYTES];
+        out[0] = Self::VERSION;
+        out[1..17].copy_from_slice(&self.subject.0);
+        out[17..25].copy_from_slice(&self.ordinal.to_be_bytes());
+        out[25..41].copy_from_slice(&self.event.0);
+        out[41..57].copy_from_slice(&self.record.0);
+        out
+    }
+
+    /// The header of a row, or `None` if the row is too short or of a version unknown here.
+    pub fn decode(row: &[u8]) -> Option<Self> {
+        let bytes = row.get(..Self::BYTES)?;
+        (bytes[0] == Self::VERSION).then(|| Self {
+            subject: SubjectTag(bytes[1..17].try_into().expect("16 bytes")),
+            ordinal: u64::from_be_bytes(bytes[17..25].try_into().expect("8 bytes")),
+            event: EventKey(bytes[25..41].try_into().expect("16 bytes")),
+            record: RecordTag(bytes[41..57].try_into().expect("16 bytes")),
+        })
+    }
+}
+
+/// The end of the log, as last made durable.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tail {
+    /// Entries in the log.
+    pub size: u64,
+    /// Grows by one at each open for writing: a writer of an older epoch is fenced.
+    pub epoch: u64,
+    /// Roots of the complete subtrees of `size`, largest first (RFC 9162 section 2.1).
+    pub peaks: Vec<Hash>,
+    /// The signed note over exactly `size` entries; empty before the first commit.
+    pub checkpoint: Vec<u8>,
+    /// The newest `receivedMs`; it never decreases.
+    pub received_ms: u64,
+}
+
+/// One group commit: everything of it becomes durable, or nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    /// Sealed rows in index order; the first stands at `Tail::size`. Each opens with a [`RowHeader`].
+    pub rows: Vec<Vec<u8>>,
+    /// Stored tiles this batch completed or widened, each whole (level 0 holds commitments, the
+    /// levels above hold hashes; see [`TileId`]).
+    pub tiles: Vec<(TileId, Vec<u8>)>,
+    /// The peaks after this batch.
+    pub peaks: Vec<Hash>,
+    /// The signed note over the log after this batch.
+    pub checkpoint: Vec<u8>,
+    /// The newest `receivedMs` after this batch.
+    pub received_ms: u64,
+}
+
+/// Where a subject's trail ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrailHead {
+    /// Number of the last entry, from 1.
+    pub ordinal: u64,
+    /// Its place in the log.
+    pub index: u64,
+}
+
+/// Why the disk could not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The storage engine refused; after this, only a reopened file may be trusted.
+    #[error("storage: {0}")]
+    Storage(String),
+    /// Bytes on disk are not what this version wrote; says which and where.
+    #[error("damaged: {0}")]
+    Damaged(String),
+}
+
+/// Why a commit did not come back with a new tail.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The tail on disk is not the tail this batch was built on: another writer, or a lost race.
+    /// Nothing was written.
+    #[error("another writer moved the log: built on {expected} entries, the disk has {found}")]
+    Fenced {
+        /// Entries the batch was built on.
+        expected: u64,
+        /// Entries on disk.
+        found: u64,
+    },
+    /// It is not known whether the batch is durable. Nobody may be told either way; close,
+    /// reopen, and read the tail.
+    #[error("outcome unknown, reload from disk: {0}")]
+    Unknown(String),
+    /// The disk is full. Nothing was written, and the file must be reopened.
+    #[error("disk full: {0}")]
+    Full(String),
+}
+
+/// The log on disk. Blocking; call it off the async threads.
+pub trait Journal: Send + Sync {
+    /// The end of the log as last committed.
+    fn tail(&self) -> Result<Tail, JournalError>;
+    /// Makes `batch` durable directly after `tail` and returns the new tail. Once it returns
+    /// `Ok`, the batch survives power loss.
+    fn commit(&self, tail: &Tail, batch: &Batch) -> Result<Tail, CommitError>;
+    /// The end of a trail among the **filed** entries; newer ones are the overlay's to know.
+    fn last_of(&self, subject: SubjectTag) -> Result<Option<TrailHead>, JournalError>;
+    /// Where a report stands among the **filed** entries.
+    fn find(&self, event: EventKey) -> Result<Option<u64>, JournalError>;
+    /// Indexes of filed entries of one subject with ordinals from `from` on, at most `limit`.
+    fn trail(&self, subject: SubjectTag, from: u64, limit: usize)
+    -> Result<Vec<u64>, JournalError>;
+    /// Rows by index, filed or not; shorter than the range only at the end of the log.
+    fn rows(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, JournalError>;
+    /// One stored tile as last written (8,192 bytes when full), or `None` if nothing of it exists.
+    fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, JournalError>;
+    /// How many entries, from the first on, are filed.
+    fn filed(&self) -> Result<u64, JournalError>;
+    /// Files entries up to `size`, some at a time, and returns how many are filed now. An entry
+    /// is filed durably before it is dropped from the head: a crash leaves a double, never a hole.
+    fn file_up_to(&self, size: u64) -> Result<u64, JournalError>;
+}
+
+/// What the sender must remember across a crash.
+pub trait Outbox: Send + Sync {
+    /// The whole plan as last saved.
+    fn load(&self) -> Result<Plan, JournalError>;
+    /// Makes all changes durable together, in order.
+    fn save(&self, changes: &[PlanChange]) -> Result<(), JournalError>;
+    /// The signed note kept for an anchored size.
+    fn kept_checkpoint(&self, size: u64) -> Result<Option<Vec<u8>>, JournalError>;
+}
+
+/// Names a key in the key file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum KeyTag {
+    /// The log's own key: tags, salts of entries without a person.
+    Log,
+    /// The key shared with one custodian, by its address.
+    Custodian([u8; 20]),
+    /// One subject's key.
+    Subject(SubjectTag),
+}
+
+/// 32 random bytes that are wiped when dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct SecretKey(pub [u8; 32]);
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// Wraps keys under the master key, bound to this log and this tag.
+pub trait KeyWrap: Send + Sync {
+    /// A wrapped form of `key` that opens only for the same tag.
+    fn wrap(&self, tag: KeyTag, key: &SecretKey) -> Vec<u8>;
+    /// The key, or `None` if these bytes were not wrapped here for this tag.
+    fn unwrap(&self, tag: KeyTag, wrapped: &[u8]) -> Option<SecretKey>;
+    /// A fresh random key.
+    fn fresh(&self) -> SecretKey;
+}
+
+/// The key file: apart from the log and its backups, so that a destroyed key stays destroyed.
+pub trait KeyFile: Send + Sync {
+    /// The key, or `None` if it never existed or was destroyed.
+    fn open(&self, tag: KeyTag) -> Result<Option<SecretKey>, JournalError>;
+    /// A new random key for each tag that has none; all durable when this returns. Answers in the
+    /// order of `tags`.
+    fn create(&self, tags: &[KeyTag]) -> Result<Vec<SecretKey>, JournalError>;
+    /// Removes the wrapped key; durable when this returns.
+    fn destroy(&self, tag: KeyTag) -> Result<(), JournalError>;
+}
+
+/// Signs checkpoints with the log's note key and the operator's hot key.
+pub trait Notary: Send + Sync {
+    /// The signed note. Signs whatever it is asked to: the caller has checked it.
+    fn sign(&self, checkpoint: &Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError>;
+}
+
+/// Why no signature came back.
+#[derive(Debug, thiserror::Error)]
+#[error("the notary did not sign: {0}")]
+pub struct NotaryError(pub String);
+
+// ---------------------------------------------------------------------------------------- chain
+
+/// A call as the chain wants it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The registry contract.
+    pub to: Address,
+    /// ABI-encoded call.
+    pub data: Bytes,
+}
+
+/// The anchor registry on the chain, read and written through JSON-RPC.
+///
+/// Reads are repeatable and pinned to a block hash where it matters; nothing here is durable.
+/// The caller ends its tick at any [`RegistryError`] and changes nothing.
+pub trait Registry: Send + Sync {
+    /// The contract call for `call`. Pure.
+    fn encode(&self, call: &Call) -> Target;
+    /// The chain at one head; fails with [`RegistryError::Moved`] if that head was reorganised
+    /// away while it was read.
+    fn view(&self, watch: &Watch) -> impl Future<Output = Result<ChainView, RegistryError>> + Send;
+    /// What `call` would do on top of `at`: its gas limit (estimate and a margin), or why it fails.
+    fn preflight(
+        &self,
+        at: BlockRef,
+        from: Address,
+        call: &Call,
+    ) -> impl Future<Output = Result<u64, PreflightError>> + Send;
+    /// Hands a signed transaction to every configured node. `Ok` and most errors say nothing
+    /// about the future: only a receipt in a finalized block does.
+    fn send(&self, raw: &Bytes) -> impl Future<Output = Result<(), SendError>> + Send;
+    /// The canonical block of this height, or `None` if the node has none.
+    fn block(
+        &self,
+        number: u64,
+    ) -> impl Future<Output = Result<Option<Header>, RegistryError>> + Send;
+    /// The newest block and the newest finalized block.
+    fn tips(&self) -> impl Future<Output = Result<Tips, RegistryError>> + Send;
+    /// The log's anchors in the block with this hash, in order.
+    fn anchored_in(
+        &self,
+        log: B256,
+        block: BlockRef,
+    ) -> impl Future<Output = Result<Vec<AnchorRecord>, RegistryError>> + Send;
+    /// The log's anchors in `blocks`, in order. For finalized blocks only: a range is not bound
+    /// to a hash, and a lagging node answers it with fewer logs and no error.
+    fn anchored_between(
+        &self,
+        log: B256,
+        blocks: RangeInclusive<u64>,
+    ) -> impl Future<Output = Result<Vec<AnchorRecord>, RegistryError>> + Send;
+}
+
+/// The two ends of the part of the chain that can still change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tips {
+    /// The newest block.
+    pub head: Header,
+    /// The newest finalized block.
+    pub finalized: Header,
+}
+
+/// Why the chain could not be read. Nothing is known; the next tick asks again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// No node answered in time, or the connection failed.
+    #[error("no node of the chain answers: {0}")]
+    Unreachable(String),
+    /// A node answered with a JSON-RPC error.
+    #[error("the node answered with error {code}: {message}")]
+    Node {
+        /// JSON-RPC error code.
+        code: i64,
+        /// The node's words.
+        message: String,
+    },
+    /// The answer is not what the method promises, or contradicts another answer.
+    #[error("the node's answer makes no sense: {0}")]
+    Nonsense(String),
+    /// The head was reorganised away while it was read.
+    #[error("the chain moved while it was read")]
+    Moved,
+    /// The node serves another chain than the configured one.
+    #[error("the node serves chain {found}, not chain {expected}")]
+    WrongChain {
+        /// Configured chain id.
+        expected: u64,
+        /// The node's chain id.
+        found: u64,
+    },
+}
+
+/// Why a call is not worth a transaction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PreflightError {
+    /// The registry refuses it in this state.
+    #[error("the registry refuses the call: {0}")]
+    Reverts(String),
+    /// The chain could not be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// What a node said to a transaction it did not simply take.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The node has it already. Fine: every tick sends again.
+    #[error("already known")]
+    AlreadyKnown,
+    /// The nonce is used: an attempt was mined. Fine: the next view shows which.
+    #[error("nonce too low")]
+    NonceTooLow,
+    /// The fees are below the node's replacement rule or minimum, or below the base fee.
+    #[error("underpriced: {0}")]
+    Underpriced(String),
+    /// The account cannot pay gas limit × fee cap.
+    #[error("insufficient funds: {0}")]
+    InsufficientFunds(String),
+    /// Anything else, lost replies and time-outs included: the transaction may be out or not.
+    #[error("unknown outcome: {0}")]
+    Unknown(String),
+}
+
+impl SendError {
+    /// Whether the attempt is out there all the same, so that nobody needs to know.
+    pub fn is_fine(&self) -> bool {
+        matches!(self, Self::AlreadyKnown | Self::NonceTooLow)
+    }
+}
+
+/// An EIP-1559 transaction without value, before it is signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TxFields {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Called contract.
+    pub to: Address,
+    /// The account's nonce.
+    pub nonce: u64,
+    /// Gas limit.
+    pub gas: u64,
+    /// `maxPriorityFeePerGas`, wei.
+    pub tip: u128,
+    /// `maxFeePerGas`, wei.
+    pub max_fee: u128,
+    /// ABI-encoded call.
+    pub data: Bytes,
+    /// Head at this moment; only noted in [`Attempt::built_at_block`].
+    pub at_block: u64,
+}
+
+/// Signs transactions, so that whoever plans them never sees a key. Blocking.
+pub trait Courier: Send + Sync {
+    /// The account that pays and signs.
+    fn account(&self) -> Address;
+    /// The signed transaction, its hash known. The same fields give the same bytes (RFC 6979), so
+    /// that a crash between signing and saving loses nothing. Sends nothing.
+    fn build(&self, fields: &TxFields) -> Result<Attempt, CourierError>;
+}
+
+/// Why no signed transaction came back. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CourierError {
+    /// The signer did not answer or refused.
+    #[error("the signer did not sign: {0}")]
+    Signer(String),
+    /// Two encoders disagree on the bytes: an upgrade broke one of them.
+    #[error("two encoders disagree on transaction {nonce}: refusing to send it")]
+    Disagreement {
+        /// The transaction's nonce.
+        nonce: u64,
+    },
+}

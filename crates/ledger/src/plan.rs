@@ -62,10 +62,11 @@ pub enum IntentState {
     Pending,
     /// In a canonical block that may still be reorganised away.
     Mined(BlockRef),
-    /// In a finalized block.
+    /// In a finalized block, whether the call succeeded there or failed: nothing of this nonce
+    /// can change any more.
     Final(BlockRef),
-    /// In a canonical block, but the call failed there: the nonce is spent and nothing was done.
-    /// A reorganisation can still bring it back to life.
+    /// In a canonical block that may still be reorganised away, but the call failed there: the
+    /// nonce is spent and nothing was done.
     Failed(BlockRef),
 }
 
@@ -140,13 +141,45 @@ pub struct AnchorRecord {
 /// Everything the sender remembers.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
-    /// Intents by nonce. Settled ones are dropped, except the newest: its nonce tells whether
-    /// somebody else uses the key.
+    /// Intents by account and nonce. Final ones are dropped, except the newest: its nonce tells
+    /// whether somebody else uses the key.
     pub intents: Vec<Intent>,
     /// How far the chain was read.
     pub cursor: Option<Cursor>,
     /// All our anchors, oldest first.
     pub anchors: Vec<AnchorRecord>,
+}
+
+impl Plan {
+    /// Does to this plan in memory what saving `change` does to the one on disk.
+    /// [`PlanChange::KeepCheckpoint`] concerns the disk only.
+    pub fn apply(&mut self, change: &PlanChange) {
+        match change {
+            PlanChange::PutIntent(intent) => {
+                let key = (intent.account, intent.nonce);
+                match self.intents.binary_search_by_key(&key, |known| (known.account, known.nonce))
+                {
+                    Ok(place) => self.intents[place] = intent.clone(),
+                    Err(place) => self.intents.insert(place, intent.clone()),
+                }
+            }
+            PlanChange::DropIntent { account, nonce } => {
+                self.intents.retain(|known| (known.account, known.nonce) != (*account, *nonce));
+            }
+            PlanChange::SetCursor(cursor) => self.cursor = Some(cursor.clone()),
+            PlanChange::PutAnchor(record) => {
+                let number = record.anchor.number;
+                match self.anchors.binary_search_by_key(&number, |known| known.anchor.number) {
+                    Ok(place) => self.anchors[place] = record.clone(),
+                    Err(place) => self.anchors.insert(place, record.clone()),
+                }
+            }
+            PlanChange::DropAnchor { number } => {
+                self.anchors.retain(|known| known.anchor.number != *number);
+            }
+            PlanChange::KeepCheckpoint { .. } => {}
+        }
+    }
 }
 
 /// One durable change of the plan.

@@ -117,6 +117,19 @@ pub enum JournalError {
     /// Bytes on disk are not what this version wrote; says which and where.
     #[error("damaged: {0}")]
     Damaged(String),
+    /// The disk is full. Nothing was written; try again once there is room.
+    #[error("disk full: {0}")]
+    Full(String),
+    /// A sync to disk failed, see [`CommitError::Fatal`].
+    #[error("a sync to disk failed, exit: {0}")]
+    Fatal(String),
+}
+
+impl JournalError {
+    /// Whether the process must exit, since no file it holds can be trusted any more.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Fatal(_))
+    }
 }
 
 /// Why a commit did not come back with a new tail.
@@ -139,6 +152,21 @@ pub enum CommitError {
     /// The disk is full. Nothing was written, and the file must be reopened.
     #[error("disk full: {0}")]
     Full(String),
+    /// A sync to disk failed. The kernel may have dropped what it could not write and call it
+    /// clean, so that not even a file reopened by this process shows what is on disk: exit.
+    #[error("a sync to disk failed, outcome unknown, exit: {0}")]
+    Fatal(String),
+    /// The batch could never be filed: a row without a header this version knows, or a tile that
+    /// is none. Nothing was written; the caller has a bug.
+    #[error("malformed batch: {0}")]
+    Malformed(String),
+}
+
+impl CommitError {
+    /// Whether the process must exit, since no file it holds can be trusted any more.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Fatal(_))
+    }
 }
 
 /// The log on disk. Blocking; call it off the async threads.

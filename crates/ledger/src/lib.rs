@@ -1,0 +1,27 @@
+//! Formats and checks of the Medtrail log: everything a stranger needs to verify a proof, and
+//! nothing else.
+//!
+//! No IO, no async, no clock. Sizes, roots and keys that a check relies on are always arguments:
+//! they come from the chain or from a trust file, never out of the proof that is being checked.
+//!
+//! - [`schema`]: the EIP-712 structs that Rust, Solidity and the page share
+//! - [`entry`]: kinds, actions, ids; from a report to its commitment
+//! - [`merkle`], [`tile`], [`edge`]: the RFC 9162 tree, its C2SP tiles, its growing right edge
+//! - [`signature`]: the only door for 65-byte ECDSA signatures
+//! - [`note`], [`checkpoint`]: C2SP signed notes
+//! - [`receipt`], [`proof`], [`trust`]: what is handed out, and how it is checked
+//! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
+
+pub mod checkpoint;
+pub mod edge;
+pub mod entry;
+pub mod merkle;
+pub mod note;
+pub mod plan;
+pub mod ports;
+pub mod proof;
+pub mod receipt;
+pub mod schema;
+pub mod signature;
+pub mod tile;
+pub mod trust;

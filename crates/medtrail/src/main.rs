@@ -1,0 +1,2 @@
+//! The medtrail binary.
+fn main() {}

@@ -77,16 +77,15 @@ library MerkleLog {
         bytes32 found = leafHash;
         for (uint256 i = 0; i < proof.length; ++i) {
             if (last == 0) return false;
-            if (position & 1 == 1 || position == last) {
-                found = hash(proof[i], found);
-                // On the right edge: the levels at which this node has no sibling give no hash to the proof.
-                while (position & 1 == 0 && position != 0) {
+            if (position == last) {
+                // On the right edge: levels at which this node has no sibling give no hash to the proof.
+                while (position & 1 == 0) {
                     position >>= 1;
                     last >>= 1;
                 }
-            } else {
-                found = hash(found, proof[i]);
             }
+            bytes32 sibling = proof[i];
+            found = position & 1 != 0 ? hash(sibling, found) : hash(found, sibling);
             position >>= 1;
             last >>= 1;
         }
@@ -118,18 +117,20 @@ library MerkleLog {
         bytes32 found = oldFound;
         for (; i < proof.length; ++i) {
             if (last == 0) return false;
-            if (oldLast & 1 == 1 || oldLast == last) {
-                oldFound = hash(proof[i], oldFound);
-                found = hash(proof[i], found);
-                while (oldLast & 1 == 0 && oldLast != 0) {
+            if (oldLast == last) {
+                while (oldLast & 1 == 0) {
                     oldLast >>= 1;
                     last >>= 1;
                 }
-            } else {
-                found = hash(found, proof[i]);
             }
-            oldLast >>= 1;
-            last >>= 1;
+            bytes32 sibling = proof[i];
+            if (oldLast & 1 != 0) {
+                oldFound = hash(sibling, oldFound);
+                found = hash(sibling, found);
+            } else {
+                found = hash(found, sibling);
+            }
+            (oldLast, last) = (oldLast >> 1, last >> 1);
         }
         return last == 0 && oldFound == oldRoot && found == root;
     }

@@ -1,0 +1,354 @@
+//! One redb file: opened, watched for failing IO, and opened again after it.
+
+use crate::OpenError;
+use crate::files::{FileName, Files};
+use medtrail_ledger::ports::{CommitError, JournalError};
+use redb::{
+    BackendError, Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase,
+    StorageBackend, TableDefinition, TableError, WriteTransaction,
+};
+use std::io::{self, ErrorKind};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The file format this code writes; a file of a newer one is refused.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Small rows that a file keeps about itself.
+pub(crate) const STATE: TableDefinition<&str, &[u8]> = TableDefinition::new("state");
+const FORMAT_ROW: &str = "format";
+
+/// Why a transaction came to nothing.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The engine refused.
+    Engine(String),
+    /// No room, and the failing write was none that could have committed.
+    Full(String),
+    /// A sync failed.
+    Fatal(String),
+    /// Bytes that this code did not write.
+    Damaged(String),
+    /// The tail moved.
+    Fenced { expected: u64, found: u64 },
+    /// Rows or tiles that are none.
+    Malformed(String),
+}
+
+impl<E: Into<redb::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Engine(error.into().to_string())
+    }
+}
+
+impl From<Fault> for CommitError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Engine(reason) | Fault::Damaged(reason) => Self::Unknown(reason),
+            Fault::Full(reason) => Self::Full(reason),
+            Fault::Fatal(reason) => Self::Fatal(reason),
+            Fault::Fenced { expected, found } => Self::Fenced { expected, found },
+            Fault::Malformed(reason) => Self::Malformed(reason),
+        }
+    }
+}
+
+impl From<Fault> for JournalError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Engine(reason) => Self::Storage(reason),
+            Fault::Full(reason) => Self::Full(reason),
+            Fault::Fatal(reason) => Self::Fatal(reason),
+            Fault::Damaged(what) | Fault::Malformed(what) => Self::Damaged(what),
+            Fault::Fenced { .. } => Self::Storage("the log moved".to_owned()),
+        }
+    }
+}
+
+/// What of the backend's calls failed so far. redb reports all of them alike, but a caller must
+/// act differently on each.
+#[derive(Debug, Default)]
+struct Health {
+    sync_failed: AtomicBool,
+    /// No room in a place that holds no commit slot: the transaction cannot have happened.
+    full: AtomicBool,
+    failed: AtomicBool,
+}
+
+/// A backend that notes failures on their way to redb.
+#[derive(Debug)]
+struct Watched {
+    inner: Box<dyn StorageBackend>,
+    health: Arc<Health>,
+}
+
+impl Watched {
+    fn noted<T>(&self, result: io::Result<T>, is_header: bool) -> io::Result<T> {
+        if let Err(error) = &result {
+            let no_room = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+            if no_room.contains(&error.kind()) && !is_header {
+                self.health.full.store(true, Ordering::SeqCst);
+            } else {
+                self.health.failed.store(true, Ordering::SeqCst);
+            }
+        }
+        result
+    }
+}
+
+impl StorageBackend for Watched {
+    fn len(&self) -> io::Result<u64> {
+        self.noted(self.inner.len(), false)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.noted(self.inner.read(offset, out), false)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.noted(self.inner.set_len(len), false)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let result = self.inner.sync_data();
+        if result.is_err() {
+            self.health.sync_failed.store(true, Ordering::SeqCst);
+        }
+        result
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        // Both commit slots stand in the header at offset 0: only a write there can commit.
+        self.noted(self.inner.write(offset, data), offset == 0)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.inner.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.query_lock_range(start, end)
+    }
+}
+
+#[derive(Debug)]
+struct Opened {
+    database: Database,
+    health: Arc<Health>,
+}
+
+impl Opened {
+    /// What an engine's error means for the caller.
+    fn judge(&self, fault: Fault) -> Fault {
+        let Fault::Engine(reason) = fault else { return fault };
+        if self.health.sync_failed.load(Ordering::SeqCst) {
+            Fault::Fatal(reason)
+        } else if self.health.failed.load(Ordering::SeqCst) {
+            Fault::Engine(reason)
+        } else if self.health.full.load(Ordering::SeqCst) {
+            Fault::Full(reason)
+        } else {
+            Fault::Engine(reason)
+        }
+    }
+
+    fn must_reopen(&self) -> bool {
+        let Health { sync_failed, failed, full } = &*self.health;
+        let healable = failed.load(Ordering::SeqCst) || full.load(Ordering::SeqCst);
+        healable && !sync_failed.load(Ordering::SeqCst)
+    }
+}
+
+/// One redb file.
+///
+/// After one failed read or write redb serves nothing more through that handle. The next access
+/// therefore closes the file and opens it again, and goes by what it finds there. Only a failed
+/// sync stays for the life of the process: not even a reopened file can be believed after it.
+#[derive(Debug)]
+pub(crate) struct Db {
+    name: FileName,
+    cache_bytes: usize,
+    files: Arc<dyn Files>,
+    /// `None` after an attempt to open again that failed; the next access tries once more.
+    opened: RwLock<Option<Opened>>,
+}
+
+impl Db {
+    /// Opens the file, or returns `None` if there is none.
+    pub(crate) fn open(
+        name: FileName,
+        cache_bytes: usize,
+        files: &Arc<dyn Files>,
+    ) -> Result<Option<Self>, OpenError> {
+        let backend = files.open(name).map_err(|source| OpenError::file(name, source))?;
+        let Some(backend) = backend else { return Ok(None) };
+        // redb takes an empty file for a new database. Ours are never empty under their final
+        // name, so this one was cut, and what it held must not be forgotten silently.
+        if backend.len().map_err(|source| OpenError::file(name, source))? == 0 {
+            let what = "the file is empty".to_owned();
+            return Err(OpenError::Damaged { file: name, what });
+        }
+        let opened = Self::open_backend(name, cache_bytes, backend)?;
+        let files = Arc::clone(files);
+        let db = Self { name, cache_bytes, files, opened: RwLock::new(Some(opened)) };
+        db.check_format()?;
+        Ok(Some(db))
+    }
+
+    /// Creates the file with what `fill` puts in, and opens it.
+    pub(crate) fn create(
+        name: FileName,
+        cache_bytes: usize,
+        files: &Arc<dyn Files>,
+        fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<Self, OpenError> {
+        let io = |source| OpenError::file(name, source);
+        let opened = Self::open_backend(name, cache_bytes, files.create(name).map_err(io)?)?;
+        let filled = durable(&opened.database, |txn| {
+            txn.open_table(STATE)?.insert(FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
+            fill(txn)
+        });
+        filled.map_err(|fault| OpenError::fault(name, opened.judge(fault)))?;
+        opened.database.close().map_err(|error| OpenError::fault(name, error.into()))?;
+        files.publish(name).map_err(io)?;
+        Self::open(name, cache_bytes, files)?.ok_or_else(|| OpenError::Missing { file: name })
+    }
+
+    fn open_backend(
+        name: FileName,
+        cache_bytes: usize,
+        backend: Box<dyn StorageBackend>,
+    ) -> Result<Opened, OpenError> {
+        let health = Arc::new(Health::default());
+        let watched = Watched { inner: backend, health: Arc::clone(&health) };
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes).set_repair_callback(move |repair| {
+            tracing::info!(file = %name, progress = repair.progress(), "repairing");
+        });
+        match builder.create_with_backend(watched) {
+            Ok(database) => Ok(Opened { database, health }),
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                Err(OpenError::AlreadyOpen { path: name.as_str().into() })
+            }
+            Err(error) => Err(OpenError::fault(name, error.into())),
+        }
+    }
+
+    fn check_format(&self) -> Result<(), OpenError> {
+        let found = self.read(|txn| {
+            let state = match txn.open_table(STATE) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                other => other?,
+            };
+            let row = state.get(FORMAT_ROW)?;
+            Ok(row.and_then(|row| row.value().try_into().ok()).map(u32::from_le_bytes))
+        });
+        match found.map_err(|fault| OpenError::fault(self.name, fault))? {
+            Some(found) if found > FORMAT => {
+                Err(OpenError::Newer { file: self.name, found, known: FORMAT })
+            }
+            Some(1..=FORMAT) => Ok(()),
+            Some(_) | None => {
+                let what = "not a file of a Medtrail log".to_owned();
+                Err(OpenError::Damaged { file: self.name, what })
+            }
+        }
+    }
+
+    /// Runs `body` on a snapshot. Keep it short: pages freed since stay in the file until it ends.
+    /// Never call it from inside another access to the same file; from both files take the head
+    /// first, since either may be waiting to be opened again.
+    pub(crate) fn read<R>(
+        &self,
+        body: impl FnOnce(&ReadTransaction) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        self.with(|opened| body(&opened.database.begin_read()?))
+    }
+
+    /// Runs `body` and commits; what it did survives power loss once this returns `Ok`. On `Err`
+    /// of `body` nothing was written.
+    pub(crate) fn write<R>(
+        &self,
+        body: impl FnOnce(&WriteTransaction) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        self.with(|opened| durable(&opened.database, body))
+    }
+
+    fn with<R>(&self, access: impl FnOnce(&Opened) -> Result<R, Fault>) -> Result<R, Fault> {
+        loop {
+            let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(opened) = opened.as_ref().filter(|opened| !opened.must_reopen()) {
+                return access(opened).map_err(|fault| opened.judge(fault));
+            }
+            drop(opened);
+            self.reopen()?;
+        }
+    }
+
+    fn reopen(&self) -> Result<(), Fault> {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if opened.as_ref().is_some_and(|opened| !opened.must_reopen()) {
+            return Ok(());
+        }
+        *opened = None;
+        tracing::warn!(file = %self.name, "opening again after a failed access");
+        let reopened = match self.files.open(self.name) {
+            Ok(Some(backend)) => Self::open_backend(self.name, self.cache_bytes, backend),
+            Ok(None) => Err(OpenError::Missing { file: self.name }),
+            Err(source) => Err(OpenError::file(self.name, source)),
+        };
+        *opened = Some(reopened.map_err(|error| match error {
+            OpenError::Full { reason, .. } => Fault::Full(reason),
+            other => Fault::Engine(other.to_string()),
+        })?);
+        Ok(())
+    }
+}
+
+/// One transaction, durable when this returns `Ok`.
+///
+/// Two phases: redb's one-phase commits lost acknowledged data in crashes during recovery before
+/// 4.2. Quick repair: a restart after power loss reads no more than one small table.
+fn durable<R>(
+    database: &Database,
+    body: impl FnOnce(&WriteTransaction) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    let mut txn = database.begin_write()?;
+    txn.set_two_phase_commit(true);
+    txn.set_quick_repair(true);
+    match body(&txn) {
+        Ok(done) => {
+            txn.commit()?;
+            Ok(done)
+        }
+        Err(fault) => {
+            txn.abort()?;
+            Err(fault)
+        }
+    }
+}

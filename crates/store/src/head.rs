@@ -1,0 +1,250 @@
+//! `head.redb`: what was just acknowledged. Every key is at the end of its table, so that a commit
+//! writes a handful of pages however large the log is.
+
+use crate::db::{Fault, STATE};
+use medtrail_ledger::ports::{Batch, RowHeader, Tail};
+use medtrail_ledger::tile::{TILE_BYTES, TILE_HEIGHT, TileId};
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Stored tiles, in both files: level and index, big-endian, so that each level grows at its end.
+pub(crate) const TILES: TableDefinition<&[u8; 9], &[u8]> = TableDefinition::new("tiles");
+/// Small values the binary keeps: origin, chain, registry.
+pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+const TAIL_ROW: &str = "tail";
+const SHAPE_ROW: &str = "rows-per-table";
+const KEPT_FROM_ROW: &str = "kept-from";
+
+const TAIL_VERSION: u8 = 1;
+
+/// The tail as it is stored, behind a version byte.
+#[derive(Serialize, Deserialize)]
+struct TailRow {
+    size: u64,
+    epoch: u64,
+    received_ms: u64,
+    peaks: Vec<[u8; 32]>,
+    checkpoint: Vec<u8>,
+}
+
+pub(crate) fn tile_key(id: TileId) -> [u8; 9] {
+    let mut key = [id.level; 9];
+    key[1..].copy_from_slice(&id.index.to_be_bytes());
+    key
+}
+
+pub(crate) fn tile_id(key: &[u8; 9]) -> TileId {
+    let (level, index) = key.split_at(1);
+    TileId { level: level[0], index: u64::from_be_bytes(index.try_into().expect("8 bytes")) }
+}
+
+/// Full tiles of `level` within the first `size` entries.
+pub(crate) fn full_tiles(level: u8, size: u64) -> u64 {
+    size.checked_shr((u32::from(level) + 1) * TILE_HEIGHT).unwrap_or(0)
+}
+
+/// Rows stand in one table per this many entries: a filed table is dropped whole, which frees its
+/// pages without touching its keys one by one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) rows_per_table: u64,
+}
+
+impl Shape {
+    fn table(self, index: u64) -> u64 {
+        index / self.rows_per_table
+    }
+
+    /// The entries of `range` cut at table borders.
+    fn pieces(self, range: Range<u64>) -> impl Iterator<Item = (u64, Range<u64>)> {
+        let mut next = range.start;
+        std::iter::from_fn(move || {
+            let table = self.table(next);
+            let end = range.end.min((table + 1) * self.rows_per_table);
+            let piece = next..end;
+            next = end;
+            (!piece.is_empty()).then_some((table, piece))
+        })
+    }
+}
+
+fn rows_table(number: u64) -> String {
+    format!("rows-{number:012}")
+}
+
+fn definition(name: &str) -> TableDefinition<'_, u64, &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+/// Fills a new file.
+pub(crate) fn create(txn: &WriteTransaction, shape: Shape) -> Result<(), Fault> {
+    let mut state = txn.open_table(STATE)?;
+    state.insert(SHAPE_ROW, shape.rows_per_table.to_le_bytes().as_slice())?;
+    state.insert(KEPT_FROM_ROW, 0u64.to_le_bytes().as_slice())?;
+    put_tail(&mut state, &Tail::default())?;
+    txn.open_table(TILES)?;
+    txn.open_table(META)?;
+    Ok(())
+}
+
+/// The size of row tables, chosen when the file was created.
+pub(crate) fn shape(txn: &ReadTransaction) -> Result<Shape, Fault> {
+    let rows_per_table = number(&txn.open_table(STATE)?, SHAPE_ROW)?;
+    if rows_per_table == 0 {
+        return Err(Fault::Damaged(format!("state row {SHAPE_ROW}: 0")));
+    }
+    Ok(Shape { rows_per_table })
+}
+
+/// The first entry whose row still stands here; older ones are filed.
+pub(crate) fn kept_from(txn: &ReadTransaction) -> Result<u64, Fault> {
+    number(&txn.open_table(STATE)?, KEPT_FROM_ROW)
+}
+
+pub(crate) fn tail(txn: &ReadTransaction) -> Result<Tail, Fault> {
+    get_tail(&txn.open_table(STATE)?)
+}
+
+/// Fences every older writer of this log.
+pub(crate) fn next_epoch(txn: &WriteTransaction) -> Result<Tail, Fault> {
+    let mut state = txn.open_table(STATE)?;
+    let mut tail = get_tail(&state)?;
+    tail.epoch += 1;
+    put_tail(&mut state, &tail)?;
+    Ok(tail)
+}
+
+/// Writes a batch behind `built_on`, and returns the tail it makes.
+pub(crate) fn append(
+    txn: &WriteTransaction,
+    shape: Shape,
+    built_on: &Tail,
+    batch: &Batch,
+) -> Result<Tail, Fault> {
+    let mut state = txn.open_table(STATE)?;
+    let found = get_tail(&state)?;
+    if (found.size, found.epoch) != (built_on.size, built_on.epoch) {
+        return Err(Fault::Fenced { expected: built_on.size, found: found.size });
+    }
+    check(batch)?;
+    let size = found.size + batch.rows.len() as u64;
+    let mut rows = batch.rows.iter();
+    for (table, piece) in shape.pieces(found.size..size) {
+        let name = rows_table(table);
+        let mut table = txn.open_table(definition(&name))?;
+        for (index, row) in piece.zip(&mut rows) {
+            table.insert(index, row.as_slice())?;
+        }
+    }
+    let mut tiles = txn.open_table(TILES)?;
+    for (id, bytes) in &batch.tiles {
+        tiles.insert(&tile_key(*id), bytes.as_slice())?;
+    }
+    let tail = Tail {
+        size,
+        epoch: found.epoch,
+        peaks: batch.peaks.clone(),
+        checkpoint: batch.checkpoint.clone(),
+        received_ms: batch.received_ms,
+    };
+    put_tail(&mut state, &tail)?;
+    Ok(tail)
+}
+
+/// What the filer could not digest must not be acknowledged.
+fn check(batch: &Batch) -> Result<(), Fault> {
+    if let Some(place) = batch.rows.iter().position(|row| RowHeader::decode(row).is_none()) {
+        return Err(Fault::Malformed(format!("row {place} of the batch has no known header")));
+    }
+    let is_tile =
+        |bytes: &[u8]| !bytes.is_empty() && bytes.len() <= TILE_BYTES && bytes.len() % 32 == 0;
+    match batch.tiles.iter().find(|(_, bytes)| !is_tile(bytes)) {
+        Some((id, bytes)) => Err(Fault::Malformed(format!("{id:?} has {} bytes", bytes.len()))),
+        None => Ok(()),
+    }
+}
+
+/// Drops what is filed: whole row tables, and the full tiles over them. Returns where the kept
+/// rows begin now.
+pub(crate) fn drop_filed(txn: &WriteTransaction, shape: Shape, filed: u64) -> Result<u64, Fault> {
+    let mut state = txn.open_table(STATE)?;
+    let kept_from = number(&state, KEPT_FROM_ROW)?;
+    let keep_from = shape.table(filed) * shape.rows_per_table;
+    if keep_from <= kept_from {
+        return Ok(kept_from);
+    }
+    for table in shape.table(kept_from)..shape.table(keep_from) {
+        txn.delete_table(definition(&rows_table(table)))?;
+    }
+    let mut tiles = txn.open_table(TILES)?;
+    for level in 0u8.. {
+        let full = full_tiles(level, keep_from);
+        if full == 0 {
+            break;
+        }
+        let first = tile_key(TileId { level, index: 0 });
+        let end = tile_key(TileId { level, index: full });
+        tiles.retain_in::<&[u8; 9], _>(&first..&end, |_, _| false)?;
+    }
+    state.insert(KEPT_FROM_ROW, keep_from.to_le_bytes().as_slice())?;
+    Ok(keep_from)
+}
+
+/// Visits rows that stand here, in order.
+pub(crate) fn visit_rows(
+    txn: &ReadTransaction,
+    shape: Shape,
+    range: Range<u64>,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    for (table, piece) in shape.pieces(range) {
+        let name = rows_table(table);
+        let table = txn.open_table(definition(&name))?;
+        let mut expected = piece.start;
+        for row in table.range(piece.clone())? {
+            let (index, row) = row?;
+            if index.value() != expected {
+                break;
+            }
+            visit(expected, row.value())?;
+            expected += 1;
+        }
+        if expected != piece.end {
+            return Err(Fault::Damaged(format!("table {name} has no entry {expected}")));
+        }
+    }
+    Ok(())
+}
+
+fn get_tail(state: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Tail, Fault> {
+    let damaged = |what: &str| Fault::Damaged(format!("state row {TAIL_ROW}: {what}"));
+    let row = state.get(TAIL_ROW)?.ok_or_else(|| damaged("missing"))?;
+    let (&version, bytes) = row.value().split_first().ok_or_else(|| damaged("empty"))?;
+    if version != TAIL_VERSION {
+        return Err(damaged("unknown version"));
+    }
+    let row: TailRow = postcard::from_bytes(bytes).map_err(|error| damaged(&error.to_string()))?;
+    let TailRow { size, epoch, received_ms, peaks, checkpoint } = row;
+    Ok(Tail { size, epoch, peaks, checkpoint, received_ms })
+}
+
+fn put_tail(state: &mut Table<'_, &str, &[u8]>, tail: &Tail) -> Result<(), Fault> {
+    let Tail { size, epoch, peaks, checkpoint, received_ms } = tail.clone();
+    let row = TailRow { size, epoch, received_ms, peaks, checkpoint };
+    let bytes = postcard::to_extend(&row, vec![TAIL_VERSION])
+        .map_err(|error| Fault::Malformed(error.to_string()))?;
+    state.insert(TAIL_ROW, bytes.as_slice())?;
+    Ok(())
+}
+
+/// A number in a file's own rows.
+pub(crate) fn number(
+    state: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+) -> Result<u64, Fault> {
+    let row = state.get(name)?;
+    let bytes = row.and_then(|row| row.value().try_into().ok());
+    bytes.map(u64::from_le_bytes).ok_or_else(|| Fault::Damaged(format!("state row {name}")))
+}

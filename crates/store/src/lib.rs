@@ -1,0 +1,29 @@
+//! The log on disk.
+//!
+//! Two redb files, because redb has one write transaction a file: `head.redb` takes what is
+//! acknowledged, in group commits whose keys only grow; the filer moves it to `log.redb`, which
+//! keeps the indexes, whose keys are random and slow. An entry is filed durably before it is
+//! dropped from the head: a crash leaves a double, never a hole.
+//!
+//! Nothing here runs by itself: the caller owns the threads. Every method blocks.
+//!
+//! - [`Store`]: the [`Journal`] and the [`Outbox`] over the two files
+//! - [`KeyFileDb`]: the [`KeyFile`], in a folder of its own
+//! - [`fsck`], [`reindex`], [`export`]: checks it all, rebuilds the indexes, reads it out
+//!
+//! [`Journal`]: medtrail_ledger::ports::Journal
+//! [`Outbox`]: medtrail_ledger::ports::Outbox
+//! [`KeyFile`]: medtrail_ledger::ports::KeyFile
+
+mod db;
+mod error;
+mod filer;
+mod files;
+mod head;
+mod log;
+mod rows;
+mod store;
+
+pub use error::OpenError;
+pub use files::{FileName, Files, Folder};
+pub use store::{Store, StoreOptions};

@@ -1,0 +1,166 @@
+//! `log.redb`: what is filed. Rows and full tiles, and three indexes made from the rows' headers.
+
+use crate::db::{Fault, STATE};
+use crate::head::{TILES, number};
+use medtrail_ledger::ports::{EventKey, RecordTag, RowHeader, SubjectTag, TrailHead};
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use std::ops::Range;
+
+/// Rows by index.
+pub(crate) const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+/// Subject tag and big-endian ordinal to index; entries without a person stand in none.
+pub(crate) const TRAILS: TableDefinition<&[u8; 24], u64> = TableDefinition::new("trails");
+/// Event key to index.
+pub(crate) const EVENTS: TableDefinition<&[u8; 16], u64> = TableDefinition::new("events");
+/// Record tag and big-endian index; entries without a record stand in none.
+pub(crate) const RECORDS: TableDefinition<&[u8; 24], ()> = TableDefinition::new("records");
+
+const FILED_ROW: &str = "filed";
+
+/// Fills a new file.
+pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
+    set_filed(txn, 0)?;
+    txn.open_table(ROWS)?;
+    txn.open_table(TILES)?;
+    create_indexes(txn)
+}
+
+pub(crate) fn create_indexes(txn: &WriteTransaction) -> Result<(), Fault> {
+    txn.open_table(TRAILS)?;
+    txn.open_table(EVENTS)?;
+    txn.open_table(RECORDS)?;
+    Ok(())
+}
+
+/// Entries filed so far.
+pub(crate) fn filed(txn: &ReadTransaction) -> Result<u64, Fault> {
+    number(&txn.open_table(STATE)?, FILED_ROW)
+}
+
+pub(crate) fn filed_in(txn: &WriteTransaction) -> Result<u64, Fault> {
+    number(&txn.open_table(STATE)?, FILED_ROW)
+}
+
+pub(crate) fn set_filed(txn: &WriteTransaction, filed: u64) -> Result<(), Fault> {
+    txn.open_table(STATE)?.insert(FILED_ROW, filed.to_le_bytes().as_slice())?;
+    Ok(())
+}
+
+/// `tag ‖ number (big-endian)`: sorts by tag, then by number.
+pub(crate) fn tagged(tag: &[u8; 16], number: u64) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..16].copy_from_slice(tag);
+    key[16..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The number of a [`tagged`] key.
+pub(crate) fn number_of(key: &[u8; 24]) -> u64 {
+    u64::from_be_bytes(key[16..].try_into().expect("8 bytes"))
+}
+
+/// Index rows of some entries. Sorted before they are written: neighbours then share pages, and a
+/// page is changed once a transaction rather than once a key.
+#[derive(Default)]
+pub(crate) struct IndexRows {
+    trails: Vec<([u8; 24], u64)>,
+    events: Vec<([u8; 16], u64)>,
+    records: Vec<[u8; 24]>,
+}
+
+impl IndexRows {
+    pub(crate) fn add(&mut self, index: u64, row: &[u8]) -> Result<(), Fault> {
+        let header = RowHeader::decode(row)
+            .ok_or_else(|| Fault::Damaged(format!("entry {index} has no known header")))?;
+        if header.ordinal > 0 {
+            self.trails.push((tagged(&header.subject.0, header.ordinal), index));
+        }
+        self.events.push((header.event.0, index));
+        if header.record != RecordTag([0; 16]) {
+            self.records.push(tagged(&header.record.0, index));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(mut self, txn: &WriteTransaction) -> Result<(), Fault> {
+        self.trails.sort_unstable();
+        let mut trails = txn.open_table(TRAILS)?;
+        for (key, index) in &self.trails {
+            trails.insert(key, index)?;
+        }
+        self.events.sort_unstable();
+        let mut events = txn.open_table(EVENTS)?;
+        for (key, index) in &self.events {
+            events.insert(key, index)?;
+        }
+        self.records.sort_unstable();
+        let mut records = txn.open_table(RECORDS)?;
+        for key in &self.records {
+            records.insert(key, ())?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn last_of(
+    txn: &ReadTransaction,
+    subject: SubjectTag,
+) -> Result<Option<TrailHead>, Fault> {
+    let trails = txn.open_table(TRAILS)?;
+    let (first, last) = (tagged(&subject.0, 0), tagged(&subject.0, u64::MAX));
+    let last = trails.range::<&[u8; 24]>(&first..=&last)?.next_back().transpose()?;
+    Ok(last.map(|(key, index)| TrailHead { ordinal: number_of(key.value()), index: index.value() }))
+}
+
+pub(crate) fn find(txn: &ReadTransaction, event: EventKey) -> Result<Option<u64>, Fault> {
+    Ok(txn.open_table(EVENTS)?.get(&event.0)?.map(|index| index.value()))
+}
+
+pub(crate) fn trail(
+    txn: &ReadTransaction,
+    subject: SubjectTag,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<u64>, Fault> {
+    let trails = txn.open_table(TRAILS)?;
+    let (first, last) = (tagged(&subject.0, from), tagged(&subject.0, u64::MAX));
+    let found = trails.range::<&[u8; 24]>(&first..=&last)?.take(limit);
+    found.map(|row| Ok(row?.1.value())).collect()
+}
+
+pub(crate) fn of_record(
+    txn: &ReadTransaction,
+    record: RecordTag,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<u64>, Fault> {
+    let records = txn.open_table(RECORDS)?;
+    let (first, last) = (tagged(&record.0, from), tagged(&record.0, u64::MAX));
+    let found = records.range::<&[u8; 24]>(&first..=&last)?.take(limit);
+    found.map(|row| Ok(number_of(row?.0.value()))).collect()
+}
+
+/// Visits rows that stand here, in order.
+pub(crate) fn visit_rows(
+    txn: &ReadTransaction,
+    range: Range<u64>,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let rows = txn.open_table(ROWS)?;
+    let mut expected = range.start;
+    for row in rows.range(range.clone())? {
+        let (index, row) = row?;
+        if index.value() != expected {
+            break;
+        }
+        visit(expected, row.value())?;
+        expected += 1;
+    }
+    if expected != range.end {
+        return Err(Fault::Damaged(format!("{} has no entry {expected}", crate::FileName::Log)));
+    }
+    Ok(())
+}

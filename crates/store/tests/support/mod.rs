@@ -1,0 +1,173 @@
+//! What the store's tests share: logs with real trees, and disks that fail on purpose.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use medtrail_ledger::checkpoint::Checkpoint;
+use medtrail_ledger::edge::{EdgeError, RightEdge};
+use medtrail_ledger::ports::{
+    Batch, CommitError, EventKey, Journal, JournalError, RecordTag, RowHeader, SubjectTag, Tail,
+};
+use std::collections::HashMap;
+
+/// SplitMix64: small, seeded, the same everywhere.
+#[derive(Clone, Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.roll() % end.max(1)
+    }
+
+    pub fn once_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.roll() as u8)
+    }
+}
+
+/// A commitment that a test can compute from the row alone.
+pub fn commitment_of(row: &[u8]) -> [u8; 32] {
+    let mut dice = Dice(row.len() as u64);
+    let mut out = [0; 32];
+    for (place, byte) in row.iter().enumerate() {
+        dice.0 ^= u64::from(*byte) << (place % 8 * 8);
+        out[place % 32] ^= dice.roll() as u8;
+    }
+    out
+}
+
+/// What a sequencer does, without its queue: makes rows, places and trees, and remembers what was
+/// acknowledged.
+#[derive(Clone)]
+pub struct Writer {
+    pub dice: Dice,
+    pub tail: Tail,
+    edge: RightEdge,
+    trails: HashMap<u8, u64>,
+    /// Every row that was acknowledged, in order.
+    pub acknowledged: Vec<Vec<u8>>,
+    pub row_bytes: u64,
+    pub subjects: u64,
+}
+
+impl Writer {
+    /// Takes over a log whose first entries are `acknowledged`.
+    pub fn resume(journal: &impl Journal, dice: Dice) -> Self {
+        let tail = journal.tail().expect("a tail");
+        let edge = RightEdge::load::<Gone>(tail.size, &tail.peaks, |id| Ok(journal.tile(id)?))
+            .expect("the right edge of the tail");
+        let acknowledged = journal.rows(0..tail.size).expect("all rows");
+        let mut trails = HashMap::new();
+        for row in &acknowledged {
+            let header = RowHeader::decode(row).expect("a header");
+            if header.ordinal > 0 {
+                trails.insert(header.subject.0[0], header.ordinal);
+            }
+        }
+        Self { dice, tail, edge, trails, acknowledged, row_bytes: 120, subjects: 20 }
+    }
+
+    /// A batch of `rows` rows behind the tail. Nothing of the writer changes but its dice: the
+    /// edge and trails it would have stand in the plan.
+    pub fn plan(&mut self, rows: u64) -> Plan {
+        let mut edge = self.edge.clone();
+        let mut trails = self.trails.clone();
+        let mut batch = Batch::default();
+        for place in 0..rows {
+            let row = self.row(self.tail.size + place, &mut trails);
+            edge.append(&commitment_of(&row));
+            batch.rows.push(row);
+        }
+        batch.tiles = edge.changed_tiles();
+        batch.peaks = edge.peaks();
+        batch.checkpoint = note(edge.size(), edge.root());
+        batch.received_ms = self.tail.received_ms + rows;
+        edge.settle();
+        Plan { batch, edge, trails }
+    }
+
+    fn row(&mut self, index: u64, trails: &mut HashMap<u8, u64>) -> Vec<u8> {
+        let dice = &mut self.dice;
+        let subject = dice.below(self.subjects) as u8;
+        // Subject 0 stands for "no person".
+        let ordinal = match subject {
+            0 => 0,
+            _ => trails.entry(subject).and_modify(|last| *last += 1).or_insert(1).to_owned(),
+        };
+        let mut event = dice.bytes::<16>();
+        event[8..].copy_from_slice(&index.to_be_bytes());
+        let record = match dice.below(4) {
+            0 => [0; 16],
+            _ => [dice.below(200) as u8; 16],
+        };
+        let header = RowHeader {
+            subject: SubjectTag([subject; 16]),
+            ordinal,
+            event: EventKey(event),
+            record: RecordTag(record),
+        };
+        let mut row = header.encode().to_vec();
+        let sealed = dice.below(self.row_bytes);
+        row.extend((0..sealed).map(|_| dice.roll() as u8));
+        row
+    }
+
+    /// Commits a plan and, if that worked, remembers it as acknowledged.
+    pub fn commit(&mut self, journal: &impl Journal, plan: Plan) -> Result<(), CommitError> {
+        self.tail = journal.commit(&self.tail, &plan.batch)?;
+        self.accept(plan);
+        Ok(())
+    }
+
+    /// Takes a plan as having happened.
+    pub fn accept(&mut self, plan: Plan) {
+        (self.edge, self.trails) = (plan.edge, plan.trails);
+        self.acknowledged.extend(plan.batch.rows);
+    }
+
+    pub fn append(&mut self, journal: &impl Journal, rows: u64) {
+        let plan = self.plan(rows);
+        self.commit(journal, plan).expect("a commit");
+    }
+}
+
+pub struct Plan {
+    pub batch: Batch,
+    edge: RightEdge,
+    trails: HashMap<u8, u64>,
+}
+
+#[derive(Debug)]
+#[allow(dead_code)]
+enum Gone {
+    Journal(JournalError),
+    Edge(EdgeError),
+}
+
+impl From<JournalError> for Gone {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<EdgeError> for Gone {
+    fn from(error: EdgeError) -> Self {
+        Self::Edge(error)
+    }
+}
+
+/// A note with the right text and one line that looks like a signature; nothing here checks it.
+pub fn note(size: u64, root: [u8; 32]) -> Vec<u8> {
+    let text = Checkpoint { origin: "test.example/log".to_owned(), size, root }.body();
+    format!("{text}\n— test.example/log AAAAAAAA\n").into_bytes()
+}

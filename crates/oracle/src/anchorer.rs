@@ -1,0 +1,343 @@
+//! Brings the log to the chain: one tick after the other, each from what chain and disk say.
+//!
+//! A tick follows the chain, looks at it, asks [`sender::step`] what to do, and does it in order.
+//! Nothing is kept in memory that the next tick could not read again, so a crash anywhere is a
+//! tick that ended early. Entries are taken all the while: anchors come behind the head of the
+//! log, never in front of it.
+
+mod read_back;
+mod status;
+
+pub use read_back::ReadBackError;
+pub use status::{Problem, State, Status, TickError};
+
+use crate::follower::follow;
+use crate::sender::{self, Alarm, Build, Due, GROWTH_MAX, Limits, Local, Step};
+use alloy_primitives::B256;
+use medtrail_ledger::checkpoint::Checkpoint;
+use medtrail_ledger::plan::{
+    Anchor, Attempt, Call, ChainView, IntentState, Plan, PlanChange, Watch,
+};
+use medtrail_ledger::ports::{
+    Courier, CourierError, Journal, JournalError, Notary, Outbox, Registry, SendError, Tail,
+    TxFields,
+};
+use read_back::read_back;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Seconds until something that could not be planned is prepared again: reading the new leaves
+/// back is the dear part of a tick.
+const PREPARE_AGAIN_S: u64 = 15;
+
+/// What is anchored, where and how often.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The log.
+    pub log: B256,
+    /// Its origin, as in its checkpoints.
+    pub origin: String,
+    /// The call that opens the log, made if the registry does not know it.
+    pub open: Option<Call>,
+    /// A block at or before the log's opening: where following starts without a cursor.
+    pub since_block: u64,
+    /// Seconds after an anchor until the next, if the log grew.
+    pub interval_s: u64,
+    /// Entries after which the next anchor does not wait for the interval.
+    pub entries_max: u64,
+    /// Fees and patience.
+    pub limits: Limits,
+}
+
+/// What the anchorer reads, writes and signs with.
+pub struct Ports<R> {
+    /// The chain.
+    pub registry: R,
+    /// The log on disk.
+    pub journal: Arc<dyn Journal>,
+    /// The plan on disk.
+    pub outbox: Arc<dyn Outbox>,
+    /// Signs checkpoints of a part of the log, where one anchor cannot take all of it.
+    pub notary: Arc<dyn Notary>,
+    /// Signs transactions.
+    pub courier: Arc<dyn Courier>,
+}
+
+/// The anchorer of one log.
+pub struct Anchorer<R> {
+    ports: Ports<R>,
+    config: Config,
+    status: watch::Sender<Status>,
+    /// The plan as on disk; `None` whenever that is not certain.
+    plan: Option<Plan>,
+    underpriced: Option<B256>,
+    prepare_from_s: u64,
+}
+
+impl<R: Registry> Anchorer<R> {
+    /// An anchorer that has not looked yet, and where its status can be read.
+    pub fn new(ports: Ports<R>, config: Config) -> (Self, watch::Receiver<Status>) {
+        let (status, receiver) = watch::channel(Status::default());
+        let anchorer =
+            Self { ports, config, status, plan: None, underpriced: None, prepare_from_s: 0 };
+        (anchorer, receiver)
+    }
+
+    /// Ticks every `poll` until `stop`. A tick that is under way is dropped where it stands, as in
+    /// a crash. `now_s` is the wall clock, in seconds.
+    pub async fn run(mut self, poll: Duration, now_s: impl Fn() -> u64, stop: CancellationToken) {
+        let ticking = async {
+            loop {
+                self.tick(now_s()).await;
+                tokio::time::sleep(poll).await;
+            }
+        };
+        stop.run_until_cancelled(ticking).await;
+    }
+
+    /// One look at the chain and what follows from it.
+    pub async fn tick(&mut self, now_s: u64) {
+        let mut status = Status { head: self.status.borrow().head, ..Status::default() };
+        if let Err(error) = self.try_tick(now_s, &mut status).await {
+            status.state = if error.is_stop() { State::Stopped } else { State::Failing };
+            status.problem = Some(Problem { what: error.to_string(), advice: error.advice() });
+            if matches!(error, TickError::Disk(_)) {
+                self.plan = None;
+            }
+        }
+        if let Some(plan) = &self.plan {
+            self.describe(plan, now_s, &mut status);
+        }
+        if let Some(problem) = &status.problem
+            && self.status.borrow().problem.as_ref() != Some(problem)
+        {
+            tracing::warn!(advice = problem.advice, "{}", problem.what);
+        }
+        self.status.send_replace(status);
+    }
+
+    async fn try_tick(&mut self, now_s: u64, status: &mut Status) -> Result<(), TickError> {
+        let mut plan = match self.plan.take() {
+            Some(plan) => plan,
+            None => {
+                let outbox = self.ports.outbox.clone();
+                blocking(move || outbox.load()).await?
+            }
+        };
+        let done = self.tick_on(&mut plan, now_s, status).await;
+        self.plan = Some(plan);
+        done
+    }
+
+    async fn tick_on(
+        &mut self,
+        plan: &mut Plan,
+        now_s: u64,
+        status: &mut Status,
+    ) -> Result<(), TickError> {
+        let journal = self.ports.journal.clone();
+        let tail = blocking(move || journal.tail()).await?;
+        status.entries = tail.size;
+
+        let (log, account) = (self.config.log, self.ports.courier.account());
+        let seen = follow(&self.ports.registry, log, plan, self.config.since_block).await?;
+        self.save(plan, seen).await?;
+        let watch = Watch { account, log, attempts: sender::watched(plan, account) };
+        let view = self.ports.registry.view(&watch).await?;
+        status.head = Some(view.head);
+
+        let underpriced = self.underpriced.take();
+        let local = Local { account, entries: tail.size, underpriced };
+        let limits = self.config.limits;
+        let mut steps = sender::step(&view, plan, &local, None, &limits);
+        if sender::is_idle(&steps) && now_s >= self.prepare_from_s {
+            // Set before preparing, so that a preparation that fails is not repeated at once.
+            self.prepare_from_s = now_s + PREPARE_AGAIN_S;
+            match self.prepare(&view, plan, &tail, now_s).await {
+                Ok(None) => self.prepare_from_s = 0,
+                Ok(Some(due)) => {
+                    steps = sender::step(&view, plan, &local, Some(due), &limits);
+                    if steps.iter().any(|step| matches!(step, Step::Build(_))) {
+                        self.prepare_from_s = 0;
+                    }
+                }
+                // What is under way goes on even if nothing new can be prepared.
+                Err(error) => {
+                    self.carry_out(plan, steps, status).await?;
+                    return Err(error);
+                }
+            }
+        }
+        self.carry_out(plan, steps, status).await
+    }
+
+    /// What should be done now, read back from disk and tried at the view's head.
+    async fn prepare(
+        &self,
+        view: &ChainView,
+        plan: &Plan,
+        tail: &Tail,
+        now_s: u64,
+    ) -> Result<Option<Due>, TickError> {
+        let head = &view.log_head;
+        let (call, note) = if head.operator.is_zero() {
+            match &self.config.open {
+                Some(open) => (open.clone(), Vec::new()),
+                None => return Ok(None),
+            }
+        } else {
+            if !self.is_time(view, tail, now_s) {
+                return Ok(None);
+            }
+            // The contract wants the whole old anchor; only the follower knows its root.
+            let old = plan.anchors.last().map_or_else(Anchor::default, |newest| newest.anchor);
+            if (old.number, old.size) != (head.count, head.size) {
+                return Ok(None);
+            }
+            self.next_anchor(old, tail).await?
+        };
+        let from = self.ports.courier.account();
+        let gas = self.ports.registry.preflight(view.head, from, &call).await?;
+        Ok(Some(Due { call, gas, note }))
+    }
+
+    fn is_time(&self, view: &ChainView, tail: &Tail, now_s: u64) -> bool {
+        let head = &view.log_head;
+        let grown = tail.size.saturating_sub(head.size);
+        // The later of the two clocks: the chain's stands still where blocks come on demand only,
+        // and ours may be wrong.
+        let waited_s = now_s.max(view.head_time_s).saturating_sub(head.time_s);
+        let due = head.count == 0
+            || grown >= self.config.entries_max
+            || waited_s >= self.config.interval_s;
+        grown > 0 && due
+    }
+
+    async fn next_anchor(&self, old: Anchor, tail: &Tail) -> Result<(Call, Vec<u8>), TickError> {
+        let size = tail.size.min(old.size + GROWTH_MAX);
+        let (journal, notary) = (self.ports.journal.clone(), self.ports.notary.clone());
+        let (tail, origin, log) = (tail.clone(), self.config.origin.clone(), self.config.log);
+        blocking(move || {
+            let fresh = read_back(journal.as_ref(), &old, &tail, size)?;
+            let note = if size == tail.size {
+                tail.checkpoint
+            } else {
+                let checkpoint = Checkpoint { origin, size, root: fresh.root };
+                notary.sign(&checkpoint, tail.received_ms)?.to_bytes()
+            };
+            let proof = fresh.proof.into_iter().map(B256::from).collect();
+            Ok((Call::Anchor { log, old, size, root: fresh.root.into(), proof }, note))
+        })
+        .await
+    }
+
+    /// Does what was decided, in order; the first failure ends the tick.
+    async fn carry_out(
+        &mut self,
+        plan: &mut Plan,
+        steps: Vec<Step>,
+        status: &mut Status,
+    ) -> Result<(), TickError> {
+        status.state = State::Idle;
+        for step in steps {
+            match step {
+                Step::Save(changes) => self.save(plan, changes).await?,
+                Step::Build(build) => {
+                    status.state = State::Sending;
+                    let (changes, attempt) = self.build(build).await?;
+                    // Crash before this line: nothing was sent, the nonce is free. After it: the
+                    // next tick finds the attempt on disk and sends it.
+                    self.save(plan, changes).await?;
+                    self.send(&attempt, status).await;
+                }
+                Step::Send(attempt) => {
+                    status.state = State::Sending;
+                    self.send(&attempt, status).await;
+                }
+                Step::Wait(wait) => {
+                    status.state = State::Waiting;
+                    status.problem.get_or_insert((&wait).into());
+                }
+                Step::Alarm(alarm) => status.problem = Some((&alarm).into()),
+                Step::Stop(stop) => {
+                    status.state = State::Stopped;
+                    status.problem = Some((&stop).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn build(&self, build: Build) -> Result<(Vec<PlanChange>, Attempt), CourierError> {
+        let Build { mut intent, fees, at_block, with: mut changes } = build;
+        let target = self.ports.registry.encode(&intent.call);
+        let fields = TxFields {
+            chain_id: target.chain_id,
+            to: target.to,
+            nonce: intent.nonce,
+            gas: intent.gas,
+            tip: fees.tip,
+            max_fee: fees.max_fee,
+            data: target.data,
+            at_block,
+        };
+        let courier = self.ports.courier.clone();
+        let attempt = blocking(move || courier.build(&fields)).await?;
+        intent.attempts.push(attempt.clone());
+        changes.push(PlanChange::PutIntent(intent));
+        Ok((changes, attempt))
+    }
+
+    /// Sends what is on disk. Whatever comes back changes nothing but the next tick's patience.
+    async fn send(&mut self, attempt: &Attempt, status: &mut Status) {
+        let Err(error) = self.ports.registry.send(&attempt.raw).await else { return };
+        if error.is_fine() {
+            return;
+        }
+        if matches!(error, SendError::Underpriced(_)) {
+            self.underpriced = Some(attempt.hash);
+        }
+        status.problem.get_or_insert((&Alarm::Send { tx: attempt.hash, error }).into());
+    }
+
+    async fn save(&self, plan: &mut Plan, changes: Vec<PlanChange>) -> Result<(), JournalError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let outbox = self.ports.outbox.clone();
+        let changes = blocking(move || outbox.save(&changes).map(|()| changes)).await?;
+        changes.iter().for_each(|change| plan.apply(change));
+        Ok(())
+    }
+
+    fn describe(&self, plan: &Plan, now_s: u64, status: &mut Status) {
+        let newest = |wanted: &dyn Fn(bool) -> bool| {
+            let mut found = plan.anchors.iter().rev().filter(|record| wanted(record.is_final));
+            found.next().map(|record| record.anchor)
+        };
+        status.mined = newest(&|_| true);
+        status.settled = newest(&|is_final| is_final);
+        let (covered, since_s) = status.mined.map_or((0, now_s), |a| (a.size, a.time_s));
+        status.lag_entries = status.entries.saturating_sub(covered);
+        status.lag_s = if status.lag_entries > 0 { now_s.saturating_sub(since_s) } else { 0 };
+        status.pending =
+            plan.intents.iter().find_map(|intent| match (&intent.call, intent.state) {
+                (Call::Anchor { size, .. }, IntentState::Pending) => Some(*size),
+                _ => None,
+            });
+    }
+}
+
+/// Runs what blocks off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down cancels blocking work before it began.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

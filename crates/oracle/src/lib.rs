@@ -1,0 +1,5 @@
+//! The engine.
+
+pub mod anchorer;
+pub mod follower;
+pub mod sender;

@@ -1,0 +1,3 @@
+//! Each rule of the sender, one by one.
+
+use super::*;

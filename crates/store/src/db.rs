@@ -184,6 +184,15 @@ impl Opened {
     }
 }
 
+/// Which file, and how to open it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DbOptions {
+    pub(crate) name: FileName,
+    pub(crate) cache_bytes: usize,
+    /// Read the whole file at open and verify the checksum of every page.
+    pub(crate) check_every_page: bool,
+}
+
 /// One redb file.
 ///
 /// After one failed read or write redb serves nothing more through that handle. The next access
@@ -191,8 +200,7 @@ impl Opened {
 /// sync stays for the life of the process: not even a reopened file can be believed after it.
 #[derive(Debug)]
 pub(crate) struct Db {
-    name: FileName,
-    cache_bytes: usize,
+    options: DbOptions,
     files: Arc<dyn Files>,
     /// `None` after an attempt to open again that failed; the next access tries once more.
     opened: RwLock<Option<Opened>>,
@@ -201,10 +209,10 @@ pub(crate) struct Db {
 impl Db {
     /// Opens the file, or returns `None` if there is none.
     pub(crate) fn open(
-        name: FileName,
-        cache_bytes: usize,
+        options: DbOptions,
         files: &Arc<dyn Files>,
     ) -> Result<Option<Self>, OpenError> {
+        let name = options.name;
         let backend = files.open(name).map_err(|source| OpenError::file(name, source))?;
         let Some(backend) = backend else { return Ok(None) };
         // redb takes an empty file for a new database. Ours are never empty under their final
@@ -213,22 +221,22 @@ impl Db {
             let what = "the file is empty".to_owned();
             return Err(OpenError::Damaged { file: name, what });
         }
-        let opened = Self::open_backend(name, cache_bytes, backend)?;
+        let opened = Self::open_backend(options, backend)?;
         let files = Arc::clone(files);
-        let db = Self { name, cache_bytes, files, opened: RwLock::new(Some(opened)) };
+        let db = Self { options, files, opened: RwLock::new(Some(opened)) };
         db.check_format()?;
         Ok(Some(db))
     }
 
     /// Creates the file with what `fill` puts in, and opens it.
     pub(crate) fn create(
-        name: FileName,
-        cache_bytes: usize,
+        options: DbOptions,
         files: &Arc<dyn Files>,
         fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
     ) -> Result<Self, OpenError> {
+        let name = options.name;
         let io = |source| OpenError::file(name, source);
-        let opened = Self::open_backend(name, cache_bytes, files.create(name).map_err(io)?)?;
+        let opened = Self::open_backend(options, files.create(name).map_err(io)?)?;
         let filled = durable(&opened.database, |txn| {
             txn.open_table(STATE)?.insert(FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
             fill(txn)
@@ -236,18 +244,19 @@ impl Db {
         filled.map_err(|fault| OpenError::fault(name, opened.judge(fault)))?;
         opened.database.close().map_err(|error| OpenError::fault(name, error.into()))?;
         files.publish(name).map_err(io)?;
-        Self::open(name, cache_bytes, files)?.ok_or_else(|| OpenError::Missing { file: name })
+        Self::open(options, files)?.ok_or_else(|| OpenError::Missing { file: name })
     }
 
     fn open_backend(
-        name: FileName,
-        cache_bytes: usize,
+        options: DbOptions,
         backend: Box<dyn StorageBackend>,
     ) -> Result<Opened, OpenError> {
+        let DbOptions { name, cache_bytes, check_every_page } = options;
         let health = Arc::new(Health::default());
         let watched = Watched { inner: backend, health: Arc::clone(&health) };
         let mut builder = Builder::new();
-        builder.set_cache_size(cache_bytes).set_repair_callback(move |repair| {
+        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(check_every_page);
+        builder.set_repair_callback(move |repair| {
             tracing::info!(file = %name, progress = repair.progress(), "repairing");
         });
         match builder.create_with_backend(watched) {
@@ -268,14 +277,14 @@ impl Db {
             let row = state.get(FORMAT_ROW)?;
             Ok(row.and_then(|row| row.value().try_into().ok()).map(u32::from_le_bytes))
         });
-        match found.map_err(|fault| OpenError::fault(self.name, fault))? {
+        match found.map_err(|fault| OpenError::fault(self.options.name, fault))? {
             Some(found) if found > FORMAT => {
-                Err(OpenError::Newer { file: self.name, found, known: FORMAT })
+                Err(OpenError::Newer { file: self.options.name, found, known: FORMAT })
             }
             Some(1..=FORMAT) => Ok(()),
             Some(_) | None => {
                 let what = "not a file of a Medtrail log".to_owned();
-                Err(OpenError::Damaged { file: self.name, what })
+                Err(OpenError::Damaged { file: self.options.name, what })
             }
         }
     }
@@ -316,11 +325,11 @@ impl Db {
             return Ok(());
         }
         *opened = None;
-        tracing::warn!(file = %self.name, "opening again after a failed access");
-        let reopened = match self.files.open(self.name) {
-            Ok(Some(backend)) => Self::open_backend(self.name, self.cache_bytes, backend),
-            Ok(None) => Err(OpenError::Missing { file: self.name }),
-            Err(source) => Err(OpenError::file(self.name, source)),
+        tracing::warn!(file = %self.options.name, "opening again after a failed access");
+        let reopened = match self.files.open(self.options.name) {
+            Ok(Some(backend)) => Self::open_backend(self.options, backend),
+            Ok(None) => Err(OpenError::Missing { file: self.options.name }),
+            Err(source) => Err(OpenError::file(self.options.name, source)),
         };
         *opened = Some(reopened.map_err(|error| match error {
             OpenError::Full { reason, .. } => Fault::Full(reason),

@@ -4,7 +4,7 @@
 use crate::db::{Fault, STATE};
 use medtrail_ledger::ports::{Batch, RowHeader, Tail};
 use medtrail_ledger::tile::{TILE_BYTES, TILE_HEIGHT, TileId};
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -216,6 +216,19 @@ pub(crate) fn visit_rows(
         }
     }
     Ok(())
+}
+
+/// One row, if it stands here.
+pub(crate) fn row(
+    txn: &ReadTransaction,
+    shape: Shape,
+    index: u64,
+) -> Result<Option<Vec<u8>>, Fault> {
+    match txn.open_table(definition(&rows_table(shape.table(index)))) {
+        Ok(table) => Ok(table.get(index)?.map(|row| row.value().to_vec())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn get_tail(state: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Tail, Fault> {

@@ -17,13 +17,22 @@
 
 mod db;
 mod error;
+mod export;
 mod filer;
 mod files;
+mod fsck;
 mod head;
+mod key_file;
 mod log;
+mod outbox;
+mod reindex;
 mod rows;
 mod store;
 
 pub use error::OpenError;
+pub use export::{Export, Exported, export};
 pub use files::{FileName, Files, Folder};
+pub use fsck::{Damage, Finding, FsckReport, Place, fsck};
+pub use key_file::KeyFileDb;
+pub use reindex::{ReindexError, reindex, reindex_on};
 pub use store::{Store, StoreOptions};

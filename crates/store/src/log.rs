@@ -3,7 +3,7 @@
 use crate::db::{Fault, STATE};
 use crate::head::{TILES, number};
 use medtrail_ledger::ports::{EventKey, RecordTag, RowHeader, SubjectTag, TrailHead};
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use std::ops::Range;
 
 /// Rows by index.
@@ -16,6 +16,8 @@ pub(crate) const EVENTS: TableDefinition<&[u8; 16], u64> = TableDefinition::new(
 pub(crate) const RECORDS: TableDefinition<&[u8; 24], ()> = TableDefinition::new("records");
 
 const FILED_ROW: &str = "filed";
+/// Stands only while the indexes are being rebuilt: entries indexed so far.
+const REINDEXED_ROW: &str = "reindexed";
 
 /// Fills a new file.
 pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
@@ -25,7 +27,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
     create_indexes(txn)
 }
 
-pub(crate) fn create_indexes(txn: &WriteTransaction) -> Result<(), Fault> {
+fn create_indexes(txn: &WriteTransaction) -> Result<(), Fault> {
     txn.open_table(TRAILS)?;
     txn.open_table(EVENTS)?;
     txn.open_table(RECORDS)?;
@@ -44,6 +46,40 @@ pub(crate) fn filed_in(txn: &WriteTransaction) -> Result<u64, Fault> {
 pub(crate) fn set_filed(txn: &WriteTransaction, filed: u64) -> Result<(), Fault> {
     txn.open_table(STATE)?.insert(FILED_ROW, filed.to_le_bytes().as_slice())?;
     Ok(())
+}
+
+/// How far an unfinished rebuild of the indexes has come; `None` if they are whole.
+pub(crate) fn reindexed(txn: &ReadTransaction) -> Result<Option<u64>, Fault> {
+    let state = txn.open_table(STATE)?;
+    let started = state.get(REINDEXED_ROW)?.is_some();
+    started.then(|| number(&state, REINDEXED_ROW)).transpose()
+}
+
+/// Throws the indexes away, and notes that they are incomplete from here on.
+pub(crate) fn begin_reindex(txn: &WriteTransaction) -> Result<(), Fault> {
+    txn.delete_table(TRAILS)?;
+    txn.delete_table(EVENTS)?;
+    txn.delete_table(RECORDS)?;
+    create_indexes(txn)?;
+    txn.open_table(STATE)?.insert(REINDEXED_ROW, 0u64.to_le_bytes().as_slice())?;
+    Ok(())
+}
+
+/// Indexes the next rows, at most `limit`; returns how many are indexed now.
+pub(crate) fn reindex_some(txn: &WriteTransaction, limit: u64) -> Result<u64, Fault> {
+    let mut state = txn.open_table(STATE)?;
+    let filed = number(&state, FILED_ROW)?;
+    let start = number(&state, REINDEXED_ROW)?;
+    let end = filed.min(start + limit);
+    let mut indexes = IndexRows::default();
+    visit(&txn.open_table(ROWS)?, start..end, |index, row| indexes.add(index, row))?;
+    indexes.write(txn)?;
+    if end == filed {
+        state.remove(REINDEXED_ROW)?;
+    } else {
+        state.insert(REINDEXED_ROW, end.to_le_bytes().as_slice())?;
+    }
+    Ok(end)
 }
 
 /// `tag ‖ number (big-endian)`: sorts by tag, then by number.
@@ -144,23 +180,30 @@ pub(crate) fn of_record(
 pub(crate) fn visit_rows(
     txn: &ReadTransaction,
     range: Range<u64>,
-    mut visit: impl FnMut(u64, &[u8]) -> Result<(), Fault>,
+    each: impl FnMut(u64, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    visit(&txn.open_table(ROWS)?, range, each)
+}
+
+fn visit(
+    rows: &impl ReadableTable<u64, &'static [u8]>,
+    range: Range<u64>,
+    mut each: impl FnMut(u64, &[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     if range.is_empty() {
         return Ok(());
     }
-    let rows = txn.open_table(ROWS)?;
     let mut expected = range.start;
     for row in rows.range(range.clone())? {
         let (index, row) = row?;
         if index.value() != expected {
             break;
         }
-        visit(expected, row.value())?;
+        each(expected, row.value())?;
         expected += 1;
     }
     if expected != range.end {
-        return Err(Fault::Damaged(format!("{} has no entry {expected}", crate::FileName::Log)));
+        return Err(Fault::Damaged(format!("table rows has no entry {expected}")));
     }
     Ok(())
 }

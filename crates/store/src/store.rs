@@ -1,8 +1,8 @@
 use crate::OpenError;
-use crate::db::Db;
+use crate::db::{Db, DbOptions};
 use crate::files::{FileName, Files, Folder};
 use crate::head::{self, META, Shape};
-use crate::log;
+use crate::{log, outbox};
 use medtrail_ledger::ports::{
     Batch, CommitError, EventKey, Journal, JournalError, RecordTag, SubjectTag, Tail, TrailHead,
 };
@@ -24,6 +24,8 @@ pub struct StoreOptions {
     pub rows_per_table: u64,
     /// Entries one transaction files at most.
     pub rows_per_filing: u64,
+    /// Verify the checksum of every page at open: reads both files whole, for maintenance.
+    pub check_every_page: bool,
 }
 
 impl Default for StoreOptions {
@@ -33,6 +35,7 @@ impl Default for StoreOptions {
             log_cache_bytes: 64 << 20,
             rows_per_table: 65_536,
             rows_per_filing: 16_384,
+            check_every_page: false,
         }
     }
 }
@@ -66,13 +69,20 @@ impl Store {
     /// The same over other files than those of a folder.
     pub fn open_on(files: Arc<dyn Files>, options: StoreOptions) -> Result<Self, OpenError> {
         let store = Self::assemble(files, options)?;
+        let reindexed = store.log.read(log::reindexed);
+        if let Some(done) = reindexed.map_err(|fault| OpenError::fault(FileName::Log, fault))? {
+            return Err(OpenError::IndexesIncomplete { done });
+        }
         let fenced = store.head.write(head::next_epoch);
         fenced.map_err(|fault| OpenError::fault(FileName::Head, fault))?;
         Ok(store)
     }
 
-    /// Opens both files and checks that they belong together.
-    fn assemble(files: Arc<dyn Files>, options: StoreOptions) -> Result<Self, OpenError> {
+    /// Opens both files and checks that they belong together; the indexes may be incomplete.
+    pub(crate) fn assemble(
+        files: Arc<dyn Files>,
+        options: StoreOptions,
+    ) -> Result<Self, OpenError> {
         let (head, log) = open_or_create(&files, options)?;
         let at_log = |fault| OpenError::fault(FileName::Log, fault);
         let at_head = |fault| OpenError::fault(FileName::Head, fault);
@@ -127,13 +137,22 @@ impl Store {
 }
 
 fn open_or_create(files: &Arc<dyn Files>, options: StoreOptions) -> Result<(Db, Db), OpenError> {
+    let open_options = |name| {
+        let cache_bytes = match name {
+            FileName::Head => options.head_cache_bytes,
+            _ => options.log_cache_bytes,
+        };
+        DbOptions { name, cache_bytes, check_every_page: options.check_every_page }
+    };
+    let (at_head, at_log) = (open_options(FileName::Head), open_options(FileName::Log));
     let shape = Shape { rows_per_table: options.rows_per_table };
     let create_head = || {
-        Db::create(FileName::Head, options.head_cache_bytes, files, |txn| head::create(txn, shape))
+        Db::create(at_head, files, |txn| {
+            head::create(txn, shape)?;
+            outbox::create(txn)
+        })
     };
-    let head = Db::open(FileName::Head, options.head_cache_bytes, files)?;
-    let log = Db::open(FileName::Log, options.log_cache_bytes, files)?;
-    match (head, log) {
+    match (Db::open(at_head, files)?, Db::open(at_log, files)?) {
         (Some(head), Some(log)) => Ok((head, log)),
         (Some(_), None) => Err(OpenError::Missing { file: FileName::Log }),
         (None, Some(log)) => {
@@ -146,7 +165,7 @@ fn open_or_create(files: &Arc<dyn Files>, options: StoreOptions) -> Result<(Db, 
             }
         }
         (None, None) => {
-            let log = Db::create(FileName::Log, options.log_cache_bytes, files, log::create)?;
+            let log = Db::create(at_log, files, log::create)?;
             Ok((create_head()?, log))
         }
     }

@@ -11,6 +11,7 @@ const SMALL: StoreOptions = StoreOptions {
     log_cache_bytes: 1 << 20,
     rows_per_table: 512,
     rows_per_filing: 200,
+    check_every_page: false,
 };
 
 #[test]

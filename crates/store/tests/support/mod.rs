@@ -1,6 +1,8 @@
 //! What the store's tests share: logs with real trees, and disks that fail on purpose.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod disk;
+
 use medtrail_ledger::checkpoint::Checkpoint;
 use medtrail_ledger::edge::{EdgeError, RightEdge};
 use medtrail_ledger::ports::{
@@ -31,19 +33,27 @@ impl Dice {
     }
 
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.roll() as u8)
+        let mut out = [0; N];
+        self.fill(&mut out);
+        out
+    }
+
+    pub fn fill(&mut self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(8) {
+            chunk.copy_from_slice(&self.roll().to_le_bytes()[..chunk.len()]);
+        }
     }
 }
 
 /// A commitment that a test can compute from the row alone.
 pub fn commitment_of(row: &[u8]) -> [u8; 32] {
     let mut dice = Dice(row.len() as u64);
-    let mut out = [0; 32];
-    for (place, byte) in row.iter().enumerate() {
-        dice.0 ^= u64::from(*byte) << (place % 8 * 8);
-        out[place % 32] ^= dice.roll() as u8;
+    for chunk in row.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        dice.0 = dice.roll() ^ u64::from_le_bytes(word);
     }
-    out
+    dice.bytes()
 }
 
 /// What a sequencer does, without its queue: makes rows, places and trees, and remembers what was
@@ -117,8 +127,8 @@ impl Writer {
             record: RecordTag(record),
         };
         let mut row = header.encode().to_vec();
-        let sealed = dice.below(self.row_bytes);
-        row.extend((0..sealed).map(|_| dice.roll() as u8));
+        row.resize(RowHeader::BYTES + dice.below(self.row_bytes) as usize, 0);
+        dice.fill(&mut row[RowHeader::BYTES..]);
         row
     }
 

@@ -64,10 +64,11 @@ pub(super) fn contracts(tools: &Tools) -> Result<Files> {
     let sources = root().join(&config.src);
     let mut files = Files::new();
     for (id, artifact) in output.artifact_ids() {
-        if id.source.starts_with(&sources) && is_contract(&id, artifact.ast.as_ref()) {
-            if let Some(text) = render(&id, artifact)? {
-                files.insert(format!("{}.json", id.name), text);
-            }
+        if id.source.starts_with(&sources)
+            && is_contract(&id, artifact.ast.as_ref())
+            && let Some(text) = render(&id, artifact)?
+        {
+            files.insert(format!("{}.json", id.name), text);
         }
     }
     Ok(files)

@@ -88,17 +88,23 @@ fn commands(markdown: &str) -> Vec<(usize, Named)> {
 
 fn command(text: &str) -> Option<Named> {
     let (program, rest) = match text.strip_prefix("cargo xtask ") {
-        Some(rest) => (Program::Xtask, rest),
+        // The demo's flags are those of `medtrail demo`.
+        Some(rest) if !rest.starts_with("demo") => (Program::Xtask, rest),
+        Some(rest) => (Program::Medtrail, rest),
         None => (Program::Medtrail, text.strip_prefix("medtrail ")?),
     };
-    let tokens = || rest.split_whitespace().take_while(|token| !token.starts_with('#'));
-    let is_word = |token: &&str| token.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-    let words = tokens().take_while(|token| !token.starts_with('-')).take_while(is_word);
-    let words: Vec<String> = words.map(Into::into).collect();
-    // What follows ` -- ` is handed on to another program.
-    let flags = tokens().take_while(|token| *token != "--").filter(|token| token.len() > 2);
-    let flags = flags.filter_map(|token| token.starts_with("--").then(|| token.split('=').next()));
-    let flags = flags.flatten().map(Into::into).collect();
+    // What follows ` -- ` is handed on to another program; `#` begins a comment.
+    let tokens: Vec<&str> =
+        rest.split_whitespace().take_while(|token| !["--", "#"].contains(token)).collect();
+    let is_word = |token: &&&str| {
+        token.starts_with(|c: char| c.is_ascii_lowercase())
+            && token.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    };
+    let words: Vec<String> = tokens.iter().take_while(is_word).map(ToString::to_string).collect();
+    let flags = (tokens.iter())
+        .filter(|token| token.starts_with("--"))
+        .filter_map(|token| token.split('=').next().map(Into::into))
+        .collect();
     (!words.is_empty()).then_some(Named { program, words, flags })
 }
 
@@ -117,7 +123,7 @@ mod tests {
                         ```sh\n\
                         cargo xtask test --rust -- --nocapture   # quick\n\
                         $ medtrail organisations add NAME --address=0x00\n\
-                        ls\n\
+                        cargo xtask demo --no-browser\n\
                         ```\n\
                         `medtrail` alone, and `cargo test`.";
         assert_eq!(
@@ -126,6 +132,7 @@ mod tests {
                 (1, named(Program::Medtrail, &["verify"], &[])),
                 (3, named(Program::Xtask, &["test"], &["--rust"])),
                 (4, named(Program::Medtrail, &["organisations", "add"], &["--address"])),
+                (5, named(Program::Medtrail, &["demo"], &["--no-browser"])),
             ]
         );
     }

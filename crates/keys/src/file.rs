@@ -136,9 +136,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .mode(FILE_MODE)
         .open(&temporary)
         .map_err(FileError::io(&temporary))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(FileError::io(&temporary))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(FileError::io(&temporary))?;
     publish(&temporary, path)?;
     sync_folder(folder)
 }

@@ -1,7 +1,22 @@
-//! Keys.
+//! The only crate that sees a private key.
+//!
+//! - [`operator`]: the operator's hot key, which signs checkpoints and anchors; [`local`] in a
+//!   Web3 keystore, or [`remote`] behind a signer of its own
+//! - [`note`]: the log's Ed25519 key, and both keys together as the [`Notary`](note::NotaryKeys)
+//! - [`wrap`]: the master key, under which every key in the key file is sealed
+//! - [`cross_check`]: a second encoder, which must agree before anything is broadcast
+//! - [`file`](mod@file), [`passphrase`]: how keys and passphrases come from disk
+//!
+//! Secrets are wiped when dropped, are never part of a `Debug` form or an error, and leave this
+//! crate only as signatures, wrapped keys and the keystore's ciphertext.
 
+pub mod cross_check;
 pub mod file;
+pub mod local;
+pub mod note;
+pub mod operator;
 pub mod passphrase;
+pub mod remote;
 pub mod wrap;
 
 use zeroize::Zeroizing;

@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_line_is_read_without_its_end() {
-        for content in ["correct horse", "correct horse\n", "correct horse\r\n", "correct horse\nx"] {
+        for content in ["correct horse", "correct horse\n", "correct horse\r\n", "correct horse\nx"]
+        {
             assert_eq!(read_from(content.as_bytes()).unwrap().expose_secret(), "correct horse");
         }
     }

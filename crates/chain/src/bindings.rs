@@ -1,0 +1,116 @@
+//! The registry contract's ABI in Rust, from the committed artifact.
+
+use alloy::primitives::{Address, Bytes};
+use alloy::sol_types::{Eip712Domain, SolCall, SolInterface, eip712_domain};
+use medtrail_ledger::plan::{Anchor, Call, LogHead};
+
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod sol {
+    alloy::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        AnchorRegistry,
+        "../../abi/AnchorRegistry.json"
+    );
+}
+
+use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
+pub(crate) use sol::AnchorRegistry::{
+    Anchored, BYTECODE, eip712DomainCall, headCall, includedCall, livingCall, logInfoCall,
+};
+pub(crate) use sol::IAnchorRegistry as types;
+
+impl From<&Anchor> for types::Anchor {
+    fn from(anchor: &Anchor) -> Self {
+        let Anchor { number, size, root, time_s } = *anchor;
+        Self { number, size, root, timeS: time_s }
+    }
+}
+
+impl From<types::Head> for LogHead {
+    fn from(head: types::Head) -> Self {
+        Self {
+            operator: head.operator,
+            size: head.size.to(),
+            time_s: head.timeS.into(),
+            count: head.count.to(),
+        }
+    }
+}
+
+/// The ABI-encoded contract call.
+pub fn calldata(call: &Call) -> Bytes {
+    let encoded = match call {
+        Call::Open { origin, cold_key, note_key, anchor_within_s } => openCall {
+            origin: origin.clone(),
+            coldKey: *cold_key,
+            noteKey: *note_key,
+            anchorWithinS: *anchor_within_s,
+        }
+        .abi_encode(),
+        Call::Anchor { log, old, size, root, proof } => anchorCall {
+            log: *log,
+            oldHead: old.into(),
+            size: *size,
+            root: *root,
+            consistencyProof: proof.clone(),
+        }
+        .abi_encode(),
+    };
+    encoded.into()
+}
+
+/// The EIP-712 domain of what the log's operator and its reporters sign.
+pub fn domain(chain_id: u64, registry: Address) -> Eip712Domain {
+    eip712_domain! {
+        name: "Medtrail",
+        version: "1",
+        chain_id: chain_id,
+        verifying_contract: registry,
+    }
+}
+
+/// The registry's own words for a refusal, or the raw bytes.
+pub(crate) fn revert_reason(data: &[u8]) -> String {
+    match AnchorRegistryErrors::abi_decode(data) {
+        Ok(error) => format!("{error:?}"),
+        Err(_) if data.is_empty() => "without a reason".to_owned(),
+        Err(_) => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::{B256, keccak256};
+    use alloy::sol_types::SolEvent;
+
+    #[test]
+    fn the_committed_abi_is_the_one_this_code_was_written_for() {
+        assert_eq!(openCall::SIGNATURE, "open(string,address,bytes32,uint32)");
+        assert_eq!(
+            anchorCall::SIGNATURE,
+            "anchor(bytes32,(uint64,uint64,bytes32,uint64),uint64,bytes32,bytes32[])"
+        );
+        assert_eq!(Anchored::SIGNATURE, "Anchored(bytes32,address,uint64,uint64,bytes32,uint64)");
+    }
+
+    #[test]
+    fn a_call_survives_encoding() {
+        let old = Anchor { number: 3, size: 70, root: keccak256("old"), time_s: 9 };
+        let (log, root) = (keccak256("log"), keccak256("new"));
+        let call = Call::Anchor { log, old, size: 99, root, proof: vec![B256::ZERO, root] };
+        let decoded = anchorCall::abi_decode(&calldata(&call)).unwrap();
+        assert_eq!((decoded.log, decoded.size, decoded.root), (log, 99, root));
+        assert_eq!(decoded.oldHead, (&old).into());
+        assert_eq!(decoded.consistencyProof, [B256::ZERO, root]);
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_contract_s_words() {
+        use alloy::sol_types::SolError;
+        let error = sol::AnchorRegistry::LogClosed { log: keccak256("log") }.abi_encode();
+        assert!(revert_reason(&error).contains("LogClosed"));
+        assert_eq!(revert_reason(&[]), "without a reason");
+        assert!(revert_reason(&[1, 2, 3, 4]).contains("0x01020304"));
+    }
+}

@@ -1,0 +1,110 @@
+//! The registry's events.
+
+use crate::Chain;
+use crate::bindings::Anchored;
+use alloy::primitives::{Address, B256, Bytes, Log, LogData, U64};
+use alloy::sol_types::SolEvent;
+use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef};
+use medtrail_ledger::ports::RegistryError;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::ops::RangeInclusive;
+
+/// What of a log is looked at.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RpcLog {
+    address: Address,
+    topics: Vec<B256>,
+    data: Bytes,
+    block_number: U64,
+    block_hash: B256,
+    transaction_hash: B256,
+    log_index: U64,
+    #[serde(default)]
+    removed: bool,
+}
+
+impl Chain {
+    pub(crate) async fn anchors_in_block(
+        &self,
+        log: B256,
+        block: BlockRef,
+    ) -> Result<Vec<AnchorRecord>, RegistryError> {
+        let found = self.anchors(json!({ "blockHash": block.hash }), log, Value::Null).await?;
+        match found.iter().find(|record| record.block != block) {
+            None => Ok(found),
+            Some(stray) => Err(RegistryError::Nonsense(format!(
+                "asked for logs of block {}, got one of {}",
+                block.hash, stray.block.hash
+            ))),
+        }
+    }
+
+    pub(crate) async fn anchors_in_range(
+        &self,
+        log: B256,
+        blocks: RangeInclusive<u64>,
+    ) -> Result<Vec<AnchorRecord>, RegistryError> {
+        self.anchors(range(blocks), log, Value::Null).await
+    }
+
+    pub(crate) async fn numbered_anchor(
+        &self,
+        log: B256,
+        number: u64,
+        blocks: RangeInclusive<u64>,
+    ) -> Result<Option<AnchorRecord>, RegistryError> {
+        let topic = B256::left_padding_from(&number.to_be_bytes());
+        let found = self.anchors(range(blocks), log, json!(topic)).await?;
+        Ok(found.into_iter().find(|record| record.anchor.number == number))
+    }
+
+    /// `Anchored` events of one log in the order of the chain; is_final is the caller's to know.
+    async fn anchors(
+        &self,
+        mut filter: Value,
+        log: B256,
+        number: Value,
+    ) -> Result<Vec<AnchorRecord>, RegistryError> {
+        filter["address"] = json!(self.registry);
+        filter["topics"] = json!([Anchored::SIGNATURE_HASH, log, null, number]);
+        let mut logs: Vec<RpcLog> = self.rpc.need("eth_getLogs", json!([filter])).await?;
+        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        logs.into_iter().map(|found| self.record(log, found)).collect()
+    }
+
+    /// A filter is a request and not a promise: what comes back is checked.
+    fn record(&self, log: B256, found: RpcLog) -> Result<AnchorRecord, RegistryError> {
+        let stray = |detail: &str| {
+            let tx = found.transaction_hash;
+            RegistryError::Nonsense(format!("a log of transaction {tx}: {detail}"))
+        };
+        if found.address != self.registry || found.removed {
+            return Err(stray("not of the registry, or removed"));
+        }
+        let data = LogData::new(found.topics.clone(), found.data.clone())
+            .ok_or_else(|| stray("too many topics"))?;
+        let event = Anchored::decode_log_validate(&Log { address: found.address, data })
+            .map_err(|error| stray(&error.to_string()))?;
+        if event.log != log {
+            return Err(stray("of another Medtrail log"));
+        }
+        let anchor = Anchor {
+            number: event.number,
+            size: event.size,
+            root: event.root,
+            time_s: event.timeS,
+        };
+        Ok(AnchorRecord {
+            anchor,
+            tx: found.transaction_hash,
+            block: BlockRef { number: found.block_number.to(), hash: found.block_hash },
+            is_final: false,
+        })
+    }
+}
+
+fn range(blocks: RangeInclusive<u64>) -> Value {
+    json!({ "fromBlock": U64::from(*blocks.start()), "toBlock": U64::from(*blocks.end()) })
+}

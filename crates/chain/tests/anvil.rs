@@ -1,0 +1,299 @@
+//! The registry on a real node: what the in-memory chain of the oracle's tests only claims.
+
+use alloy::consensus::{SignableTransaction, TxEip1559};
+use alloy::eips::Encodable2718;
+use alloy::network::TxSignerSync;
+use alloy::primitives::{Address, B256, TxKind, U256, keccak256};
+use alloy::signers::local::PrivateKeySigner;
+use medtrail_chain::{At, Chain, Finality, Rpc, deploy, registry_address};
+use medtrail_ledger::edge::RightEdge;
+use medtrail_ledger::plan::{Anchor, Attempt, Call, ChainView, LogHead, Watch};
+use medtrail_ledger::ports::{
+    Courier, CourierError, PreflightError, Registry, RegistryError, SendError, TxFields,
+};
+use medtrail_ledger::tile::{TileId, TileReader};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+const CHAIN_ID: u64 = 778_001;
+
+/// A node of our own, ended with the test.
+struct Anvil {
+    process: Child,
+    url: String,
+}
+
+impl Anvil {
+    fn start() -> Self {
+        let mut process = Command::new(anvil())
+            .args(["--port", "0", "--chain-id", &CHAIN_ID.to_string(), "--slots-in-an-epoch", "1"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("anvil starts");
+        let out = process.stdout.take().expect("piped");
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let address = lines
+            .find_map(|line| line.strip_prefix("Listening on ").map(str::to_owned))
+            .expect("anvil says where it listens");
+        // Read on, or the node stops at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, url: format!("http://{address}") }
+    }
+
+    fn chain(&self) -> Chain {
+        let rpc = Rpc::new(&[&self.url]).unwrap();
+        Chain::new(rpc, CHAIN_ID, registry_address(), Finality::Tag)
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nothing more to do then.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The platform's binary itself: npm's launcher would leave the node orphaned when it is killed.
+fn anvil() -> PathBuf {
+    if let Some(path) = std::env::var_os("MEDTRAIL_ANVIL") {
+        return path.into();
+    }
+    let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let inside = format!("node_modules/@foundry-rs/anvil-{os}-{arch}/bin/anvil");
+    let found = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join(&inside))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no {inside}: run `cargo xtask tools`, or set MEDTRAIL_ANVIL"))
+}
+
+/// The first account of anvil's public test mnemonic.
+struct TestKey(PrivateKeySigner);
+
+impl TestKey {
+    fn shared() -> Arc<Self> {
+        let key = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+        Arc::new(Self(key.parse().unwrap()))
+    }
+}
+
+impl Courier for TestKey {
+    fn account(&self) -> Address {
+        self.0.address()
+    }
+
+    fn build(&self, fields: &TxFields) -> Result<Attempt, CourierError> {
+        let mut tx = TxEip1559 {
+            chain_id: fields.chain_id,
+            nonce: fields.nonce,
+            gas_limit: fields.gas,
+            max_fee_per_gas: fields.max_fee,
+            max_priority_fee_per_gas: fields.tip,
+            to: TxKind::Call(fields.to),
+            value: U256::ZERO,
+            access_list: Default::default(),
+            input: fields.data.clone(),
+        };
+        let signature = self.0.sign_transaction_sync(&mut tx).unwrap();
+        let signed = tx.into_signed(signature);
+        Ok(Attempt {
+            hash: *signed.hash(),
+            raw: signed.encoded_2718().into(),
+            tip: fields.tip,
+            max_fee: fields.max_fee,
+            built_at_block: fields.at_block,
+        })
+    }
+}
+
+/// A tree of numbered commitments, and proofs out of its tiles.
+struct Tree {
+    edge: RightEdge,
+    tiles: HashMap<TileId, Vec<u8>>,
+}
+
+impl Tree {
+    fn of(size: u64) -> Self {
+        let mut edge = RightEdge::empty();
+        (0..size).for_each(|index| edge.append(&commitment(index).0));
+        let tiles = edge.changed_tiles().into_iter().collect();
+        Self { edge, tiles }
+    }
+
+    fn root(&self) -> B256 {
+        self.edge.root().into()
+    }
+
+    fn reader(&self) -> TileReader<impl Fn(TileId) -> Result<Option<Vec<u8>>, std::io::Error>> {
+        TileReader::new(|id| Ok(self.tiles.get(&id).cloned()))
+    }
+
+    fn consistency(&self, from: u64) -> Vec<B256> {
+        let path = self.reader().consistency_path(from, self.edge.size()).unwrap();
+        path.into_iter().map(B256::from).collect()
+    }
+
+    fn inclusion(&self, index: u64) -> Vec<B256> {
+        let path = self.reader().inclusion_path(index, self.edge.size()).unwrap();
+        path.into_iter().map(B256::from).collect()
+    }
+}
+
+fn commitment(index: u64) -> B256 {
+    keccak256(index.to_be_bytes())
+}
+
+fn opening() -> Call {
+    Call::Open {
+        origin: "test.example/log".to_owned(),
+        cold_key: Address::repeat_byte(0xc0),
+        note_key: B256::repeat_byte(0xed),
+        anchor_within_s: 3600,
+    }
+}
+
+async fn look(chain: &Chain, key: &TestKey, log: B256, attempts: &[B256]) -> ChainView {
+    let watch = Watch { account: key.account(), log, attempts: attempts.to_vec() };
+    chain.view(&watch).await.unwrap()
+}
+
+/// Builds and sends one call, which an automining node mines at once.
+async fn act(chain: &Chain, key: &TestKey, log: B256, call: &Call) -> Attempt {
+    let view = look(chain, key, log, &[]).await;
+    let target = chain.encode(call);
+    let fields = TxFields {
+        chain_id: target.chain_id,
+        to: target.to,
+        nonce: view.nonce_head,
+        gas: chain.preflight(view.head, key.account(), call).await.unwrap(),
+        tip: view.market_tip,
+        max_fee: 2 * view.base_fee + view.market_tip,
+        data: target.data,
+        at_block: view.head.number,
+    };
+    let attempt = key.build(&fields).unwrap();
+    chain.send(&attempt.raw).await.unwrap();
+    attempt
+}
+
+fn log_id(chain: &Chain, key: &TestKey) -> B256 {
+    use alloy::sol_types::SolValue;
+    let origin = "test.example/log".to_owned();
+    let parts = (U256::from(CHAIN_ID), chain.registry(), key.account(), origin);
+    keccak256(parts.abi_encode_params())
+}
+
+#[tokio::test]
+async fn the_registry_is_deployed_once_and_found_again() {
+    let (anvil, key) = (Anvil::start(), TestKey::shared());
+    let rpc = Rpc::new(&[&anvil.url]).unwrap();
+    let log = B256::repeat_byte(1);
+    let before = anvil.chain().log_head(log, At::Latest).await.unwrap_err();
+    assert!(before.to_string().contains("no contract"), "{before}");
+
+    let first = deploy(&rpc, key.clone()).await.unwrap();
+    assert_eq!(first.registry, registry_address());
+    assert!(first.tx.is_some());
+    let again = deploy(&rpc, key).await.unwrap();
+    assert_eq!((again.registry, again.tx), (first.registry, None));
+    assert_eq!(anvil.chain().log_head(log, At::Latest).await.unwrap(), LogHead::default());
+}
+
+#[tokio::test]
+async fn a_log_is_opened_and_anchored_and_the_contract_finds_its_entries() {
+    let (anvil, key) = (Anvil::start(), TestKey::shared());
+    let chain = anvil.chain();
+    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone()).await.unwrap();
+    let log = log_id(&chain, &key);
+
+    act(&chain, &key, log, &opening()).await;
+    let info = chain.log_info(log, At::Latest).await.unwrap();
+    assert_eq!((info.cold_key, info.anchor_within_s), (Address::repeat_byte(0xc0), 3600));
+
+    let (small, large) = (Tree::of(300), Tree::of(1000));
+    let none = Anchor::default();
+    let (size, root) = (300, small.root());
+    act(&chain, &key, log, &Call::Anchor { log, old: none, size, root, proof: vec![] }).await;
+    let first = chain.anchor(log, 1, 0).await.unwrap().expect("anchored");
+    assert_eq!((first.anchor.size, first.anchor.root), (300, small.root()));
+
+    let (size, root, proof) = (1000, large.root(), large.consistency(300));
+    let call = Call::Anchor { log, old: first.anchor, size, root, proof };
+    let attempt = act(&chain, &key, log, &call).await;
+
+    let view = look(&chain, &key, log, &[attempt.hash, B256::repeat_byte(7)]).await;
+    assert_eq!((view.log_head.count, view.log_head.size), (2, 1000));
+    assert_eq!(view.log_head.operator, key.account());
+    let [receipt] = view.receipts[..] else { panic!("one receipt: {:?}", view.receipts) };
+    assert!(receipt.is_canonical && receipt.succeeded && receipt.block == view.head);
+    assert!(view.base_fee > 0 && view.balance > 0 && view.finalized.number < view.head.number);
+    assert!(view.nonce_finalized < view.nonce_head);
+
+    let in_block = chain.anchored_in(log, view.head).await.unwrap();
+    let in_range = chain.anchored_between(log, 0..=view.head.number).await.unwrap();
+    assert_eq!((in_block.len(), in_range.len()), (1, 2));
+    assert_eq!(in_range[1], in_block[0]);
+    assert_eq!(in_block[0].tx, attempt.hash);
+
+    let second = in_block[0].anchor;
+    let (at, leaf) = (At::Block(view.head.hash), commitment(777));
+    let path = large.inclusion(777);
+    assert!(chain.living(log, &second, at).await.unwrap());
+    assert!(!chain.living(log, &Anchor { size: 999, ..second }, at).await.unwrap());
+    assert!(chain.included(log, &second, 777, leaf, &path, at).await.unwrap());
+    assert!(!chain.included(log, &second, 778, leaf, &path, at).await.unwrap());
+    assert!(!chain.living(log, &second, At::Finalized).await.unwrap(), "not final yet");
+}
+
+#[tokio::test]
+async fn a_call_the_registry_refuses_is_not_estimated_but_named() {
+    let (anvil, key) = (Anvil::start(), TestKey::shared());
+    let chain = anvil.chain();
+    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone()).await.unwrap();
+    let log = log_id(&chain, &key);
+    let view = look(&chain, &key, log, &[]).await;
+    let root = B256::ZERO;
+    let call = Call::Anchor { log, old: Anchor::default(), size: 1, root, proof: vec![] };
+    let refused = chain.preflight(view.head, key.account(), &call).await.unwrap_err();
+    let PreflightError::Reverts(reason) = refused else { panic!("{refused}") };
+    assert!(reason.contains("NotOperator"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_transaction_sent_twice_or_too_late_is_no_fault() {
+    let (anvil, key) = (Anvil::start(), TestKey::shared());
+    let chain = anvil.chain();
+    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone()).await.unwrap();
+    let log = log_id(&chain, &key);
+    let attempt = act(&chain, &key, log, &opening()).await;
+    let again = chain.send(&attempt.raw).await.unwrap_err();
+    assert!(again.is_fine(), "{again}");
+    let rubbish = chain.send(&vec![2, 1, 0].into()).await.unwrap_err();
+    assert!(matches!(rubbish, SendError::Unknown(_)), "{rubbish}");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_answer_is_left_for_the_next_one() {
+    let anvil = Anvil::start();
+    // Nobody listens on a port that was just given back.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rpc = Rpc::new(&[format!("http://{nobody}"), anvil.url.clone()]).unwrap();
+    let chain = Chain::new(rpc, CHAIN_ID, registry_address(), Finality::Tag);
+    let first = chain.tips().await.unwrap_err();
+    assert!(matches!(first, RegistryError::Unreachable(_)), "the tick ends: {first}");
+    chain.tips().await.expect("the next tick reads from the other node");
+}
+
+#[tokio::test]
+async fn a_node_of_another_chain_is_refused() {
+    let anvil = Anvil::start();
+    let rpc = Rpc::new(&[&anvil.url]).unwrap();
+    let chain = Chain::new(rpc, 1, registry_address(), Finality::Tag);
+    let refused = chain.tips().await.unwrap_err();
+    assert!(matches!(refused, RegistryError::WrongChain { expected: 1, found: CHAIN_ID }));
+}

@@ -5,8 +5,6 @@ use crate::step::Result;
 
 #[cfg(feature = "abi")]
 mod compile;
-#[cfg(any(feature = "abi", test))]
-mod files;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -22,24 +20,18 @@ pub(crate) fn run(args: &Args) -> Result {
     crate::step::Step::cargo("build the driver of the Solidity compiler (a minute at first)")
         .args(["run", "--quiet", "--package", "xtask", "--features", "abi", "--", "abi"])
         .args(args.check.then_some("--check"))
-        .or("read what it printed above; `cargo xtask abi` writes abi/ anew")
+        .or("its own advice stands above")
         .run()
 }
 
 #[cfg(feature = "abi")]
 pub(crate) fn run(args: &Args) -> Result {
-    use crate::step::Failure;
-    use crate::tools::Tools;
-
-    let tools = Tools::ready()?;
+    let tools = crate::tools::Tools::ready()?;
     println!("> compile contracts/ with the release profile of foundry.toml");
     let compiled = compile::contracts(&tools)?;
-    let drift = files::drift(&compiled, &files::committed()?);
-    if !args.check {
-        return files::write(&compiled);
+    if args.check {
+        crate::generated::check("abi", &compiled, "cargo xtask abi")
+    } else {
+        crate::generated::write("abi", &compiled)
     }
-    if drift.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::findings(&drift, "run `cargo xtask abi` and commit abi/"))
 }

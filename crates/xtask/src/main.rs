@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod abi;
 mod bench;
 mod demo;
+mod generated;
 mod lint;
 mod report;
 mod step;

@@ -10,7 +10,7 @@ use foundry_compilers::solc::{Solc, SolcCompiler, SolcSettings};
 use foundry_compilers::{ArtifactId, ConfigurableArtifacts, ProjectBuilder, ProjectPathsConfig};
 use serde::{Deserialize, Serialize};
 
-use super::files::Files;
+use crate::generated::Files;
 use crate::step::{Failure, Result, root};
 use crate::tools::Tools;
 

@@ -6,6 +6,7 @@ pragma solidity ^0.8.34;
 /// @dev A proof has exactly one accepted length, and every loop ends within 64 steps, since sizes are 64 bits wide and each
 /// step halves one. Both walks take the node hash as an argument: contracts use SHA-256, as every other reader of
 /// the log does; symbolic provers know keccak only.
+/// Warning: a root does not tell its size, and sizes of one shape have the same proofs. Take both from one place.
 library MerkleLog {
     /// @notice The SHA-256 precompile failed, or this chain has none.
     error Sha256Unavailable();
@@ -61,7 +62,8 @@ library MerkleLog {
         return walkConsistency(oldSize, size, oldRoot, root, proof, node);
     }
 
-    /// @dev RFC 9162, 2.1.3.2.
+    /// @dev RFC 9162, 2.1.3.2, except that a node on the right edge skips the levels where it has no sibling, which give no
+    /// hash to the proof, before the next hash and not after the last: the same steps with one condition less.
     function walkInclusion(
         uint64 index,
         uint64 size,
@@ -78,7 +80,6 @@ library MerkleLog {
         for (uint256 i = 0; i < proof.length; ++i) {
             if (last == 0) return false;
             if (position == last) {
-                // On the right edge: levels at which this node has no sibling give no hash to the proof.
                 while (position & 1 == 0) {
                     position >>= 1;
                     last >>= 1;
@@ -92,7 +93,7 @@ library MerkleLog {
         return last == 0 && found == root;
     }
 
-    /// @dev RFC 9162, 2.1.4.2.
+    /// @dev RFC 9162, 2.1.4.2, with the right edge as in `walkInclusion`.
     function walkConsistency(
         uint64 oldSize,
         uint64 size,
@@ -107,7 +108,7 @@ library MerkleLog {
 
         uint256 oldLast = oldSize - 1;
         uint256 last = size - 1;
-        while (oldLast & 1 == 1) {
+        while (oldLast & 1 != 0) {
             oldLast >>= 1;
             last >>= 1;
         }
@@ -130,7 +131,8 @@ library MerkleLog {
             } else {
                 found = hash(found, sibling);
             }
-            (oldLast, last) = (oldLast >> 1, last >> 1);
+            oldLast >>= 1;
+            last >>= 1;
         }
         return last == 0 && oldFound == oldRoot && found == root;
     }

@@ -4,7 +4,10 @@
 use crate::db::{Fault, STATE};
 use medtrail_ledger::ports::{Batch, RowHeader, Tail};
 use medtrail_ledger::tile::{TILE_BYTES, TILE_HEIGHT, TileId};
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableTable, Table, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -70,8 +73,10 @@ impl Shape {
     }
 }
 
+const ROWS_PREFIX: &str = "rows-";
+
 fn rows_table(number: u64) -> String {
-    format!("rows-{number:012}")
+    format!("{ROWS_PREFIX}{number:012}")
 }
 
 fn definition(name: &str) -> TableDefinition<'_, u64, &'static [u8]> {
@@ -89,7 +94,7 @@ pub(crate) fn create(txn: &WriteTransaction, shape: Shape) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The size of row tables, chosen when the file was created.
+/// How rows are cut into tables, chosen when the file was created.
 pub(crate) fn shape(txn: &ReadTransaction) -> Result<Shape, Fault> {
     let rows_per_table = number(&txn.open_table(STATE)?, SHAPE_ROW)?;
     if rows_per_table == 0 {
@@ -229,6 +234,18 @@ pub(crate) fn row(
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Rows that stand here but belong to no entry of the log, or should have been dropped.
+pub(crate) fn rows_outside(txn: &ReadTransaction, kept: Range<u64>) -> Result<Vec<u64>, Fault> {
+    let mut outside = Vec::new();
+    for table in txn.list_tables()?.filter(|table| table.name().starts_with(ROWS_PREFIX)) {
+        let table = txn.open_table(definition(table.name()))?;
+        for row in table.range(..kept.start)?.chain(table.range(kept.end..)?) {
+            outside.push(row?.0.value());
+        }
+    }
+    Ok(outside)
 }
 
 fn get_tail(state: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Tail, Fault> {

@@ -32,7 +32,7 @@ mod store;
 pub use error::OpenError;
 pub use export::{Export, Exported, export};
 pub use files::{FileName, Files, Folder};
-pub use fsck::{Damage, Finding, FsckReport, Place, fsck};
+pub use fsck::{Damage, Finding, FsckReport, OpenRow, Place, fsck};
 pub use key_file::KeyFileDb;
 pub use reindex::{ReindexError, reindex, reindex_on};
 pub use store::{Store, StoreOptions};

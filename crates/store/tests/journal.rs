@@ -3,16 +3,8 @@
 mod support;
 
 use medtrail_ledger::ports::{Batch, CommitError, Journal};
-use medtrail_store::{OpenError, Store, StoreOptions};
-use support::{Dice, Writer};
-
-const SMALL: StoreOptions = StoreOptions {
-    head_cache_bytes: 1 << 20,
-    log_cache_bytes: 1 << 20,
-    rows_per_table: 512,
-    rows_per_filing: 200,
-    check_every_page: false,
-};
+use medtrail_store::{OpenError, Store};
+use support::{Dice, SMALL, Writer};
 
 #[test]
 fn what_was_committed_is_read_back_filed_or_not_and_after_reopening() {

@@ -7,17 +7,9 @@
 mod support;
 
 use medtrail_ledger::ports::Journal;
-use medtrail_store::{FileName, FsckReport, Store, StoreOptions, fsck};
+use medtrail_store::{FileName, Store};
 use support::disk::Disk;
-use support::{Dice, Writer, commitment_of};
-
-const SMALL: StoreOptions = StoreOptions {
-    head_cache_bytes: 1 << 20,
-    log_cache_bytes: 1 << 20,
-    rows_per_table: 512,
-    rows_per_filing: 200,
-    check_every_page: false,
-};
+use support::{Dice, SMALL, Writer, check_all};
 
 const IMAGES: u64 = 500;
 const LANES: u64 = 2;
@@ -52,7 +44,7 @@ fn one_image(seed: u64, lying: Option<FileName>) -> Result<(), String> {
     let mut writer = Writer::resume(&store, dice);
     writer.append(&store, 300);
     store.file_up_to(u64::MAX).map_err(|error| format!("filing on: {error}"))?;
-    is_clean(&check_all(&store)?)
+    all_is_well(&store)
 }
 
 #[derive(Default)]
@@ -117,16 +109,12 @@ impl History {
         if named != self.named.0 && named != self.named.1 {
             return Err(format!("named value {named}, acknowledged {}", self.named.0));
         }
-        is_clean(&check_all(store)?)
+        all_is_well(store)
     }
 }
 
-fn check_all(store: &Store) -> Result<FsckReport, String> {
-    let mut open_row = |_: u64, row: &[u8]| Some(commitment_of(row));
-    fsck(store, Some(&mut open_row), |_, _| ()).map_err(|error| format!("fsck: {error}"))
-}
-
-fn is_clean(report: &FsckReport) -> Result<(), String> {
+fn all_is_well(store: &Store) -> Result<(), String> {
+    let report = check_all(store).map_err(|error| format!("fsck: {error}"))?;
     match report.findings.first() {
         None if report.opened == report.entries => Ok(()),
         None => Err(format!("fsck opened {} of {} rows", report.opened, report.entries)),

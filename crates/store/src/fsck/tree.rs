@@ -3,7 +3,7 @@
 use super::{Check, Damage, Place};
 use crate::db::Fault;
 use crate::files::FileName;
-use crate::head::{TILES, full_tiles, tile_id};
+use crate::head::{TILES, full_tiles, rows_outside, tile_id};
 use crate::rows::tile_in;
 use medtrail_ledger::checkpoint::SignedCheckpoint;
 use medtrail_ledger::edge::RightEdge;
@@ -96,8 +96,11 @@ impl Check<'_> {
         Ok(Some(tile))
     }
 
-    /// Tiles that no entry accounts for.
+    /// Tiles, and rows of the head, that no entry accounts for.
     pub(super) fn surplus(&mut self) -> Result<(), Fault> {
+        for index in rows_outside(self.head, self.kept_from..self.tail.size)? {
+            self.found(FileName::Head, Place::Row(index), Damage::Surplus);
+        }
         for row in self.head.open_table(TILES)?.range::<&[u8; 9]>(..)? {
             let id = tile_id(row?.0.value());
             // Full ones below the kept rows should have been dropped with them.

@@ -28,9 +28,15 @@ impl Op {
                     bytes[start..end].copy_from_slice(&data[..end - start]);
                 }
             }
-            Self::SetLen(len) => bytes.resize(*len as usize, 0),
+            Self::SetLen(len) => resize(bytes, *len as usize),
         }
     }
+}
+
+/// `Vec::resize`, which takes byte after byte where it is not optimised.
+fn resize(bytes: &mut Vec<u8>, len: usize) {
+    bytes.truncate(len);
+    bytes.extend_from_slice(&vec![0; len - bytes.len()]);
 }
 
 #[derive(Clone, Debug, Default)]
@@ -310,7 +316,7 @@ impl StorageBackend for Handle {
         self.change(|state| {
             let inode = &mut state.inodes[self.inode];
             inode.blocks.retain(|block| *block < len.div_ceil(BLOCK));
-            inode.live.resize(len as usize, 0);
+            resize(&mut inode.live, len as usize);
             inode.unsynced.push(Op::SetLen(len));
             Ok(())
         })
@@ -335,7 +341,7 @@ impl StorageBackend for Handle {
             let op = Op::Write(offset, data.to_vec());
             let end = offset as usize + data.len();
             if inode.live.len() < end {
-                inode.live.resize(end, 0);
+                resize(&mut inode.live, end);
                 inode.unsynced.push(Op::SetLen(end as u64));
             }
             op.apply(&mut inode.live);

@@ -8,7 +8,29 @@ use medtrail_ledger::edge::{EdgeError, RightEdge};
 use medtrail_ledger::ports::{
     Batch, CommitError, EventKey, Journal, JournalError, RecordTag, RowHeader, SubjectTag, Tail,
 };
+use medtrail_store::{FsckReport, Store, StoreOptions, fsck};
 use std::collections::HashMap;
+
+/// Small tables and small filings, so that a test of a few hundred entries crosses every border.
+pub const SMALL: StoreOptions = StoreOptions {
+    head_cache_bytes: 1 << 20,
+    log_cache_bytes: 1 << 20,
+    rows_per_table: 512,
+    rows_per_filing: 200,
+    check_every_page: false,
+};
+
+/// Everything checked, each row held against its commitment.
+pub fn check_all(store: &Store) -> Result<FsckReport, JournalError> {
+    let mut open_row = |_: u64, row: &[u8]| Some(commitment_of(row));
+    fsck(store, Some(&mut open_row), |_, _| ())
+}
+
+pub fn assert_clean(store: &Store) {
+    let report = check_all(store).unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(report.opened, report.entries);
+}
 
 /// SplitMix64: small, seeded, the same everywhere.
 #[derive(Clone, Debug)]

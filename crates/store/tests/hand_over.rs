@@ -1,0 +1,67 @@
+//! Readers beside a writer and a filer: at no moment is an acknowledged entry in neither file.
+
+mod support;
+
+use medtrail_ledger::ports::Journal;
+use medtrail_ledger::tile::TileId;
+use medtrail_store::{Store, StoreOptions};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use support::disk::Disk;
+use support::{Dice, SMALL, Writer};
+
+const ENTRIES: u64 = 24_000;
+
+/// The seed of this story: a reader that took its snapshot of the log before that of the head
+/// found nothing for an entry that was filed and dropped between the two.
+#[test]
+fn readers_find_every_acknowledged_entry_while_it_moves() {
+    // Tables of one tile: every 256 entries something is dropped.
+    let options = StoreOptions { rows_per_table: 256, rows_per_filing: 64, ..SMALL };
+    let store = Store::open_on(Disk::default().files(), options).unwrap();
+    let mut writer = Writer::resume(&store, Dice(5));
+    let rows = RwLock::new(Vec::new());
+    let acknowledged = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    let reads = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for reader in 0..2 {
+            let (store, rows, acknowledged, done, reads) =
+                (&store, &rows, &acknowledged, &done, &reads);
+            scope.spawn(move || {
+                let mut dice = Dice(100 + reader);
+                while !done.load(Ordering::SeqCst) {
+                    let size = acknowledged.load(Ordering::SeqCst);
+                    if size == 0 {
+                        continue;
+                    }
+                    // Near the end, where things move.
+                    let start = (size - 1).saturating_sub(dice.below(700));
+                    let end = size.min(start + 1 + dice.below(300));
+                    let found = store.rows(start..end).unwrap();
+                    let expected: &[Vec<u8>] = &rows.read().unwrap()[start as usize..end as usize];
+                    assert!(found == expected, "rows {start}..{end} of {size}");
+                    let id = TileId { level: 0, index: start / 256 };
+                    let tile = store.tile(id).unwrap();
+                    let width = tile.as_ref().map_or(0, |tile| tile.len() / 32);
+                    assert!(width >= id.width_at(size), "{id:?} of {size}: {width}");
+                    reads.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                store.file_up_to(acknowledged.load(Ordering::SeqCst)).unwrap();
+            }
+        });
+        while writer.tail.size < ENTRIES {
+            let plan = writer.plan(40);
+            rows.write().unwrap().extend_from_slice(&plan.batch.rows);
+            writer.commit(&store, plan).unwrap();
+            acknowledged.store(writer.tail.size, Ordering::SeqCst);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    assert!(reads.load(Ordering::SeqCst) > 100);
+    assert!(store.filed().unwrap() > ENTRIES / 2);
+}

@@ -78,3 +78,17 @@ pub fn log_id(chain_id: u64, registry: Address, opener: Address, origin: &str) -
 pub fn digest<T: SolStruct>(document: &T, domain: &Eip712Domain) -> B256 {
     document.eip712_signing_hash(domain)
 }
+
+impl Report {
+    /// Its EIP-712 struct hash.
+    pub fn hash(&self) -> B256 {
+        self.eip712_hash_struct()
+    }
+}
+
+impl Place {
+    /// Its EIP-712 struct hash: what reporters and contracts see of it.
+    pub fn hash(&self) -> B256 {
+        self.eip712_hash_struct()
+    }
+}

@@ -1,5 +1,18 @@
-//! The engine.
+//! The engine: reports go in, entries, receipts and proofs come out, anchors follow behind.
+//!
+//! - [`service`]: what everyone outside calls
+//! - [`intake`]: checks a report on its reporter's thread
+//! - [`sequencer`]: the one writer; with it `overlay`, `row` and `sealer`
+//! - [`supervise`]: the threads, and how they end
+//! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
 pub mod anchorer;
 pub mod follower;
+pub mod intake;
+mod overlay;
+mod row;
+mod sealer;
 pub mod sender;
+pub mod sequencer;
+pub mod service;
+pub mod supervise;

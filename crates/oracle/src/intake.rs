@@ -1,0 +1,164 @@
+//! Checks a report before it may wait for a place. Runs on the reporter's thread: the one writer
+//! never looks at a signature.
+
+use crate::sequencer::PlaceError;
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::entry::{Kind, details_hash};
+use medtrail_ledger::ports::JournalError;
+use medtrail_ledger::proof::{Evidence, EvidenceError};
+use medtrail_ledger::schema::Report;
+use medtrail_ledger::trust::TrustFile;
+
+/// Bytes of a details document at most.
+pub const DETAILS_BYTES_MAX: usize = 262_144;
+/// How far ahead of the log's clock a reported time may be, in milliseconds.
+pub const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
+
+/// A report as it comes in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Submission {
+    /// What is said to have happened.
+    pub report: Report,
+    /// The actor's signature.
+    pub evidence: Evidence,
+    /// The details document, byte for byte.
+    pub details: Option<Vec<u8>>,
+}
+
+/// Why a report was not taken. Each names the field and the rule; nothing was written, and the
+/// same report, corrected, is taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// Signed for another log.
+    #[error("report.log is {found}; this log is {expected}")]
+    Log {
+        /// The log named.
+        found: B256,
+        /// This log.
+        expected: B256,
+    },
+    /// No kind that a custodian may report.
+    #[error("report.kind is {0}; a custodian reports {REPORTED}")]
+    Kind(u8),
+    /// No FHIR AuditEvent action.
+    #[error("report.action is {0}; it must be the ASCII code of C, R, U, D or E, or 0 for none")]
+    Action(u8),
+    /// The event must have an id.
+    #[error("report.eventId is zero; it must be derived from the custodian's event id")]
+    EventId,
+    /// Further ahead of our clock than clocks drift.
+    #[error(
+        "report.timeMs is {found}, more than {AHEAD_MS_MAX} ms ahead of this log's clock ({now}); \
+         check the reporting system's clock"
+    )]
+    Ahead {
+        /// The reported time.
+        found: u64,
+        /// The log's time.
+        now: u64,
+    },
+    /// Nobody who reports here has this key now.
+    #[error(
+        "report.actor {0} is not a key that any organisation of this log has now; the operator \
+         adds it with its address"
+    )]
+    UnknownCustodian(Address),
+    /// The document is not the one that was signed for.
+    #[error("report.details is {expected}, but the document sent hashes to {found} (SHA-256)")]
+    Details {
+        /// What was signed.
+        expected: B256,
+        /// What was sent.
+        found: B256,
+    },
+    /// The document is too long.
+    #[error("the details document has {0} bytes; at most {DETAILS_BYTES_MAX} are taken")]
+    DetailsTooLong(usize),
+    /// No, or not the actor's, signature.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// Not signed at all.
+    #[error("signature: a report must be signed by its actor")]
+    Unsigned,
+    /// The same event was reported before, otherwise.
+    #[error(
+        "report.eventId {event} was reported before with another content, as entry {index}; a \
+         correction is a report of its own"
+    )]
+    Conflict {
+        /// The event.
+        event: B256,
+        /// Its entry.
+        index: u64,
+    },
+    /// It got no place.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The disk could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+const REPORTED: &str = "1 access, 2 change, 3 hand-over, 7 source, 12 question, 13 correction, \
+                        14 coverage or 15 claim; the log itself writes the others";
+
+impl Submission {
+    /// Checks everything that can be checked without the log.
+    pub(crate) fn check(
+        &self,
+        trust: &TrustFile,
+        now_ms: u64,
+    ) -> Result<(), ReportError> {
+        let report = &self.report;
+        if report.log != trust.log {
+            return Err(ReportError::Log { found: report.log, expected: trust.log });
+        }
+        if !is_reported(Kind::from_number(report.kind)) {
+            return Err(ReportError::Kind(report.kind));
+        }
+        if !matches!(report.action, 0 | b'C' | b'R' | b'U' | b'D' | b'E') {
+            return Err(ReportError::Action(report.action));
+        }
+        if report.eventId.is_zero() {
+            return Err(ReportError::EventId);
+        }
+        if report.timeMs > now_ms + AHEAD_MS_MAX {
+            return Err(ReportError::Ahead { found: report.timeMs, now: now_ms });
+        }
+        if let Some(document) = &self.details {
+            if document.len() > DETAILS_BYTES_MAX {
+                return Err(ReportError::DetailsTooLong(document.len()));
+            }
+            let (expected, found) = (report.details, details_hash(document));
+            if found != expected {
+                return Err(ReportError::Details { expected, found });
+            }
+        }
+        // The signature last but one: everything above is cheaper. The organisation after it, so
+        // that only the holder of a key learns whether it is known here.
+        let domain = medtrail_ledger::schema::domain(trust.chain_id, trust.registry);
+        if !self.evidence.verify(report, &domain)? {
+            return Err(ReportError::Unsigned);
+        }
+        match trust.organisation_of(report.actor, now_ms) {
+            Some(_) => Ok(()),
+            None => Err(ReportError::UnknownCustodian(report.actor)),
+        }
+    }
+}
+
+/// Whether custodians report this kind; the log itself writes the others.
+fn is_reported(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Access
+            | Kind::Change
+            | Kind::HandOver
+            | Kind::Source
+            | Kind::Question
+            | Kind::Correction
+            | Kind::Coverage
+            | Kind::Claim
+    )
+}

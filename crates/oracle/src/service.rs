@@ -1,0 +1,427 @@
+//! What everyone outside calls: reports in; receipts, proofs, tiles and heads out.
+
+use crate::anchorer::Status;
+use crate::intake::{ReportError, Submission};
+use crate::row::{Row, encode_report};
+use crate::sealer::SubjectKeys;
+use crate::sequencer::{Ask, Head, PlaceError, Placed, Waiting};
+use alloy_primitives::B256;
+use medtrail_ledger::entry::{Keyed, Kind};
+use medtrail_ledger::merkle::{Hash, leaf_hash};
+use medtrail_ledger::plan::AnchorRecord;
+use medtrail_ledger::ports::{
+    Journal, JournalError, KeyFile, KeyTag, Outbox, RowHeader, SecretKey,
+};
+use medtrail_ledger::proof::{
+    self, AnchorClaim, Document, Evidence, Extension, Proof, ShownPlace,
+};
+use medtrail_ledger::receipt::{self, Receipt};
+use medtrail_ledger::schema::{Place, Report};
+use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
+use medtrail_ledger::trust::TrustFile;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Reports waiting for the writer at most.
+pub const QUEUE_REPORTS_MAX: usize = 8192;
+/// Anchors the registry remembers.
+const RING: u64 = 64;
+
+/// A running log. Cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) keys: Arc<dyn KeyFile>,
+    pub(crate) trust: TrustFile,
+    pub(crate) tags: Keyed,
+    pub(crate) log_keys: SubjectKeys,
+    pub(crate) queue: mpsc::Sender<Ask>,
+    pub(crate) heads: watch::Receiver<Arc<Head>>,
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) now_ms: fn() -> u64,
+}
+
+/// An entry, opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its place in the log.
+    pub index: u64,
+    /// What was reported.
+    pub report: Report,
+    /// Its place in the subject's trail.
+    pub place: Place,
+    /// Whose word it is.
+    pub evidence: Evidence,
+    /// The details document, if it was sent.
+    pub details: Option<Vec<u8>>,
+}
+
+/// Why an entry cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The log is shorter.
+    #[error("the log has {size} entries, so none with index {index}")]
+    Absent {
+        /// Asked for.
+        index: u64,
+        /// Entries in the log.
+        size: u64,
+    },
+    /// Its subject's key was destroyed.
+    #[error("the content of entry {0} was erased; its commitment stays in the log")]
+    Erased(u64),
+    /// Its bytes are not what was sealed.
+    #[error("entry {0} is damaged on disk; run `medtrail fsck`")]
+    Damaged(u64),
+    /// The disk could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// No anchor covers it yet.
+    #[error("entry {index} is recorded, but no anchor covers it yet ({anchored} entries are)")]
+    NotAnchored {
+        /// Asked for.
+        index: u64,
+        /// Anchored entries.
+        anchored: u64,
+    },
+}
+
+/// What a proof shows besides the line and its check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shown {
+    /// The place opened: number, previous line, time, salt. For the subject only.
+    pub place: bool,
+    /// The details document.
+    pub details: bool,
+}
+
+impl Service {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Whose log this is, and who reports to it.
+    pub fn trust(&self) -> &TrustFile {
+        &self.0.trust
+    }
+
+    /// The newest head.
+    pub fn head(&self) -> Arc<Head> {
+        self.0.heads.borrow().clone()
+    }
+
+    /// The newest heads, as they come.
+    pub fn heads(&self) -> watch::Receiver<Arc<Head>> {
+        self.0.heads.clone()
+    }
+
+    /// How anchoring is doing.
+    pub fn status(&self) -> Status {
+        self.0.status.borrow().clone()
+    }
+
+    /// Reports waiting for the writer now.
+    pub fn queued(&self) -> usize {
+        self.0.queue.max_capacity() - self.0.queue.capacity()
+    }
+
+    /// Entries that are filed.
+    pub fn filed(&self) -> Result<u64, JournalError> {
+        self.0.journal.filed()
+    }
+
+    /// Takes one report; the receipt comes once it is durable.
+    pub async fn report(&self, submission: Submission) -> Result<Receipt, ReportError> {
+        let mut outcomes = self.reports(vec![submission]).await;
+        outcomes.pop().unwrap_or(Err(ReportError::Place(PlaceError::Stopped)))
+    }
+
+    /// Takes many reports; each stands or falls by itself, in order. None is queued unless there
+    /// is room for all that passed their checks.
+    pub async fn reports(
+        &self,
+        submissions: Vec<Submission>,
+    ) -> Vec<Result<Receipt, ReportError>> {
+        let service = self.clone();
+        // Signatures cost 30 µs each and the index may wait for the disk: off the async threads.
+        let checking = tokio::task::spawn_blocking(move || {
+            submissions.into_iter().map(|one| service.prepare(one)).collect::<Vec<_>>()
+        });
+        let Ok(prepared) = checking.await else { return Vec::new() };
+        let passed = prepared.iter().filter(|one| one.is_ok()).count();
+        let mut room = match self.0.queue.try_reserve_many(passed) {
+            Ok(room) => room,
+            Err(error) => {
+                let told = match error {
+                    mpsc::error::TrySendError::Full(()) => PlaceError::Busy,
+                    mpsc::error::TrySendError::Closed(()) => PlaceError::Stopped,
+                };
+                let refuse = |one: Result<_, _>| one.and(Err(ReportError::Place(told.clone())));
+                return prepared.into_iter().map(refuse).collect();
+            }
+        };
+        let mut waiting = Vec::with_capacity(prepared.len());
+        for one in prepared {
+            waiting.push(one.map(|prepared| {
+                let permit = room.next().expect("room for each that passed");
+                permit.send(Ask::Place(Box::new(prepared.waiting)));
+                (prepared.report_hash, prepared.event, prepared.answer)
+            }));
+        }
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for one in waiting {
+            outcomes.push(match one {
+                Err(error) => Err(error),
+                Ok((report_hash, event, answer)) => match answer.await {
+                    Err(_) => Err(PlaceError::OutcomeUnknown.into()),
+                    Ok(Err(error)) => Err(error.into()),
+                    Ok(Ok(placed)) => self.receipt_of(placed, report_hash, event).await,
+                },
+            });
+        }
+        outcomes
+    }
+
+    fn prepare(&self, submission: Submission) -> Result<Prepared, ReportError> {
+        submission.check(&self.0.trust, (self.0.now_ms)())?;
+        let Submission { report, evidence, details } = &submission;
+        let kind = Kind::from_number(report.kind);
+        let is_person = !report.subject.is_zero() && !kind.has_no_subject();
+        let header = RowHeader {
+            subject: self.0.tags.subject_tag(report.subject),
+            // The writer counts; any number but zero says that there is a trail to count in.
+            ordinal: u64::from(is_person),
+            event: self.0.tags.event_key(report.subject, report.eventId),
+            record: self.0.tags.record_tag(report.record),
+        };
+        let filed = self.0.journal.filed()?;
+        let known = self.0.journal.find(header.event)?;
+        let report_hash = report.hash();
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            header,
+            report_hash,
+            subject: report.subject,
+            is_salted_by_index: !is_person || kind.is_salted_by_index(),
+            known,
+            filed,
+            encoded: encode_report(report, evidence, details.as_deref()),
+            answer,
+        };
+        Ok(Prepared { waiting, report_hash, event: report.eventId, answer: answered })
+    }
+
+    async fn receipt_of(
+        &self,
+        placed: Placed,
+        report_hash: B256,
+        event: B256,
+    ) -> Result<Receipt, ReportError> {
+        match placed {
+            Placed::New(appended) => Ok(Receipt {
+                version: receipt::VERSION.to_owned(),
+                index: appended.index,
+                report_hash,
+                place_hash: appended.place.hash(),
+                path: words(appended.path),
+                checkpoint: String::from_utf8_lossy(&appended.head.checkpoint).into_owned(),
+            }),
+            Placed::Known { index } => {
+                let service = self.clone();
+                let again = blocking(move || service.receipt(index)).await;
+                let again = again.map_err(|error| match error {
+                    EntryError::Journal(error) => ReportError::Journal(error),
+                    other => ReportError::Journal(JournalError::Damaged(other.to_string())),
+                })?;
+                match again.report_hash == report_hash {
+                    true => Ok(again),
+                    false => Err(ReportError::Conflict { event, index }),
+                }
+            }
+        }
+    }
+
+    /// The entry at `index`. Blocks.
+    pub fn entry(&self, index: u64) -> Result<Entry, EntryError> {
+        let row = self.0.journal.rows(index..index + 1)?.pop();
+        let size = self.head().size;
+        let row = row.ok_or(EntryError::Absent { index, size })?;
+        let header = RowHeader::decode(&row).ok_or(EntryError::Damaged(index))?;
+        let log = self.0.trust.log;
+        let subject_keys;
+        let keys = if header.ordinal == 0 {
+            &self.0.log_keys
+        } else {
+            let key = self.0.keys.open(KeyTag::Subject(header.subject))?;
+            subject_keys = SubjectKeys::new(&key.ok_or(EntryError::Erased(index))?);
+            &subject_keys
+        };
+        let opened = keys.open(log, index, &row).ok_or(EntryError::Damaged(index))?;
+        let row = Row::decode(log, &opened).ok_or(EntryError::Damaged(index))?;
+        let subject = row.report.subject;
+        let is_salted_by_index =
+            header.ordinal == 0 || Kind::from_number(row.report.kind).is_salted_by_index();
+        let salt = match is_salted_by_index {
+            true => self.0.log_keys.salt(log, subject, index),
+            false => keys.salt(log, subject, header.ordinal),
+        };
+        let place = row.place(&header, salt);
+        let Row { report, evidence, details, .. } = row;
+        Ok(Entry { index, report, place, evidence, details })
+    }
+
+    /// A receipt for entry `index` under the newest checkpoint. Blocks.
+    pub fn receipt(&self, index: u64) -> Result<Receipt, EntryError> {
+        let entry = self.entry(index)?;
+        let head = self.head();
+        let path = self.path(index, head.size)?;
+        Ok(Receipt {
+            version: receipt::VERSION.to_owned(),
+            index,
+            report_hash: entry.report.hash(),
+            place_hash: entry.place.hash(),
+            path: words(path),
+            checkpoint: String::from_utf8_lossy(&head.checkpoint).into_owned(),
+        })
+    }
+
+    /// A proof for entry `index` under the first anchor that covers it. Blocks.
+    pub fn proof(&self, index: u64, shown: Shown) -> Result<Proof, EntryError> {
+        let entry = self.entry(index)?;
+        let anchors = self.anchors()?;
+        let not_anchored = || {
+            let anchored = anchors.last().map_or(0, |last| last.anchor.size);
+            EntryError::NotAnchored { index, anchored }
+        };
+        let covering = anchors.partition_point(|record| record.anchor.size <= index);
+        let record = anchors.get(covering).ok_or_else(not_anchored)?;
+        let size = record.anchor.size;
+        let checkpoint = self.0.outbox.kept_checkpoint(size)?.ok_or_else(|| {
+            JournalError::Damaged(format!("the checkpoint of anchored size {size} is missing"))
+        })?;
+        let trust = &self.0.trust;
+        Ok(Proof {
+            version: proof::VERSION.to_owned(),
+            index,
+            path: words(self.path(index, size)?),
+            place: match shown.place {
+                true => ShownPlace::Open(entry.place),
+                false => ShownPlace::Hash(entry.place.hash()),
+            },
+            details: entry.details.filter(|_| shown.details).map(|bytes| Document::of(&bytes)),
+            report: entry.report,
+            evidence: entry.evidence,
+            checkpoint: String::from_utf8_lossy(&checkpoint).into_owned(),
+            anchor: AnchorClaim {
+                chain_id: trust.chain_id,
+                registry: trust.registry,
+                log: trust.log,
+                number: record.anchor.number,
+                size,
+                root: record.anchor.root,
+                time_s: record.anchor.time_s,
+                tx: record.tx,
+                block: record.block.number,
+            },
+            extension: self.extension(record, &anchors)?,
+        })
+    }
+
+    /// The way to the newest anchor, where the registry's ring is about to lose this one.
+    fn extension(
+        &self,
+        record: &AnchorRecord,
+        anchors: &[AnchorRecord],
+    ) -> Result<Option<Extension>, EntryError> {
+        let newest = anchors.last().unwrap_or(record);
+        if newest.anchor.number < record.anchor.number + RING / 2 {
+            return Ok(None);
+        }
+        let mut reader = self.tiles();
+        let path = reader
+            .consistency_path(record.anchor.size, newest.anchor.size)
+            .map_err(|error| JournalError::Damaged(error.to_string()))?;
+        Ok(Some(Extension { anchor: newest.anchor, path: words(path) }))
+    }
+
+    /// All anchors of this log that stand in a canonical block, oldest first. Blocks.
+    pub fn anchors(&self) -> Result<Vec<AnchorRecord>, JournalError> {
+        Ok(self.0.outbox.load()?.anchors)
+    }
+
+    /// The inclusion path of `index` in the log of `size` entries. Blocks.
+    pub fn path(&self, index: u64, size: u64) -> Result<Vec<Hash>, JournalError> {
+        self.tiles()
+            .inclusion_path(index, size)
+            .map_err(|error| JournalError::Damaged(error.to_string()))
+    }
+
+    fn tiles(
+        &self,
+    ) -> TileReader<impl Fn(TileId) -> Result<Option<Vec<u8>>, JournalError> + use<'_>> {
+        TileReader::new(|id| self.0.journal.tile(id))
+    }
+
+    /// The first `width` hashes of a tile, as C2SP tlog-tiles serves it; `None` if the log is not
+    /// that wide. Blocks.
+    pub fn tile(&self, id: TileId, width: usize) -> Result<Option<Vec<u8>>, JournalError> {
+        let Some(mut stored) = self.stored(id, width)? else { return Ok(None) };
+        if id.level == 0 {
+            let (commitments, _) = stored.as_chunks_mut::<32>();
+            commitments.iter_mut().for_each(|commitment| *commitment = leaf_hash(commitment));
+        }
+        Ok(Some(stored))
+    }
+
+    /// An entry bundle of C2SP tlog-tiles: `width` times `uint16be 32 ‖ commitment`. Blocks.
+    pub fn entries(&self, index: u64, width: usize) -> Result<Option<Vec<u8>>, JournalError> {
+        let stored = self.stored(TileId { level: 0, index }, width)?;
+        Ok(stored.map(|commitments| {
+            let (commitments, _) = commitments.as_chunks::<32>();
+            commitments.iter().flat_map(|one| [&[0, 32], one.as_slice()].concat()).collect()
+        }))
+    }
+
+    fn stored(&self, id: TileId, width: usize) -> Result<Option<Vec<u8>>, JournalError> {
+        if width == 0 || width > TILE_HASHES {
+            return Ok(None);
+        }
+        let stored = self.0.journal.tile(id)?;
+        Ok(stored.and_then(|mut bytes| {
+            (bytes.len() >= width * 32).then(|| {
+                bytes.truncate(width * 32);
+                bytes
+            })
+        }))
+    }
+}
+
+/// What the reporter's thread has made of a report.
+struct Prepared {
+    waiting: Waiting,
+    report_hash: B256,
+    event: B256,
+    answer: oneshot::Receiver<Result<Placed, PlaceError>>,
+}
+
+fn words(path: Vec<Hash>) -> Vec<B256> {
+    path.into_iter().map(B256::from).collect()
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EntryError> + Send + 'static,
+) -> Result<T, EntryError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(JournalError::Storage(error.to_string()).into()),
+    }
+}
+
+/// The log's own key, and what is derived from it.
+pub(crate) fn log_keys(key: &SecretKey) -> (Keyed, SubjectKeys) {
+    (Keyed::derived(key, "medtrail tags v1"), SubjectKeys::new(key))
+}

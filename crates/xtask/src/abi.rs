@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Args) -> Result {
     crate::step::Step::cargo("build the driver of the Solidity compiler (a minute at first)")
         .args(["run", "--quiet", "--package", "xtask", "--features", "abi", "--", "abi"])
         .args(args.check.then_some("--check"))
-        .or("its own advice stands above")
+        .or("mend what it names above; `cargo xtask abi` writes abi/ anew")
         .run()
 }
 

@@ -3,7 +3,7 @@
 use crate::abi;
 use crate::generated::{self, Files};
 use crate::report::Report;
-use crate::step::{Result, Step};
+use crate::step::{Failure, Result, Step};
 use crate::tools::Tools;
 
 /// Tests that measure gas, and what they measured when last committed.
@@ -101,5 +101,12 @@ fn gas(tools: &Tools) -> Result<Files> {
         .env("FOUNDRY_PROFILE", "release")
         .env("FOUNDRY_SNAPSHOTS", fresh)
         .run()?;
-    generated::read(fresh)
+    let measured = generated::read(fresh)?;
+    if measured.is_empty() {
+        return Err(Failure::new(
+            format!("no test in {GAS} measured anything"),
+            "measure with `vm.snapshotGasLastCall`",
+        ));
+    }
+    Ok(measured)
 }

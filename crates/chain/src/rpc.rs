@@ -294,7 +294,11 @@ impl Rpc {
         let mut kindest: Option<SendError> = None;
         while let Some(answer) = answers.join_next().await {
             let error = match answer {
-                Ok(Ok(_)) => return Ok(detach(answers)),
+                Ok(Ok(_)) => {
+                    // One node has it; the slower ones still get theirs, but nobody waits.
+                    answers.detach_all();
+                    return Ok(());
+                }
                 Ok(Err(error)) => send_error(&error),
                 Err(lost) => SendError::Unknown(lost.to_string()),
             };
@@ -304,11 +308,6 @@ impl Rpc {
         }
         Err(kindest.unwrap_or_else(|| SendError::Unknown("no node".to_owned())))
     }
-}
-
-/// One node has it; the slower ones still get theirs, but nobody waits for them.
-fn detach(mut answers: JoinSet<Result<Option<TxHash>, RpcError>>) {
-    answers.detach_all();
 }
 
 impl Nodes {

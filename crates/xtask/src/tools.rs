@@ -1,6 +1,6 @@
 //! The pinned npm tools: forge, anvil, solc. Nothing else is ever installed.
 
-use std::env::consts;
+use std::env::{self, consts};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -120,22 +120,21 @@ fn matches(lockfile: &Value, hidden: &Value) -> bool {
         })
 }
 
+/// The binary that npm laid down or, on a platform for which it has none, the one on PATH.
 fn binary(name: &str) -> Result<PathBuf> {
-    let Some(platform) = platform(consts::OS, consts::ARCH) else {
-        return Err(Failure::new(
-            format!("there is no {name} for {} on {}", consts::OS, consts::ARCH),
-            "use Linux or macOS on x86-64 or arm64, or Windows on x86-64",
-        ));
-    };
-    let folder = root().join(format!("node_modules/@foundry-rs/{name}-{platform}/bin"));
-    let path = folder.join(name).with_extension(consts::EXE_EXTENSION);
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(Failure::new(
-        format!("{} is missing", path.display()),
-        format!("is @foundry-rs/{name}-{platform} in package-lock.json? then delete node_modules"),
-    ))
+    let file = format!("{name}{}", consts::EXE_SUFFIX);
+    let platform = platform(consts::OS, consts::ARCH);
+    let from_npm = platform.map(|platform| {
+        root().join(format!("node_modules/@foundry-rs/{name}-{platform}/bin")).join(&file)
+    });
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path).map(|folder| folder.join(&file));
+    from_npm.into_iter().chain(on_path).find(|path| path.is_file()).ok_or_else(|| {
+        Failure::new(
+            format!("npm brought no {name} for {} on {}", consts::OS, consts::ARCH),
+            format!("put the {name} of Foundry 1.7.1 on your PATH"),
+        )
+    })
 }
 
 /// The suffix of the npm package that holds the binary.

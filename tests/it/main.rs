@@ -1,1 +1,3 @@
 //! Journeys and faults.
+
+mod support;

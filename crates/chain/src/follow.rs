@@ -31,7 +31,8 @@ impl Chain {
         log: B256,
         block: BlockRef,
     ) -> Result<Vec<AnchorRecord>, RegistryError> {
-        let found = self.anchors(json!({ "blockHash": block.hash }), log, Value::Null).await?;
+        let filter = json!({ "blockHash": block.hash });
+        let found = records(self.anchors(filter, log, Value::Null).await?);
         match found.iter().find(|record| record.block != block) {
             None => Ok(found),
             Some(stray) => Err(RegistryError::Nonsense(format!(
@@ -46,18 +47,19 @@ impl Chain {
         log: B256,
         blocks: RangeInclusive<u64>,
     ) -> Result<Vec<AnchorRecord>, RegistryError> {
-        self.anchors(range(blocks), log, Value::Null).await
+        Ok(records(self.anchors(range(blocks), log, Value::Null).await?))
     }
 
+    /// An anchor by its number, and the operator who made it.
     pub(crate) async fn numbered_anchor(
         &self,
         log: B256,
         number: u64,
         blocks: RangeInclusive<u64>,
-    ) -> Result<Option<AnchorRecord>, RegistryError> {
+    ) -> Result<Option<(AnchorRecord, Address)>, RegistryError> {
         let topic = B256::left_padding_from(&number.to_be_bytes());
         let found = self.anchors(range(blocks), log, json!(topic)).await?;
-        Ok(found.into_iter().find(|record| record.anchor.number == number))
+        Ok(found.into_iter().find(|(record, _)| record.anchor.number == number))
     }
 
     /// `Anchored` events of one log in the order of the chain; is_final is the caller's to know.
@@ -66,7 +68,7 @@ impl Chain {
         mut filter: Value,
         log: B256,
         number: Value,
-    ) -> Result<Vec<AnchorRecord>, RegistryError> {
+    ) -> Result<Vec<(AnchorRecord, Address)>, RegistryError> {
         filter["address"] = json!(self.registry);
         filter["topics"] = json!([Anchored::SIGNATURE_HASH, log, null, number]);
         let mut logs: Vec<RpcLog> = self.rpc.need("eth_getLogs", json!([filter])).await?;
@@ -75,7 +77,11 @@ impl Chain {
     }
 
     /// A filter is a request and not a promise: what comes back is checked.
-    fn record(&self, log: B256, found: RpcLog) -> Result<AnchorRecord, RegistryError> {
+    fn record(
+        &self,
+        log: B256,
+        found: RpcLog,
+    ) -> Result<(AnchorRecord, Address), RegistryError> {
         let stray = |detail: &str| {
             let tx = found.transaction_hash;
             RegistryError::Nonsense(format!("a log of transaction {tx}: {detail}"))
@@ -96,13 +102,18 @@ impl Chain {
             root: event.root,
             time_s: event.timeS,
         };
-        Ok(AnchorRecord {
+        let record = AnchorRecord {
             anchor,
             tx: found.transaction_hash,
             block: BlockRef { number: found.block_number.to(), hash: found.block_hash },
             is_final: false,
-        })
+        };
+        Ok((record, event.operator))
     }
+}
+
+fn records(found: Vec<(AnchorRecord, Address)>) -> Vec<AnchorRecord> {
+    found.into_iter().map(|(record, _)| record).collect()
 }
 
 fn range(blocks: RangeInclusive<u64>) -> Value {

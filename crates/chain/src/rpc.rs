@@ -257,6 +257,11 @@ impl Rpc {
         Ok(self.need::<U256>("eth_getBalance", json!([account, at])).await?.saturating_to())
     }
 
+    /// Whether a contract stands at this address.
+    pub async fn has_code(&self, account: Address) -> Result<bool, RpcError> {
+        Ok(!self.code(account).await?.is_empty())
+    }
+
     pub(crate) async fn code(&self, account: Address) -> Result<Bytes, RpcError> {
         self.need("eth_getCode", json!([account, "latest"])).await
     }

@@ -103,18 +103,17 @@ impl Chain {
         self.read(includedCall { log, anchor_: anchor.into(), index, commitment, proof }, &at).await
     }
 
-    /// The log's n-th anchor from its event, also one that left the ring. `since` is a block at or
-    /// before it.
+    /// The log's n-th anchor from its event in `block`, also one that left the ring, and the
+    /// operator who made it.
     pub async fn anchor(
         &self,
         log: B256,
         number: u64,
-        since: u64,
-    ) -> Result<Option<AnchorRecord>, RegistryError> {
-        let Tips { head, finalized } = self.both_ends().await?;
-        let blocks = since..=head.block.number;
-        let mut found = self.numbered_anchor(log, number, blocks).await?;
-        if let Some(record) = &mut found {
+        block: u64,
+    ) -> Result<Option<(AnchorRecord, Address)>, RegistryError> {
+        let finalized = self.finalized().await?;
+        let mut found = self.numbered_anchor(log, number, block..=block).await?;
+        if let Some((record, _)) = &mut found {
             record.is_final = record.block.number <= finalized.block.number;
         }
         Ok(found)

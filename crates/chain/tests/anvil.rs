@@ -219,7 +219,11 @@ async fn a_log_is_opened_and_anchored_and_the_contract_finds_its_entries() {
     let none = Anchor::default();
     let (size, root) = (300, small.root());
     act(&chain, &key, log, &Call::Anchor { log, old: none, size, root, proof: vec![] }).await;
-    let first = chain.anchor(log, 1, 0).await.unwrap().expect("anchored");
+    let block = look(&chain, &key, log, &[]).await.head.number;
+    let (first, operator) = chain.anchor(log, 1, block).await.unwrap().expect("anchored");
+    assert_eq!(operator, key.account());
+    assert_eq!(chain.anchor(log, 2, block).await.unwrap(), None);
+    assert_eq!(chain.anchor(log, 1, block - 1).await.unwrap(), None);
     assert_eq!((first.anchor.size, first.anchor.root), (300, small.root()));
 
     let (size, root, proof) = (1000, large.root(), large.consistency(300));

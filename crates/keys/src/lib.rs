@@ -3,6 +3,7 @@
 //! - [`operator`]: the operator's hot key, which signs checkpoints and anchors; [`local`] in a
 //!   Web3 keystore, or [`remote`] behind a signer of its own
 //! - [`note`]: the log's Ed25519 key, and both keys together as the [`Notary`](note::NotaryKeys)
+//! - [`reporter`]: a custodian's key
 //! - [`wrap`]: the master key, under which every key in the key file is sealed
 //! - [`cross_check`]: a second encoder, which must agree before anything is broadcast
 //! - [`file`](mod@file), [`passphrase`]: how keys and passphrases come from disk
@@ -17,6 +18,7 @@ pub mod note;
 pub mod operator;
 pub mod passphrase;
 pub mod remote;
+pub mod reporter;
 pub mod wrap;
 
 use zeroize::Zeroizing;

@@ -88,8 +88,12 @@ impl Checkpoint {
 
     /// The digest an operator signs for this head at this time.
     pub fn eip712_digest(&self, log: B256, time_ms: u64, domain: &Eip712Domain) -> B256 {
-        let head =
-            schema::Checkpoint { log, size: self.size, root: B256::from(self.root), timeMs: time_ms };
+        let head = schema::Checkpoint {
+            log,
+            size: self.size,
+            root: B256::from(self.root),
+            timeMs: time_ms,
+        };
         head.eip712_signing_hash(domain)
     }
 }

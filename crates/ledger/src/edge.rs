@@ -133,7 +133,8 @@ impl RightEdge {
             if at & 1 == 0 {
                 break;
             }
-            let left = *layer.get(at - 1).expect("a left sibling stays until its parent is settled");
+            let left =
+                *layer.get(at - 1).expect("a left sibling stays until its parent is settled");
             node = node_hash(&left, &node);
             at >>= 1;
         }
@@ -144,9 +145,7 @@ impl RightEdge {
         let places = subtrees(0..self.size);
         places
             .into_iter()
-            .map(|(height, at)| {
-                *self.layers[height as usize].get(at).expect("every peak is kept")
-            })
+            .map(|(height, at)| *self.layers[height as usize].get(at).expect("every peak is kept"))
             .collect()
     }
 
@@ -256,4 +255,3 @@ impl RecentPaths<'_> {
         Some(path)
     }
 }
-

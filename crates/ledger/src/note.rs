@@ -130,8 +130,7 @@ impl Note {
         }
         let wrong = || NoteError::WrongSignature(key.name.clone());
         for line in lines {
-            let signature =
-                Ed25519Signature::from_slice(&line.signature).map_err(|_| wrong())?;
+            let signature = Ed25519Signature::from_slice(&line.signature).map_err(|_| wrong())?;
             // Strict: refuses small-order keys and the second encodings that plain checks accept.
             key.key.verify_strict(self.text.as_bytes(), &signature).map_err(|_| wrong())?;
         }

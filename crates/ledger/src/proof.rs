@@ -407,10 +407,8 @@ pub fn verify(proof: &Proof, trust: Option<&TrustFile>, chain: &ChainFacts) -> F
 fn whose_log(findings: &mut Findings, proof: &Proof, trust: Option<&TrustFile>) {
     let claim = &proof.anchor;
     if proof.report.log != claim.log {
-        let words = format!(
-            "report.log is {}, but the anchor is of log {}.",
-            proof.report.log, claim.log
-        );
+        let words =
+            format!("report.log is {}, but the anchor is of log {}.", proof.report.log, claim.log);
         return findings.add("log", Verdict::Red, words);
     }
     let Some(trust) = trust else {
@@ -421,8 +419,8 @@ fn whose_log(findings: &mut Findings, proof: &Proof, trust: Option<&TrustFile>) 
         );
         return findings.add("log", Verdict::Amber, words);
     };
-    let same = (trust.chain_id, trust.registry, trust.log)
-        == (claim.chain_id, claim.registry, claim.log);
+    let same =
+        (trust.chain_id, trust.registry, trust.log) == (claim.chain_id, claim.registry, claim.log);
     if same {
         let words = format!(
             "Log {} is that of {} ({}), named in your trust file.",
@@ -446,12 +444,7 @@ fn named<'a>(proof: &Proof, trust: Option<&'a TrustFile>) -> Option<&'a TrustFil
     })
 }
 
-fn reported(
-    findings: &mut Findings,
-    proof: &Proof,
-    trust: Option<&TrustFile>,
-    chain: &ChainFacts,
-) {
+fn reported(findings: &mut Findings, proof: &Proof, trust: Option<&TrustFile>, chain: &ChainFacts) {
     let report = &proof.report;
     let domain = schema::domain(proof.anchor.chain_id, proof.anchor.registry);
     let kind = Kind::from_number(report.kind).word();
@@ -480,8 +473,7 @@ fn reported(
         Ok(true) => {
             let trust = named(proof, trust);
             let actor = report.actor;
-            let organisation =
-                trust.and_then(|trust| trust.organisation_of(actor, report.timeMs));
+            let organisation = trust.and_then(|trust| trust.organisation_of(actor, report.timeMs));
             let how = match &proof.evidence {
                 Evidence::Batch(batch) => {
                     format!(", as number {} of a batch of {}", batch.index + 1, batch.count)
@@ -553,7 +545,10 @@ fn anchored<'a>(
         return wrong(format!("anchor.log: {} was never opened at {}.", claim.log, claim.registry));
     }
     let Some(seen) = &chain.anchor else {
-        return wrong(format!("anchor.number: the registry has no anchor {}.", claim.number));
+        return wrong(format!(
+            "anchor.number, anchor.block: block {} holds no anchor {} of this log.",
+            claim.block, claim.number
+        ));
     };
     let pairs = [
         ("anchor.size", claim.size.to_string(), seen.anchor.size.to_string()),
@@ -595,15 +590,17 @@ fn signed_head(
         }
         let keys = match named(proof, trust) {
             Some(trust) => trust.log_keys(seen.operator),
-            None => crate::note::VerifierKey::new(&head.origin, &chain.note_key.0).map(
-                |note_key| LogKeys {
-                    chain_id: chain.chain_id,
-                    registry: proof.anchor.registry,
-                    log: proof.anchor.log,
-                    note_key,
-                    operator: seen.operator,
-                },
-            ),
+            None => {
+                crate::note::VerifierKey::new(&head.origin, &chain.note_key.0).map(|note_key| {
+                    LogKeys {
+                        chain_id: chain.chain_id,
+                        registry: proof.anchor.registry,
+                        log: proof.anchor.log,
+                        note_key,
+                        operator: seen.operator,
+                    }
+                })
+            }
         };
         let keys = keys.map_err(|error| format!("checkpoint: {error}"))?;
         let time_ms = keys.verify(&signed).map_err(|error| format!("checkpoint: {error}"))?;
@@ -615,12 +612,7 @@ fn signed_head(
     findings.judge("checkpoint", outcome);
 }
 
-fn extended(
-    findings: &mut Findings,
-    extension: &Extension,
-    seen: &AnchorSeen,
-    chain: &ChainFacts,
-) {
+fn extended(findings: &mut Findings, extension: &Extension, seen: &AnchorSeen, chain: &ChainFacts) {
     let (old, new) = (&seen.anchor, &extension.anchor);
     if chain.extension_lives != Some(true) {
         let words = format!("extension.anchor: the registry's ring does not hold {}.", new.number);

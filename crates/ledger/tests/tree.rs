@@ -144,10 +144,7 @@ fn no_path_is_accepted_with_a_hash_more_less_or_changed_or_at_another_index() {
 fn equal_sizes_extend_each_other_only_with_equal_roots_and_no_path() {
     let (one, two) = (commitment(1), commitment(2));
     verify_consistency(5, 5, &one, &one, &[]).unwrap();
-    assert!(matches!(
-        verify_consistency(5, 5, &one, &two, &[]),
-        Err(PathError::WrongRoot { .. })
-    ));
+    assert!(matches!(verify_consistency(5, 5, &one, &two, &[]), Err(PathError::WrongRoot { .. })));
     assert!(matches!(
         verify_consistency(5, 5, &one, &one, &[two]),
         Err(PathError::WrongLength { found: 1 })
@@ -221,9 +218,7 @@ fn a_missing_tile_is_named_and_no_proof_is_made_up() {
 fn an_edge_loaded_from_tiles_of_another_size_is_refused() {
     let log = Log::of(1_000);
     let load = |size: u64, peaks: &[Hash]| {
-        RightEdge::load(size, peaks, |id| {
-            Ok::<_, EdgeError>(log.tiles.get(&id).cloned())
-        })
+        RightEdge::load(size, peaks, |id| Ok::<_, EdgeError>(log.tiles.get(&id).cloned()))
     };
     let peaks = log.edge.peaks();
     assert!(matches!(load(1_000, &peaks[1..]), Err(EdgeError::Peaks { .. })));

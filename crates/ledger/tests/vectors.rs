@@ -163,8 +163,10 @@ fn the_document_vectors_hold_every_struct_of_the_log() {
 }
 
 fn sign(secret: &SecretKey, digest: B256) -> [u8; SIGNATURE_BYTES] {
-    let signature =
-        secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest.0), secret);
+    let signature = secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(
+        Message::from_digest(digest.0),
+        secret,
+    );
     let (recovery, compact) = signature.serialize_compact();
     let mut bytes = [0; SIGNATURE_BYTES];
     bytes[..64].copy_from_slice(&compact);

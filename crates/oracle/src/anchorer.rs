@@ -11,7 +11,7 @@ mod status;
 pub use read_back::ReadBackError;
 pub use status::{Problem, State, Status, TickError};
 
-use crate::follower::follow;
+use crate::follower::{FollowError, Resume, follow};
 use crate::sender::{self, Alarm, Build, Due, GROWTH_MAX, Limits, Local, Step};
 use alloy_primitives::B256;
 use medtrail_ledger::checkpoint::Checkpoint;
@@ -73,6 +73,7 @@ pub struct Anchorer<R> {
     /// The plan as on disk; `None` whenever that is not certain.
     plan: Option<Plan>,
     underpriced: Option<B256>,
+    resume: Resume,
     prepare_from_s: u64,
 }
 
@@ -80,8 +81,15 @@ impl<R: Registry> Anchorer<R> {
     /// An anchorer that has not looked yet, and where its status can be read.
     pub fn new(ports: Ports<R>, config: Config) -> (Self, watch::Receiver<Status>) {
         let (status, receiver) = watch::channel(Status::default());
-        let anchorer =
-            Self { ports, config, status, plan: None, underpriced: None, prepare_from_s: 0 };
+        let anchorer = Self {
+            ports,
+            config,
+            status,
+            plan: None,
+            underpriced: None,
+            resume: Resume::default(),
+            prepare_from_s: 0,
+        };
         (anchorer, receiver)
     }
 
@@ -142,11 +150,20 @@ impl<R: Registry> Anchorer<R> {
         status.entries = tail.size;
 
         let (log, account) = (self.config.log, self.ports.courier.account());
-        let seen = follow(&self.ports.registry, log, plan, self.config.since_block).await?;
-        self.save(plan, seen).await?;
+        let since = self.config.since_block;
+        let seen = follow(&self.ports.registry, log, plan, since, self.resume).await;
+        self.resume = match seen {
+            Err(FollowError::Gap { .. }) => Resume::LastFinal,
+            _ => Resume::Cursor,
+        };
+        self.save(plan, seen?).await?;
         let watch = Watch { account, log, attempts: sender::watched(plan, account) };
         let view = self.ports.registry.view(&watch).await?;
         status.head = Some(view.head);
+        if let Some(missing) = missing_anchors(plan, &view) {
+            self.resume = Resume::LastFinal;
+            status.problem = Some(Problem { what: missing.to_string(), advice: missing.advice() });
+        }
 
         let underpriced = self.underpriced.take();
         let local = Local { account, entries: tail.size, underpriced };
@@ -260,7 +277,7 @@ impl<R: Registry> Anchorer<R> {
                     status.state = State::Waiting;
                     status.problem.get_or_insert((&wait).into());
                 }
-                Step::Alarm(alarm) => status.problem = Some((&alarm).into()),
+                Step::Alarm(alarm) => _ = status.problem.get_or_insert((&alarm).into()),
                 Step::Stop(stop) => {
                     status.state = State::Stopped;
                     status.problem = Some((&stop).into());
@@ -328,6 +345,14 @@ impl<R: Registry> Anchorer<R> {
                 _ => None,
             });
     }
+}
+
+/// Whether events were left out, without a gap that would show it: those of the newest anchors.
+fn missing_anchors(plan: &Plan, view: &ChainView) -> Option<FollowError> {
+    let read_to = plan.cursor.as_ref().map(|cursor| cursor.head);
+    let known = plan.anchors.last().map_or(0, |record| record.anchor.number);
+    let count = view.log_head.count;
+    (read_to == Some(view.head) && known != count).then_some(FollowError::Missing { known, count })
 }
 
 /// Runs what blocks off the async threads.

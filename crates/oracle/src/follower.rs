@@ -45,6 +45,14 @@ pub enum FollowError {
         /// The newest final block known here.
         finalized: u64,
     },
+    /// The registry counts more anchors than its events show: a node's log index lags.
+    #[error("the registry counts {count} anchors of our log, the node's events show {known}")]
+    Missing {
+        /// Anchors known from events.
+        known: u64,
+        /// Anchors by the registry's head slot.
+        count: u64,
+    },
     /// Anchors are numbered without gaps; the node left one out.
     #[error("the node shows anchor {found} of our log where anchor {expected} should follow")]
     Gap {
@@ -74,6 +82,17 @@ impl FollowError {
     }
 }
 
+/// Where reading begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Resume {
+    /// After the newest block that both the cursor and the chain know.
+    #[default]
+    Cursor,
+    /// After the last anchor that is final: a node left events out, so all later ones are read
+    /// again.
+    LastFinal,
+}
+
 /// What has changed on the chain since the plan's cursor: to be saved together, then applied.
 ///
 /// `since` is a block at or before the log's opening; without a cursor, reading starts there.
@@ -82,6 +101,7 @@ pub async fn follow<R: Registry>(
     log: B256,
     plan: &Plan,
     since: u64,
+    resume: Resume,
 ) -> Result<Vec<PlanChange>, FollowError> {
     let tips = registry.tips().await?;
     let (head, mut finalized) = (tips.head.block, tips.finalized.block);
@@ -92,19 +112,22 @@ pub async fn follow<R: Registry>(
         finalized = cursor.finalized;
     }
     if let Some(cursor) = &plan.cursor
+        && resume == Resume::Cursor
         && (cursor.head, cursor.finalized) == (head, finalized)
     {
         return Ok(Vec::new());
     }
-    let (genesis, recent) = match &plan.cursor {
+    let (genesis, mut recent) = match &plan.cursor {
         None => (canonical(registry, 0).await?.hash, Vec::new()),
         Some(cursor) => (cursor.genesis, common_part(registry, cursor, &tips).await?),
     };
-    let mut anchors = Unfinal::from_plan(plan, recent.last().copied());
-    let mut walk = Walk { recent, next: since };
-    if let Some(ancestor) = walk.recent.last() {
-        walk.next = ancestor.number + 1;
+    if resume == Resume::LastFinal {
+        recent.clear();
     }
+    let mut anchors = Unfinal::from_plan(plan, recent.last().copied());
+    let next =
+        recent.last().map_or(anchors.settled_to.map_or(since, |to| to + 1), |b| b.number + 1);
+    let mut walk = Walk { recent, next };
 
     // What is final cannot be reorganised away between two requests: by range.
     if walk.recent.is_empty() || walk.next <= finalized.number {
@@ -189,6 +212,8 @@ async fn common_part<R: Registry>(
 struct Unfinal<'a> {
     before: &'a [AnchorRecord],
     now: Vec<AnchorRecord>,
+    /// Block of the newest final anchor: two of one log in one block are read together.
+    settled_to: Option<u64>,
     /// The number that follows the newest anchor.
     next_number: u64,
 }
@@ -203,7 +228,8 @@ impl<'a> Unfinal<'a> {
             before.iter().filter(|record| record.block.number <= last).cloned().collect();
         let newest = now.last().or(settled.last());
         let next_number = newest.map_or(1, |record| record.anchor.number + 1);
-        Self { before, now, next_number }
+        let settled_to = settled.last().map(|record| record.block.number);
+        Self { before, now, settled_to, next_number }
     }
 
     fn add(&mut self, found: Vec<AnchorRecord>) -> Result<(), FollowError> {

@@ -105,11 +105,7 @@ const REPORTED: &str = "1 access, 2 change, 3 hand-over, 7 source, 12 question, 
 
 impl Submission {
     /// Checks everything that can be checked without the log.
-    pub(crate) fn check(
-        &self,
-        trust: &TrustFile,
-        now_ms: u64,
-    ) -> Result<(), ReportError> {
+    pub(crate) fn check(&self, trust: &TrustFile, now_ms: u64) -> Result<(), ReportError> {
         let report = &self.report;
         if report.log != trust.log {
             return Err(ReportError::Log { found: report.log, expected: trust.log });

@@ -2,6 +2,7 @@
 //!
 //! - [`service`]: what everyone outside calls
 //! - [`intake`]: checks a report on its reporter's thread
+//! - [`opener`]: opens rows with the subjects' keys
 //! - [`sequencer`]: the one writer; with it `overlay`, `row` and `sealer`
 //! - [`supervise`]: the threads, and how they end
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
@@ -9,6 +10,7 @@
 pub mod anchorer;
 pub mod follower;
 pub mod intake;
+pub mod opener;
 mod overlay;
 mod row;
 mod sealer;

@@ -73,7 +73,12 @@ mod tests {
         let mut event = [0; 16];
         event[..8].copy_from_slice(&index.to_be_bytes());
         let subject = SubjectTag([(index % 3) as u8 + 1; 16]);
-        RowHeader { subject, ordinal: index / 3 + 1, event: EventKey(event), record: RecordTag([0; 16]) }
+        RowHeader {
+            subject,
+            ordinal: index / 3 + 1,
+            event: EventKey(event),
+            record: RecordTag([0; 16]),
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What a row holds below its seal.
 
+use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::entry::details_hash;
 use medtrail_ledger::proof::{BatchEvidence, Evidence};
 use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::signature::SIGNATURE_BYTES;
 use medtrail_ledger::{ports::RowHeader, schema};
-use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
 type Word = [u8; 32];
@@ -65,7 +65,11 @@ pub(crate) struct Row {
 
 /// The bytes of a report, ready for [`with_place`]. Made by the reporter's thread, so that the one
 /// writer only copies them.
-pub(crate) fn encode_report(report: &Report, evidence: &Evidence, details: Option<&[u8]>) -> Vec<u8> {
+pub(crate) fn encode_report(
+    report: &Report,
+    evidence: &Evidence,
+    details: Option<&[u8]>,
+) -> Vec<u8> {
     let word = |value: B256| (!value.is_zero()).then_some(value.0);
     let stored = StoredReport {
         event_id: report.eventId.0,

@@ -1,7 +1,7 @@
 //! Seals rows under their subject's key, and derives what is keyed.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use alloy_primitives::B256;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use medtrail_ledger::entry::{Keyed, derive};
 use medtrail_ledger::ports::{RowHeader, SecretKey};
 
@@ -36,7 +36,8 @@ pub(crate) struct NoRandomness;
 impl SubjectKeys {
     pub(crate) fn new(key: &SecretKey) -> Self {
         let sealing = derive(key, "medtrail rows v1");
-        let unbound = UnboundKey::new(&AES_256_GCM, &sealing.0).expect("32 bytes are an AES-256 key");
+        let unbound =
+            UnboundKey::new(&AES_256_GCM, &sealing.0).expect("32 bytes are an AES-256 key");
         Self { salt: Keyed::derived(key, "medtrail salt v1"), seal: LessSafeKey::new(unbound) }
     }
 
@@ -62,7 +63,11 @@ impl SubjectKeys {
         write(&mut row);
         let tag = self
             .seal
-            .seal_in_place_separate_tag(nonce(index, draw), bound(log, index, &clear), &mut row[start..])
+            .seal_in_place_separate_tag(
+                nonce(index, draw),
+                bound(log, index, &clear),
+                &mut row[start..],
+            )
             .expect("a row is far below AES-GCM's limit");
         row.extend_from_slice(tag.as_ref());
         row

@@ -2,21 +2,16 @@
 
 use crate::anchorer::Status;
 use crate::intake::{ReportError, Submission};
-use crate::row::{Row, encode_report};
-use crate::sealer::SubjectKeys;
+use crate::opener::{Entry, EntryError, Opener};
+use crate::row::encode_report;
 use crate::sequencer::{Ask, Head, PlaceError, Placed, Waiting};
 use alloy_primitives::B256;
 use medtrail_ledger::entry::{Keyed, Kind};
 use medtrail_ledger::merkle::{Hash, leaf_hash};
 use medtrail_ledger::plan::AnchorRecord;
-use medtrail_ledger::ports::{
-    Journal, JournalError, KeyFile, KeyTag, Outbox, RowHeader, SecretKey,
-};
-use medtrail_ledger::proof::{
-    self, AnchorClaim, Document, Evidence, Extension, Proof, ShownPlace,
-};
+use medtrail_ledger::ports::{Journal, JournalError, Outbox, RowHeader};
+use medtrail_ledger::proof::{self, AnchorClaim, Document, Extension, Proof, ShownPlace};
 use medtrail_ledger::receipt::{self, Receipt};
-use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
 use medtrail_ledger::trust::TrustFile;
 use std::sync::Arc;
@@ -34,60 +29,13 @@ pub struct Service(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) outbox: Arc<dyn Outbox>,
-    pub(crate) keys: Arc<dyn KeyFile>,
     pub(crate) trust: TrustFile,
     pub(crate) tags: Keyed,
-    pub(crate) log_keys: SubjectKeys,
+    pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,
     pub(crate) heads: watch::Receiver<Arc<Head>>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) now_ms: fn() -> u64,
-}
-
-/// An entry, opened.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// Its place in the log.
-    pub index: u64,
-    /// What was reported.
-    pub report: Report,
-    /// Its place in the subject's trail.
-    pub place: Place,
-    /// Whose word it is.
-    pub evidence: Evidence,
-    /// The details document, if it was sent.
-    pub details: Option<Vec<u8>>,
-}
-
-/// Why an entry cannot be shown.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EntryError {
-    /// The log is shorter.
-    #[error("the log has {size} entries, so none with index {index}")]
-    Absent {
-        /// Asked for.
-        index: u64,
-        /// Entries in the log.
-        size: u64,
-    },
-    /// Its subject's key was destroyed.
-    #[error("the content of entry {0} was erased; its commitment stays in the log")]
-    Erased(u64),
-    /// Its bytes are not what was sealed.
-    #[error("entry {0} is damaged on disk; run `medtrail fsck`")]
-    Damaged(u64),
-    /// The disk could not be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// No anchor covers it yet.
-    #[error("entry {index} is recorded, but no anchor covers it yet ({anchored} entries are)")]
-    NotAnchored {
-        /// Asked for.
-        index: u64,
-        /// Anchored entries.
-        anchored: u64,
-    },
 }
 
 /// What a proof shows besides the line and its check.
@@ -142,10 +90,7 @@ impl Service {
 
     /// Takes many reports; each stands or falls by itself, in order. None is queued unless there
     /// is room for all that passed their checks.
-    pub async fn reports(
-        &self,
-        submissions: Vec<Submission>,
-    ) -> Vec<Result<Receipt, ReportError>> {
+    pub async fn reports(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, ReportError>> {
         let service = self.clone();
         // Signatures cost 30 µs each and the index may wait for the disk: off the async threads.
         let checking = tokio::task::spawn_blocking(move || {
@@ -249,29 +194,7 @@ impl Service {
     pub fn entry(&self, index: u64) -> Result<Entry, EntryError> {
         let row = self.0.journal.rows(index..index + 1)?.pop();
         let size = self.head().size;
-        let row = row.ok_or(EntryError::Absent { index, size })?;
-        let header = RowHeader::decode(&row).ok_or(EntryError::Damaged(index))?;
-        let log = self.0.trust.log;
-        let subject_keys;
-        let keys = if header.ordinal == 0 {
-            &self.0.log_keys
-        } else {
-            let key = self.0.keys.open(KeyTag::Subject(header.subject))?;
-            subject_keys = SubjectKeys::new(&key.ok_or(EntryError::Erased(index))?);
-            &subject_keys
-        };
-        let opened = keys.open(log, index, &row).ok_or(EntryError::Damaged(index))?;
-        let row = Row::decode(log, &opened).ok_or(EntryError::Damaged(index))?;
-        let subject = row.report.subject;
-        let is_salted_by_index =
-            header.ordinal == 0 || Kind::from_number(row.report.kind).is_salted_by_index();
-        let salt = match is_salted_by_index {
-            true => self.0.log_keys.salt(log, subject, index),
-            false => keys.salt(log, subject, header.ordinal),
-        };
-        let place = row.place(&header, salt);
-        let Row { report, evidence, details, .. } = row;
-        Ok(Entry { index, report, place, evidence, details })
+        self.0.opener.open(index, &row.ok_or(EntryError::Absent { index, size })?)
     }
 
     /// A receipt for entry `index` under the newest checkpoint. Blocks.
@@ -419,9 +342,4 @@ async fn blocking<T: Send + 'static>(
         Ok(outcome) => outcome,
         Err(error) => Err(JournalError::Storage(error.to_string()).into()),
     }
-}
-
-/// The log's own key, and what is derived from it.
-pub(crate) fn log_keys(key: &SecretKey) -> (Keyed, SubjectKeys) {
-    (Keyed::derived(key, "medtrail tags v1"), SubjectKeys::new(key))
 }

@@ -1,8 +1,10 @@
 //! The threads of a running log, and how they end.
 
 use crate::anchorer::Status;
+use crate::opener::Opener;
 use crate::sequencer::{self, Ask, Head, Sequencer, SequencerError};
-use crate::service::{Inner, QUEUE_REPORTS_MAX, Service, log_keys};
+use crate::service::{Inner, QUEUE_REPORTS_MAX, Service};
+use medtrail_ledger::entry::Keyed;
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, Notary, Outbox};
 use medtrail_ledger::trust::TrustFile;
 use std::sync::Arc;
@@ -42,17 +44,12 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     let Setup { journal, outbox, keys, notary, trust, status, now_ms } = setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
-    let (tags, log_keys) = log_keys(&log_key);
+    let tags = Keyed::derived(&log_key, "medtrail tags v1");
+    let opener = Opener::with_log_key(trust.log, &log_key, keys.clone());
     let (heads_in, heads) = watch::channel(Arc::new(Head::default()));
     let (queue, asked) = mpsc::channel(QUEUE_REPORTS_MAX);
-    let ports = sequencer::Ports {
-        journal: journal.clone(),
-        keys: keys.clone(),
-        notary,
-        now_ms,
-    };
-    let sequencer =
-        Sequencer::open(ports, trust.log, trust.origin.clone(), &log_key, heads_in)?;
+    let ports = sequencer::Ports { journal: journal.clone(), keys: keys.clone(), notary, now_ms };
+    let sequencer = Sequencer::open(ports, trust.log, trust.origin.clone(), &log_key, heads_in)?;
     let (ended_in, ended) = watch::channel(false);
     let writer = std::thread::Builder::new().name("sequencer".into());
     let writer = writer.spawn(move || {
@@ -67,18 +64,8 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     });
     let no_thread = |error: std::io::Error| JournalError::Storage(error.to_string());
     let (writer, filer) = (writer.map_err(no_thread)?, filer.map_err(no_thread)?);
-    let inner = Inner {
-        journal,
-        outbox,
-        keys,
-        trust,
-        tags,
-        log_keys,
-        queue: queue.clone(),
-        heads,
-        status,
-        now_ms,
-    };
+    let inner =
+        Inner { journal, outbox, trust, tags, opener, queue: queue.clone(), heads, status, now_ms };
     Ok((Service::new(inner), Running { queue, writer, filer, ended }))
 }
 

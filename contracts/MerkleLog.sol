@@ -85,7 +85,7 @@ library MerkleLog {
                     last >>= 1;
                 }
             }
-            bytes32 sibling = proof[i];
+            bytes32 sibling = _at(proof, i);
             found = position & 1 != 0 ? hash(sibling, found) : hash(found, sibling);
             position >>= 1;
             last >>= 1;
@@ -124,7 +124,7 @@ library MerkleLog {
                     last >>= 1;
                 }
             }
-            bytes32 sibling = proof[i];
+            bytes32 sibling = _at(proof, i);
             if (oldLast & 1 != 0) {
                 oldFound = hash(sibling, oldFound);
                 found = hash(sibling, found);
@@ -135,5 +135,12 @@ library MerkleLog {
             last >>= 1;
         }
         return last == 0 && oldFound == oldRoot && found == root;
+    }
+
+    /// @dev `proof[i]` without the bounds check, which both loops have just made.
+    function _at(bytes32[] calldata proof, uint256 i) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := calldataload(add(proof.offset, shl(5, i)))
+        }
     }
 }

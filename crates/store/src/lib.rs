@@ -22,6 +22,7 @@ mod filer;
 mod files;
 mod fsck;
 mod head;
+mod index;
 mod key_file;
 mod log;
 mod outbox;

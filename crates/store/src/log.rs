@@ -2,6 +2,7 @@
 
 use crate::db::{Fault, STATE};
 use crate::head::{TILES, number};
+use crate::index::Index;
 use medtrail_ledger::ports::{EventKey, RecordTag, RowHeader, SubjectTag, TrailHead};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use std::ops::Range;
@@ -9,13 +10,15 @@ use std::ops::Range;
 /// Rows by index.
 pub(crate) const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
 /// Subject tag and big-endian ordinal to index; entries without a person stand in none.
-pub(crate) const TRAILS: TableDefinition<&[u8; 24], u64> = TableDefinition::new("trails");
+pub(crate) const TRAILS: Index<24, u64> = Index::new("trails", "trails-young");
 /// Event key to index.
-pub(crate) const EVENTS: TableDefinition<&[u8; 16], u64> = TableDefinition::new("events");
+pub(crate) const EVENTS: Index<16, u64> = Index::new("events", "events-young");
 /// Record tag and big-endian index; entries without a record stand in none.
-pub(crate) const RECORDS: TableDefinition<&[u8; 24], ()> = TableDefinition::new("records");
+pub(crate) const RECORDS: Index<24, ()> = Index::new("records", "records-young");
 
 const FILED_ROW: &str = "filed";
+/// How often the indexes were added to.
+const FILINGS_ROW: &str = "filings";
 /// Stands only while the indexes are being rebuilt: entries indexed so far.
 const REINDEXED_ROW: &str = "reindexed";
 
@@ -28,9 +31,10 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<(), Fault> {
 }
 
 fn create_indexes(txn: &WriteTransaction) -> Result<(), Fault> {
-    txn.open_table(TRAILS)?;
-    txn.open_table(EVENTS)?;
-    txn.open_table(RECORDS)?;
+    TRAILS.create(txn)?;
+    EVENTS.create(txn)?;
+    RECORDS.create(txn)?;
+    txn.open_table(STATE)?.insert(FILINGS_ROW, 0u64.to_le_bytes().as_slice())?;
     Ok(())
 }
 
@@ -57,9 +61,9 @@ pub(crate) fn reindexed(txn: &ReadTransaction) -> Result<Option<u64>, Fault> {
 
 /// Throws the indexes away, and notes that they are incomplete from here on.
 pub(crate) fn begin_reindex(txn: &WriteTransaction) -> Result<(), Fault> {
-    txn.delete_table(TRAILS)?;
-    txn.delete_table(EVENTS)?;
-    txn.delete_table(RECORDS)?;
+    TRAILS.delete(txn)?;
+    EVENTS.delete(txn)?;
+    RECORDS.delete(txn)?;
     create_indexes(txn)?;
     txn.open_table(STATE)?.insert(REINDEXED_ROW, 0u64.to_le_bytes().as_slice())?;
     Ok(())
@@ -67,13 +71,15 @@ pub(crate) fn begin_reindex(txn: &WriteTransaction) -> Result<(), Fault> {
 
 /// Indexes the next rows, at most `limit`; returns how many are indexed now.
 pub(crate) fn reindex_some(txn: &WriteTransaction, limit: u64) -> Result<u64, Fault> {
-    let mut state = txn.open_table(STATE)?;
-    let filed = number(&state, FILED_ROW)?;
-    let start = number(&state, REINDEXED_ROW)?;
+    let (filed, start) = {
+        let state = txn.open_table(STATE)?;
+        (number(&state, FILED_ROW)?, number(&state, REINDEXED_ROW)?)
+    };
     let end = filed.min(start + limit);
     let mut indexes = IndexRows::default();
     visit(&txn.open_table(ROWS)?, start..end, |index, row| indexes.add(index, row))?;
     indexes.write(txn)?;
+    let mut state = txn.open_table(STATE)?;
     if end == filed {
         state.remove(REINDEXED_ROW)?;
     } else {
@@ -95,13 +101,12 @@ pub(crate) fn number_of(key: &[u8; 24]) -> u64 {
     u64::from_be_bytes(key[16..].try_into().expect("8 bytes"))
 }
 
-/// Index rows of some entries. Sorted before they are written: neighbours then share pages, and a
-/// page is changed once a transaction rather than once a key.
+/// Index rows of some entries.
 #[derive(Default)]
 pub(crate) struct IndexRows {
     trails: Vec<([u8; 24], u64)>,
     events: Vec<([u8; 16], u64)>,
-    records: Vec<[u8; 24]>,
+    records: Vec<([u8; 24], ())>,
 }
 
 impl IndexRows {
@@ -113,28 +118,21 @@ impl IndexRows {
         }
         self.events.push((header.event.0, index));
         if header.record != RecordTag([0; 16]) {
-            self.records.push(tagged(&header.record.0, index));
+            self.records.push((tagged(&header.record.0, index), ()));
         }
         Ok(())
     }
 
-    pub(crate) fn write(mut self, txn: &WriteTransaction) -> Result<(), Fault> {
-        self.trails.sort_unstable();
-        let mut trails = txn.open_table(TRAILS)?;
-        for (key, index) in &self.trails {
-            trails.insert(key, index)?;
-        }
-        self.events.sort_unstable();
-        let mut events = txn.open_table(EVENTS)?;
-        for (key, index) in &self.events {
-            events.insert(key, index)?;
-        }
-        self.records.sort_unstable();
-        let mut records = txn.open_table(RECORDS)?;
-        for key in &self.records {
-            records.insert(key, ())?;
-        }
-        Ok(())
+    pub(crate) fn write(self, txn: &WriteTransaction) -> Result<(), Fault> {
+        let filings = {
+            let mut state = txn.open_table(STATE)?;
+            let filings = number(&state, FILINGS_ROW)?;
+            state.insert(FILINGS_ROW, (filings + 1).to_le_bytes().as_slice())?;
+            filings
+        };
+        TRAILS.add(txn, filings, self.trails)?;
+        EVENTS.add(txn, filings, self.events)?;
+        RECORDS.add(txn, filings, self.records)
     }
 }
 
@@ -142,14 +140,13 @@ pub(crate) fn last_of(
     txn: &ReadTransaction,
     subject: SubjectTag,
 ) -> Result<Option<TrailHead>, Fault> {
-    let trails = txn.open_table(TRAILS)?;
     let (first, last) = (tagged(&subject.0, 0), tagged(&subject.0, u64::MAX));
-    let last = trails.range::<&[u8; 24]>(&first..=&last)?.next_back().transpose()?;
-    Ok(last.map(|(key, index)| TrailHead { ordinal: number_of(key.value()), index: index.value() }))
+    let last = TRAILS.open(txn)?.last(&first, &last)?;
+    Ok(last.map(|(key, index)| TrailHead { ordinal: number_of(&key), index }))
 }
 
 pub(crate) fn find(txn: &ReadTransaction, event: EventKey) -> Result<Option<u64>, Fault> {
-    Ok(txn.open_table(EVENTS)?.get(&event.0)?.map(|index| index.value()))
+    EVENTS.open(txn)?.get(&event.0)
 }
 
 pub(crate) fn trail(
@@ -158,10 +155,9 @@ pub(crate) fn trail(
     from: u64,
     limit: usize,
 ) -> Result<Vec<u64>, Fault> {
-    let trails = txn.open_table(TRAILS)?;
     let (first, last) = (tagged(&subject.0, from), tagged(&subject.0, u64::MAX));
-    let found = trails.range::<&[u8; 24]>(&first..=&last)?.take(limit);
-    found.map(|row| Ok(row?.1.value())).collect()
+    let trail = TRAILS.open(txn)?;
+    trail.range(&first, &last)?.take(limit).map(|row| Ok(row?.1)).collect()
 }
 
 pub(crate) fn of_record(
@@ -170,10 +166,9 @@ pub(crate) fn of_record(
     from: u64,
     limit: usize,
 ) -> Result<Vec<u64>, Fault> {
-    let records = txn.open_table(RECORDS)?;
     let (first, last) = (tagged(&record.0, from), tagged(&record.0, u64::MAX));
-    let found = records.range::<&[u8; 24]>(&first..=&last)?.take(limit);
-    found.map(|row| Ok(number_of(row?.0.value()))).collect()
+    let records = RECORDS.open(txn)?;
+    records.range(&first, &last)?.take(limit).map(|row| Ok(number_of(&row?.0))).collect()
 }
 
 /// Visits rows that stand here, in order.

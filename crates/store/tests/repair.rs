@@ -16,9 +16,14 @@ const STATE: TableDefinition<&str, &[u8]> = TableDefinition::new("state");
 const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
 const HEAD_ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows-000000000002");
 const TILES: TableDefinition<&[u8; 9], &[u8]> = TableDefinition::new("tiles");
-const TRAILS: TableDefinition<&[u8; 24], u64> = TableDefinition::new("trails");
-const EVENTS: TableDefinition<&[u8; 16], u64> = TableDefinition::new("events");
-const RECORDS: TableDefinition<&[u8; 24], ()> = TableDefinition::new("records");
+/// An index is two tables: keys wait in the second for their move to the first.
+type Pair<K, V> = [TableDefinition<'static, K, V>; 2];
+const TRAILS: Pair<&[u8; 24], u64> =
+    [TableDefinition::new("trails"), TableDefinition::new("trails-young")];
+const EVENTS: Pair<&[u8; 16], u64> =
+    [TableDefinition::new("events"), TableDefinition::new("events-young")];
+const RECORDS: Pair<&[u8; 24], ()> =
+    [TableDefinition::new("records"), TableDefinition::new("records-young")];
 
 /// 1,300 entries: 1,200 filed, of which 1,024 are dropped from the head.
 fn a_log(dir: &Path) -> Vec<Vec<u8>> {
@@ -48,6 +53,20 @@ fn change<K: redb::Key>(
     let value = table.remove(&key).unwrap().expect("something to damage").value().to_vec();
     if let Some(value) = change(value) {
         table.insert(&key, value.as_slice()).unwrap();
+    }
+}
+
+/// Takes a key out of an index, and puts another value there, if any.
+fn index<K: redb::Key + Copy, V: redb::Value>(
+    txn: &WriteTransaction,
+    pair: Pair<K, V>,
+    key: &K::SelfType<'_>,
+    value: Option<V::SelfType<'_>>,
+) {
+    let removed = pair.map(|table| txn.open_table(table).unwrap().remove(key).unwrap().is_some());
+    assert_eq!(removed.contains(&true), removed[0] ^ removed[1]);
+    if let Some(value) = value {
+        txn.open_table(pair[0]).unwrap().insert(key, value).unwrap();
     }
 }
 
@@ -154,7 +173,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(TRAILS).unwrap().remove(&trail).unwrap();
+                index(txn, TRAILS, &&trail, None);
             }),
             Place::Trail(whose.subject, whose.ordinal),
             Damage::Missing,
@@ -162,7 +181,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(TRAILS).unwrap().insert(&trail, 7).unwrap();
+                index(txn, TRAILS, &&trail, Some(7));
             }),
             Place::Trail(whose.subject, whose.ordinal),
             Damage::LeadsTo { found: 7, expected: at },
@@ -170,7 +189,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(TRAILS).unwrap().insert(&tagged(ff, 1), 7).unwrap();
+                index(txn, TRAILS, &&tagged(ff, 1), Some(7));
             }),
             Place::Trail(SubjectTag(ff), 1),
             Damage::Surplus,
@@ -178,7 +197,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(TRAILS).unwrap().insert(&tagged(ff, 2), 7).unwrap();
+                index(txn, TRAILS, &&tagged(ff, 2), Some(7));
             }),
             Place::Trail(SubjectTag(ff), 2),
             Damage::NotNext,
@@ -186,7 +205,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(EVENTS).unwrap().remove(&event.0).unwrap();
+                index(txn, EVENTS, &&event.0, None);
             }),
             Place::Event(event),
             Damage::Missing,
@@ -194,7 +213,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(EVENTS).unwrap().insert(&event.0, 7).unwrap();
+                index(txn, EVENTS, &&event.0, Some(7));
             }),
             Place::Event(event),
             Damage::LeadsTo { found: 7, expected: at },
@@ -202,7 +221,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(EVENTS).unwrap().insert(&ff, 7).unwrap();
+                index(txn, EVENTS, &&ff, Some(7));
             }),
             Place::Event(EventKey(ff)),
             Damage::Surplus,
@@ -210,7 +229,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(RECORDS).unwrap().remove(&tagged(whose.record.0, at)).unwrap();
+                index(txn, RECORDS, &&tagged(whose.record.0, at), None);
             }),
             Place::Record(whose.record, at),
             Damage::Missing,
@@ -218,7 +237,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(move |txn| {
-                txn.open_table(RECORDS).unwrap().insert(&tagged(ff, 7), ()).unwrap();
+                index(txn, RECORDS, &&tagged(ff, 7), Some(()));
             }),
             Place::Record(RecordTag(ff), 7),
             Damage::Surplus,
@@ -311,26 +330,25 @@ fn fsck_names_each_of_these_damages() {
 }
 
 /// Everything in the three indexes.
-type Indexes = (Vec<([u8; 24], u64)>, Vec<([u8; 16], u64)>, Vec<[u8; 24]>);
+type Indexes = (Vec<([u8; 24], u64)>, Vec<([u8; 16], u64)>, Vec<([u8; 24], ())>);
 
 fn indexes(database: &Database) -> Indexes {
+    fn rows<const N: usize, V: for<'a> redb::Value<SelfType<'a> = V> + 'static>(
+        txn: &redb::ReadTransaction,
+        pair: Pair<&'static [u8; N], V>,
+    ) -> Vec<([u8; N], V)> {
+        let mut rows = Vec::new();
+        for table in pair {
+            for row in txn.open_table(table).unwrap().iter().unwrap() {
+                let (key, value) = row.unwrap();
+                rows.push((*key.value(), value.value()));
+            }
+        }
+        rows.sort_by_key(|row| row.0);
+        rows
+    }
     let txn = database.begin_read().unwrap();
-    let rows = |row: Result<(redb::AccessGuard<'_, &[u8; 24]>, redb::AccessGuard<'_, u64>), _>| {
-        let (key, index) = row.unwrap();
-        (*key.value(), index.value())
-    };
-    let trails = txn.open_table(TRAILS).unwrap();
-    let events = txn.open_table(EVENTS).unwrap();
-    let records = txn.open_table(RECORDS).unwrap();
-    let events = events.iter().unwrap().map(|row| {
-        let (key, index) = row.unwrap();
-        (*key.value(), index.value())
-    });
-    (
-        trails.iter().unwrap().map(rows).collect(),
-        events.collect(),
-        records.iter().unwrap().map(|row| *row.unwrap().0.value()).collect(),
-    )
+    (rows(&txn, TRAILS), rows(&txn, EVENTS), rows(&txn, RECORDS))
 }
 
 #[test]
@@ -341,10 +359,10 @@ fn reindex_makes_what_the_filer_made() {
     let original = indexes(&Database::open(&path).unwrap());
     assert!(original.0.len() > 1_000 && original.1.len() == 1_200 && original.2.len() > 700);
     edit(dir.path(), FileName::Log, |txn| {
-        txn.delete_table(TRAILS).unwrap();
-        txn.delete_table(RECORDS).unwrap();
-        txn.open_table(TRAILS).unwrap().insert(&[9; 24], 9).unwrap();
-        txn.open_table(RECORDS).unwrap().insert(&[9; 24], ()).unwrap();
+        txn.delete_table(TRAILS[0]).unwrap();
+        txn.delete_table(RECORDS[1]).unwrap();
+        index(txn, TRAILS, &&[9; 24], Some(9));
+        index(txn, RECORDS, &&[9; 24], Some(()));
     });
     let mut told = Vec::new();
     let done = reindex(dir.path(), SMALL, |done, of| told.push((done, of))).unwrap();

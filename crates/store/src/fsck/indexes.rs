@@ -4,20 +4,20 @@ use super::{Check, Damage, OpenRow, Place};
 use crate::db::Fault;
 use crate::files::FileName;
 use crate::head;
+use crate::index::OpenIndex;
 use crate::log::{self, EVENTS, RECORDS, ROWS, TRAILS, number_of, tagged};
 use medtrail_ledger::merkle::Hash;
 use medtrail_ledger::ports::{EventKey, RecordTag, RowHeader, SubjectTag};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, hashes};
-use redb::{ReadOnlyTable, ReadableTableMetadata};
 use std::collections::HashMap;
 
 /// How often a caller hears how far it is, in entries.
 const PROGRESS_EVERY: u64 = 4_096;
 
 struct Indexes {
-    trails: ReadOnlyTable<&'static [u8; 24], u64>,
-    events: ReadOnlyTable<&'static [u8; 16], u64>,
-    records: ReadOnlyTable<&'static [u8; 24], ()>,
+    trails: OpenIndex<24, u64>,
+    events: OpenIndex<16, u64>,
+    records: OpenIndex<24, ()>,
 }
 
 /// Index rows that the rows account for.
@@ -85,9 +85,9 @@ impl Check<'_> {
 
     fn open_indexes(&self) -> Result<Indexes, Fault> {
         Ok(Indexes {
-            trails: self.log.open_table(TRAILS)?,
-            events: self.log.open_table(EVENTS)?,
-            records: self.log.open_table(RECORDS)?,
+            trails: TRAILS.open(self.log)?,
+            events: EVENTS.open(self.log)?,
+            records: RECORDS.open(self.log)?,
         })
     }
 
@@ -97,11 +97,11 @@ impl Check<'_> {
         index: u64,
         header: &RowHeader,
     ) -> Result<(), Fault> {
-        let event = indexes.events.get(&header.event.0)?.map(|found| found.value());
+        let event = indexes.events.get(&header.event.0)?;
         self.leads_to(Place::Event(header.event), event, index);
         if header.ordinal > 0 {
             let key = tagged(&header.subject.0, header.ordinal);
-            let trail = indexes.trails.get(&key)?.map(|found| found.value());
+            let trail = indexes.trails.get(&key)?;
             self.leads_to(Place::Trail(header.subject, header.ordinal), trail, index);
         }
         if header.record != RecordTag([0; 16]) {
@@ -175,10 +175,10 @@ impl Check<'_> {
             Ok(rows.get(index)?.and_then(|row| RowHeader::decode(row.value())))
         };
         if indexes.trails.len()? != expected.trails || !self.report.is_clean() {
-            for row in indexes.trails.range::<&[u8; 24]>(..)? {
+            for row in indexes.trails.all()? {
                 let (key, index) = row?;
-                let (subject, ordinal) = (tag_of(key.value()), number_of(key.value()));
-                let header = header_of(index.value())?;
+                let (subject, ordinal) = (tag_of(&key), number_of(&key));
+                let header = header_of(index)?;
                 if header
                     .is_none_or(|header| (header.subject.0, header.ordinal) != (subject, ordinal))
                 {
@@ -188,18 +188,18 @@ impl Check<'_> {
             }
         }
         if indexes.events.len()? != expected.events || !self.report.is_clean() {
-            for row in indexes.events.range::<&[u8; 16]>(..)? {
+            for row in indexes.events.all()? {
                 let (key, index) = row?;
-                let event = EventKey(*key.value());
-                if header_of(index.value())?.is_none_or(|header| header.event != event) {
+                let event = EventKey(key);
+                if header_of(index)?.is_none_or(|header| header.event != event) {
                     self.found(FileName::Log, Place::Event(event), Damage::Surplus);
                 }
             }
         }
         if indexes.records.len()? != expected.records || !self.report.is_clean() {
-            for row in indexes.records.range::<&[u8; 24]>(..)? {
+            for row in indexes.records.all()? {
                 let key = row?.0;
-                let (record, index) = (RecordTag(tag_of(key.value())), number_of(key.value()));
+                let (record, index) = (RecordTag(tag_of(&key)), number_of(&key));
                 if header_of(index)?.is_none_or(|header| header.record != record) {
                     self.found(FileName::Log, Place::Record(record, index), Damage::Surplus);
                 }
@@ -210,10 +210,9 @@ impl Check<'_> {
 
     fn follow_trails(&mut self, indexes: &Indexes) -> Result<(), Fault> {
         let mut before: Option<([u8; 16], u64, u64)> = None;
-        for row in indexes.trails.range::<&[u8; 24]>(..)? {
+        for row in indexes.trails.all()? {
             let (key, index) = row?;
-            let (subject, ordinal) = (tag_of(key.value()), number_of(key.value()));
-            let index = index.value();
+            let (subject, ordinal) = (tag_of(&key), number_of(&key));
             let follows = match before {
                 Some((same, last, last_index)) if same == subject => {
                     ordinal == last + 1 && index > last_index

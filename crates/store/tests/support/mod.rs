@@ -89,6 +89,7 @@ pub struct Writer {
     /// Every row that was acknowledged, in order.
     pub acknowledged: Vec<Vec<u8>>,
     pub row_bytes: u64,
+    /// At most 20.
     pub subjects: u64,
 }
 
@@ -130,7 +131,8 @@ impl Writer {
 
     fn row(&mut self, index: u64, trails: &mut HashMap<u8, u64>) -> Vec<u8> {
         let dice = &mut self.dice;
-        let subject = dice.below(self.subjects) as u8;
+        // Spread, as the real tags are: the indexes move by the first byte.
+        let subject = dice.below(self.subjects) as u8 * 13;
         // Subject 0 stands for "no person".
         let ordinal = match subject {
             0 => 0,
@@ -140,7 +142,7 @@ impl Writer {
         event[8..].copy_from_slice(&index.to_be_bytes());
         let record = match dice.below(4) {
             0 => [0; 16],
-            _ => [dice.below(200) as u8; 16],
+            _ => [dice.below(250) as u8; 16],
         };
         let header = RowHeader {
             subject: SubjectTag([subject; 16]),

@@ -8,7 +8,12 @@ contract AcceptRotation_Test is RegistryTest {
     address private next = makeAddr("next operator");
 
     function test_RevertWhen_NoRotationIsPending() external {
-        expectRefusal(abi.encodeWithSelector(IAnchorRegistry.NotPendingOperator.selector, logId, next), next);
+        address[2] memory callers = [next, address(0)];
+        for (uint256 i = 0; i < callers.length; ++i) {
+            expectRefusal(
+                abi.encodeWithSelector(IAnchorRegistry.NotPendingOperator.selector, logId, callers[i]), callers[i]
+            );
+        }
     }
 
     function test_RevertWhen_TheCallerIsNotThePendingOperator() external {

@@ -32,6 +32,13 @@ contract Anchor_Test is RegistryTest {
         registry.anchor(unopened, newest, 1, root, none());
     }
 
+    function test_RevertWhen_NobodyAnchorsWhatNobodyOpened() external {
+        bytes32 root = rootOf(1);
+        vm.expectRevert(abi.encodeWithSelector(IAnchorRegistry.NotOperator.selector, bytes32("no log"), address(0)));
+        vm.prank(address(0));
+        registry.anchor("no log", newest, 1, root, none());
+    }
+
     function test_RevertWhen_TheLogIsClosed() external {
         anchorTo(5);
         closeLog();

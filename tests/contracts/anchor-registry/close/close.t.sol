@@ -34,7 +34,7 @@ contract Close_Test is RegistryTest {
         skip(1000 days);
         bytes32 root = rootOf(9);
         bytes32[] memory proof = consistencyOf(5, 9);
-        address[3] memory callers = [operator, coldKey, stranger];
+        address[4] memory callers = [operator, coldKey, stranger, address(0)];
         for (uint256 i = 0; i < callers.length; ++i) {
             vm.expectRevert(abi.encodeWithSelector(IAnchorRegistry.LogClosed.selector, logId));
             vm.prank(callers[i]);

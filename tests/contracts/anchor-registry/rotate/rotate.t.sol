@@ -22,6 +22,12 @@ contract Rotate_Test is RegistryTest {
         registry.rotate("no log", next);
     }
 
+    function test_RevertWhen_NobodyRotatesWhatNobodyOpened() external {
+        vm.expectRevert(abi.encodeWithSelector(IAnchorRegistry.NotColdKey.selector, bytes32("no log"), address(0)));
+        vm.prank(address(0));
+        registry.rotate("no log", next);
+    }
+
     function test_RevertWhen_TheNewOperatorIsZero() external {
         vm.expectRevert(IAnchorRegistry.ZeroAddress.selector);
         vm.prank(coldKey);

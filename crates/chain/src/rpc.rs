@@ -257,6 +257,11 @@ impl Rpc {
         Ok(self.need::<U256>("eth_getBalance", json!([account, at])).await?.saturating_to())
     }
 
+    /// What an account holds at the newest block, in wei.
+    pub async fn balance_of(&self, account: Address) -> Result<u128, RpcError> {
+        self.balance(account, &json!("latest")).await
+    }
+
     /// Whether a contract stands at this address.
     pub async fn has_code(&self, account: Address) -> Result<bool, RpcError> {
         Ok(!self.code(account).await?.is_empty())

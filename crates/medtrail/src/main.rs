@@ -1,2 +1,70 @@
-//! The medtrail binary.
-fn main() {}
+//! `medtrail`: runs a log, reports to it, and checks what it says.
+
+mod client;
+mod commands;
+mod config;
+mod demo;
+mod exit;
+mod node;
+mod render;
+
+use clap::{Parser, Subcommand};
+use exit::{FAILED, Outcome};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Shows every person who used their medical data, and lets nobody hide, alter or invent a line.
+#[derive(Parser)]
+#[command(name = "medtrail", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Serve(commands::serve::Args),
+    Verify(commands::verify::Args),
+    Report(commands::report::Args),
+    Proof(commands::proof::Args),
+    Status(commands::status::Args),
+    Doctor(commands::doctor::Args),
+    Deploy(commands::deploy::Args),
+    #[command(subcommand)]
+    Keys(commands::keys::Command),
+    Fsck(commands::fsck::Args),
+    Reindex(commands::reindex::Args),
+    Export(commands::export::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(cli.command).await {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("medtrail: {failure}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Serve(args) => commands::serve::run(args).await,
+        Command::Verify(args) => commands::verify::run(args).await,
+        Command::Report(args) => commands::report::run(args).await,
+        Command::Proof(args) => commands::proof::run(args).await,
+        Command::Status(args) => commands::status::run(args).await,
+        Command::Doctor(args) => commands::doctor::run(args).await,
+        Command::Deploy(args) => commands::deploy::run(args).await,
+        Command::Keys(command) => commands::keys::run(command),
+        Command::Fsck(args) => commands::fsck::run(args),
+        Command::Reindex(args) => commands::reindex::run(args),
+        Command::Export(args) => commands::export::run(args),
+    }
+}

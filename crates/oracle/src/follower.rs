@@ -75,8 +75,9 @@ impl FollowError {
                  gone, start a new log in a new data folder"
             }
             Self::Behind { .. } => "wait until the node has caught up, or use another node",
-            Self::Gap { .. } => {
-                "the node's log index is incomplete: let it rebuild, or use another node"
+            Self::Gap { .. } | Self::Missing { .. } => {
+                "nothing at first: the events are read again; if it lasts, the node's log index \
+                 is incomplete: let it rebuild, or use another node"
             }
         }
     }

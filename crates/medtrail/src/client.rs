@@ -1,0 +1,84 @@
+//! What commands say to a running service.
+
+use crate::exit::Failure;
+use medtrail_ledger::receipt::Receipt;
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A service at a URL.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    pub(crate) fn new(url: &str) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+    }
+
+    /// Sends a report, or a batch of them, in its JSON form.
+    pub(crate) async fn post_reports(&self, body: Vec<u8>) -> Result<Response, Failure> {
+        let request = self
+            .http
+            .post(format!("{}/v1/reports", self.url))
+            .header("content-type", "application/json")
+            .body(body);
+        checked(request.send().await?).await
+    }
+
+    /// Sends one report.
+    pub(crate) async fn report(&self, body: Vec<u8>) -> Result<Receipt, Failure> {
+        Ok(serde_json::from_slice(&self.post_reports(body).await?.bytes().await?)?)
+    }
+
+    /// The proof of a receipt's entry, or `None` while no anchor covers it.
+    pub(crate) async fn proof(
+        &self,
+        receipt: &Receipt,
+        details: bool,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let request = self
+            .http
+            .get(format!("{}/v1/entries/{}/proof?details={details}", self.url, receipt.index))
+            .header("medtrail-place", receipt.place_hash.to_string());
+        let response = request.send().await?;
+        if response.headers().contains_key("retry-after")
+            && response.status() == StatusCode::NOT_FOUND
+        {
+            return Ok(None);
+        }
+        Ok(Some(checked(response).await?.bytes().await?.to_vec()))
+    }
+
+    /// Any JSON document, with its status.
+    pub(crate) async fn get(&self, path: &str) -> Result<(StatusCode, Value), Failure> {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await?;
+        Ok((response.status(), response.json().await?))
+    }
+}
+
+/// The answer, or the problem it carries (RFC 9457).
+async fn checked(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let retry = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok())
+        .map(|seconds| format!(" Try again in {seconds} s."))
+        .unwrap_or_default();
+    let problem: Value = response.json().await.unwrap_or_default();
+    let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+    let detail = match text("detail") {
+        empty if empty.is_empty() => text("title"),
+        detail => detail,
+    };
+    Err(Failure::new(format!("the service answered {status}: {detail}{retry}")))
+}

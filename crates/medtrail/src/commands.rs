@@ -1,0 +1,73 @@
+//! One file a command.
+
+pub(crate) mod deploy;
+pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod fsck;
+pub(crate) mod keys;
+pub(crate) mod proof;
+pub(crate) mod reindex;
+pub(crate) mod report;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod verify;
+
+use crate::config::{Config, ConfigError, Overrides};
+use std::path::PathBuf;
+
+/// Which configuration a command works on.
+#[derive(clap::Args)]
+pub(crate) struct Configured {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "medtrail.toml", env = "MEDTRAIL_CONFIG")]
+    config: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Where a passphrase comes from: never from an argument or a variable, which others can see.
+#[derive(Clone, clap::Args)]
+pub(crate) struct PassphraseArgs {
+    /// A file (mode 0600) whose first line is the passphrase of the keystore
+    #[arg(long, value_name = "FILE", env = "MEDTRAIL_PASSPHRASE_FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// A file descriptor to read the passphrase from
+    #[arg(long, value_name = "NUMBER", conflicts_with = "passphrase_file")]
+    passphrase_fd: Option<u32>,
+}
+
+impl Configured {
+    pub(crate) fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.config, &self.overrides)
+    }
+
+    pub(crate) fn passphrase(&self) -> &PassphraseArgs {
+        &self.passphrase
+    }
+}
+
+/// No passphrase was named.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassphraseMissing {
+    #[error(
+        "the keystore needs a passphrase: name --passphrase-file FILE (mode 0600) or \
+         --passphrase-fd NUMBER"
+    )]
+    NotNamed,
+    #[error(transparent)]
+    Unreadable(#[from] medtrail_keys::passphrase::PassphraseError),
+}
+
+impl PassphraseArgs {
+    pub(crate) fn read(&self) -> Result<secrecy::SecretString, PassphraseMissing> {
+        use medtrail_keys::passphrase::{Source, read};
+        let source = match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(file), _) => Source::File(file.clone()),
+            (None, Some(number)) => Source::Descriptor(number),
+            (None, None) => return Err(PassphraseMissing::NotNamed),
+        };
+        Ok(read(&source)?)
+    }
+}

@@ -1,0 +1,188 @@
+//! Configuration: `medtrail.toml`, then `MEDTRAIL__…` variables, then flags.
+
+use alloy_primitives::{Address, B256};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use medtrail_ledger::schema::log_id;
+use medtrail_ledger::trust::Organisation;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything a log needs to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where others reach this service.
+    pub(crate) public_url: String,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Where it answers `/metrics`, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// The log.
+    pub(crate) data_dir: PathBuf,
+    /// Its keys, on another disk and in other backups.
+    pub(crate) keys_dir: PathBuf,
+    /// The log's name: host and path, without a scheme. Fixed at first start.
+    pub(crate) origin: String,
+    pub(crate) operator: OperatorConfig,
+    pub(crate) chain: ChainConfig,
+    #[serde(default)]
+    pub(crate) limits: LimitsConfig,
+    /// Who reports here.
+    #[serde(default)]
+    pub(crate) organisations: Vec<Organisation>,
+}
+
+/// Who runs the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OperatorConfig {
+    pub(crate) name: String,
+    pub(crate) domain: String,
+    /// A signer on another machine holds the key; without it, `operator.json` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remote_signer: Option<RemoteSignerConfig>,
+}
+
+/// A signer that speaks JSON-RPC (`eth_signTransaction`, `eth_signTypedData`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoteSignerConfig {
+    pub(crate) url: String,
+    pub(crate) address: Address,
+}
+
+/// The chain the log is anchored on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChainConfig {
+    /// JSON-RPC endpoints: written to all, read from one at a time.
+    pub(crate) rpc: Vec<String>,
+    pub(crate) chain_id: u64,
+    /// AnchorRegistry; by default where `medtrail deploy` puts it on every chain.
+    #[serde(default = "medtrail_chain::registry_address")]
+    pub(crate) registry: Address,
+    /// May replace the operator's key and close the log. Its key is never on this machine.
+    pub(crate) cold_key: Address,
+    /// The longest time to an anchor that the log promises, in seconds; on chain.
+    #[serde(default = "anchor_within_s")]
+    pub(crate) anchor_within_s: u32,
+    #[serde(default = "anchor_interval_s")]
+    pub(crate) anchor_interval_s: u64,
+    #[serde(default = "anchor_entries_max")]
+    pub(crate) anchor_entries_max: u64,
+    #[serde(default = "fee_cap_gwei")]
+    pub(crate) fee_cap_gwei: u64,
+    /// Time between two looks at the chain, in milliseconds.
+    #[serde(default = "poll_ms")]
+    pub(crate) poll_ms: u64,
+    /// Blocks to finality on a chain without the `finalized` tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) finality_depth: Option<u64>,
+}
+
+fn anchor_within_s() -> u32 {
+    3600
+}
+fn anchor_interval_s() -> u64 {
+    600
+}
+fn anchor_entries_max() -> u64 {
+    65_536
+}
+fn fee_cap_gwei() -> u64 {
+    200
+}
+fn poll_ms() -> u64 {
+    4000
+}
+
+/// Limits of what is taken in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsConfig {
+    pub(crate) body_bytes_max: usize,
+    pub(crate) batch_reports_max: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { body_bytes_max: 262_144, batch_reports_max: 1000 }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("no configuration at {0}: write one (docs/operating.md), or name it with --config")]
+    Absent(PathBuf),
+    #[error("configuration: {0}")]
+    Figment(Box<figment::Error>),
+    #[error("configuration: {0}")]
+    Rule(String),
+}
+
+impl From<figment::Error> for ConfigError {
+    fn from(error: figment::Error) -> Self {
+        Self::Figment(Box::new(error))
+    }
+}
+
+/// Flags that outrank the file.
+#[derive(Clone, Debug, Default, Serialize, clap::Args)]
+pub(crate) struct Overrides {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+    /// The folder of the log
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// The folder of the keys
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys_dir: Option<PathBuf>,
+}
+
+impl Config {
+    pub(crate) fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        if !file.exists() {
+            return Err(ConfigError::Absent(file.to_owned()));
+        }
+        let config: Self = Figment::from(Toml::file_exact(file))
+            .merge(Env::prefixed("MEDTRAIL__").split("__"))
+            .merge(Serialized::defaults(overrides))
+            .extract()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let rule = |broken: bool, text: &str| match broken {
+            true => Err(ConfigError::Rule(text.to_owned())),
+            false => Ok(()),
+        };
+        rule(
+            !medtrail_ledger::note::is_key_name(&self.origin) || self.origin.contains("://"),
+            "origin is the log's name: a host and perhaps a path, without scheme, blanks or +",
+        )?;
+        rule(self.chain.rpc.is_empty(), "chain.rpc names at least one JSON-RPC endpoint")?;
+        rule(self.chain.cold_key.is_zero(), "chain.cold_key is the address of a key kept offline")?;
+        rule(
+            self.chain.anchor_interval_s > u64::from(self.chain.anchor_within_s),
+            "chain.anchor_interval_s is longer than chain.anchor_within_s, which is promised",
+        )
+    }
+
+    /// The log's id, once it is known who opens it.
+    pub(crate) fn log_of(&self, operator: Address) -> B256 {
+        log_id(self.chain.chain_id, self.chain.registry, operator, &self.origin)
+    }
+
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.data_dir.join("log")
+    }
+}

@@ -1,0 +1,341 @@
+//! A running log: every part built from the configuration, started in order, stopped in reverse.
+
+use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
+use crate::config::{Config, RemoteSignerConfig};
+use alloy_primitives::{Address, B256};
+use medtrail_api::{Server, ServerError, ServerOptions};
+use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
+use medtrail_keys::cross_check::{self, Encoders};
+use medtrail_keys::file;
+use medtrail_keys::local::{KeystoreError, LocalSigner};
+use medtrail_keys::note::{NotaryKeys, NoteKey, NoteKeyError};
+use medtrail_keys::operator::OperatorKey;
+use medtrail_keys::remote::RemoteSigner;
+use medtrail_keys::wrap::MasterKey;
+use medtrail_ledger::plan::Call;
+use medtrail_ledger::ports::{Courier, Journal, JournalError, KeyFile, RegistryError};
+use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
+use medtrail_oracle::anchorer::{self, Anchorer};
+use medtrail_oracle::sender::Limits;
+use medtrail_oracle::sequencer::SequencerError;
+use medtrail_oracle::service::Service;
+use medtrail_oracle::supervise::{self, Running, Setup};
+use medtrail_store::{KeyFileDb, OpenError, Store, StoreOptions};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The operator's keys, unlocked.
+pub(crate) struct Keys {
+    pub(crate) operator: Arc<OperatorKey>,
+    pub(crate) note: NoteKey,
+}
+
+/// Why a log does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseMissing),
+    #[error("operator.json: {0}")]
+    Keystore(#[from] KeystoreError),
+    #[error("note.key: {0}")]
+    Note(#[from] NoteKeyError),
+    #[error(transparent)]
+    KeyFile(#[from] file::FileError),
+    #[error("the two encoders disagree, nothing was started: {0}")]
+    CrossCheck(#[from] cross_check::Disagreement),
+    #[error("the log: {0}")]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Sequencer(#[from] SequencerError),
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("remote signer: {0}")]
+    RemoteSigner(#[from] reqwest::Error),
+    #[error(
+        "{name} was {was} when this log was first started and is {is} in the configuration: a log \
+         never changes it. Correct the configuration, or start a new log in another folder"
+    )]
+    Changed { name: &'static str, was: String, is: String },
+    #[error(
+        "the chain holds {on_chain} anchored entries of this log, this disk only {on_disk}: an old \
+         backup was restored. Nothing is taken until the missing tail is back"
+    )]
+    OldBackup { on_chain: u64, on_disk: u64 },
+    #[error(
+        "this log was last opened on another machine, and the chain cannot be read to see that it \
+         is the newest copy ({0}). Bring the chain back, or the newer copy"
+    )]
+    OtherMachine(RegistryError),
+    #[error("the note key is named {found}, the origin is {origin}")]
+    NoteName { found: String, origin: String },
+}
+
+impl Keys {
+    /// Unlocks the keys in the configured folder.
+    pub(crate) fn load(config: &Config, passphrase: &PassphraseArgs) -> Result<Self, StartError> {
+        file::check_folder(&config.keys_dir)?;
+        let operator = match &config.operator.remote_signer {
+            Some(remote) => OperatorKey::from(remote_signer(remote)?),
+            None => {
+                let path = config.keys_dir.join("operator.json");
+                OperatorKey::from(LocalSigner::load(&path, &passphrase.read()?)?)
+            }
+        };
+        let note = NoteKey::load(&config.keys_dir.join("note.key"))?;
+        Ok(Self { operator: Arc::new(operator), note })
+    }
+
+    /// Reads configuration and keys; scrypt takes its time, off the async threads.
+    pub(crate) async fn unlock(
+        configured: &Configured,
+    ) -> Result<(Config, Self), crate::exit::Failure> {
+        let config = configured.load()?;
+        let (asked, passphrase) = (config.clone(), configured.passphrase().clone());
+        let loading = tokio::task::spawn_blocking(move || Self::load(&asked, &passphrase));
+        Ok((config, loading.await??))
+    }
+}
+
+fn remote_signer(config: &RemoteSignerConfig) -> Result<RemoteSigner, StartError> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    let (url, runtime) = (config.url.clone(), tokio::runtime::Handle::current());
+    // The signer is asked on threads that may block: the writer's, and those of spawn_blocking.
+    Ok(RemoteSigner::new(config.address, move |request| {
+        let request =
+            client.post(&url).header("content-type", "application/json").body(request.to_vec());
+        let answer = runtime.block_on(async { request.send().await?.bytes().await });
+        answer.map(|bytes| bytes.to_vec()).map_err(std::io::Error::other)
+    }))
+}
+
+/// A log that runs.
+pub(crate) struct Node {
+    pub(crate) service: Service,
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics_address: Option<SocketAddr>,
+    running: Running,
+    anchoring: JoinHandle<()>,
+    serving: JoinHandle<Result<(), ServerError>>,
+    stop: CancellationToken,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Starts a log. Returns once reports are taken.
+pub(crate) async fn start(config: &Config, keys: Keys) -> Result<Node, StartError> {
+    match cross_check::start_up_self_test()? {
+        Encoders::Two => tracing::info!("two encoders agree; every anchor is checked by both"),
+        Encoders::One => tracing::warn!("built without cross-check: one encoder only"),
+    }
+    let operator = keys.operator.address();
+    let log = config.log_of(operator);
+    if keys.note.verifier().name != config.origin {
+        let (found, origin) = (keys.note.verifier().name.clone(), config.origin.clone());
+        return Err(StartError::NoteName { found, origin });
+    }
+    let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
+    let rpc = Rpc::new(&config.chain.rpc)?;
+    let chain = Chain::new(rpc, config.chain.chain_id, config.chain.registry, finality);
+
+    let (store, key_file) = {
+        let (config, operator) = (config.clone(), operator);
+        let opening = tokio::task::spawn_blocking(move || open(&config, operator));
+        opening.await.map_err(|lost| JournalError::Storage(lost.to_string()))??
+    };
+    refuse_old_backup(&store, &chain, log).await?;
+
+    let trust = trust_file(config, &keys, log, since_ms(&store)?);
+    let note_key = keys.note.public_key();
+    let notary = Arc::new(NotaryKeys::new(
+        keys.note,
+        keys.operator.clone(),
+        log,
+        config.chain.chain_id,
+        config.chain.registry,
+    ));
+    let ports = anchorer::Ports {
+        registry: chain,
+        journal: store.clone(),
+        outbox: store.clone(),
+        notary: notary.clone(),
+        courier: keys.operator,
+    };
+    let open = Call::Open {
+        origin: config.origin.clone(),
+        cold_key: config.chain.cold_key,
+        note_key,
+        anchor_within_s: config.chain.anchor_within_s,
+    };
+    let (anchorer, status) = Anchorer::new(ports, anchorer_config(config, log, open));
+    let setup = Setup {
+        journal: store.clone(),
+        outbox: store,
+        keys: key_file,
+        notary,
+        trust,
+        status,
+        now_ms,
+    };
+    let starting = tokio::task::spawn_blocking(move || supervise::start(setup));
+    let (service, running) =
+        starting.await.map_err(|lost| JournalError::Storage(lost.to_string()))??;
+
+    let stop = CancellationToken::new();
+    let server = Server::bind(service.clone(), server_options(config))?;
+    let (address, metrics_address) = (server.addr(), server.metrics_addr());
+    let serving = tokio::spawn(server.run(stop.clone()));
+    let poll = Duration::from_millis(config.chain.poll_ms);
+    let anchoring = tokio::spawn(anchorer.run(poll, || now_ms() / 1000, stop.clone()));
+    Ok(Node { service, address, metrics_address, running, anchoring, serving, stop })
+}
+
+impl Node {
+    /// Runs until `quit` resolves or the log cannot go on; then lets everything end in order.
+    pub(crate) async fn run_until(
+        self,
+        quit: impl Future<Output = ()>,
+    ) -> Result<(), SequencerError> {
+        tokio::select! {
+            () = quit => {}
+            () = self.running.ended() => {}
+        }
+        self.stop().await
+    }
+
+    /// Takes no more requests, makes durable what waits, and ends.
+    pub(crate) async fn stop(self) -> Result<(), SequencerError> {
+        self.stop.cancel();
+        let _ = self.serving.await;
+        let _ = self.anchoring.await;
+        let running = self.running;
+        drop(self.service);
+        match tokio::task::spawn_blocking(move || running.stop()).await {
+            Ok(outcome) => outcome,
+            Err(lost) => Err(SequencerError::Contradiction(lost.to_string())),
+        }
+    }
+}
+
+fn anchorer_config(config: &Config, log: B256, open: Call) -> anchorer::Config {
+    anchorer::Config {
+        log,
+        origin: config.origin.clone(),
+        open: Some(open),
+        since_block: 0,
+        interval_s: config.chain.anchor_interval_s,
+        entries_max: config.chain.anchor_entries_max,
+        limits: Limits::with_fee_cap(u128::from(config.chain.fee_cap_gwei) * 1_000_000_000),
+    }
+}
+
+fn server_options(config: &Config) -> ServerOptions {
+    ServerOptions {
+        listen: config.listen,
+        metrics_listen: config.metrics_listen,
+        body_bytes_max: config.limits.body_bytes_max,
+        batch_reports_max: config.limits.batch_reports_max,
+        ..ServerOptions::default()
+    }
+}
+
+/// Opens log and key file, and holds the configuration against what was stored at first start.
+fn open(config: &Config, operator: Address) -> Result<(Arc<Store>, Arc<dyn KeyFile>), StartError> {
+    std::fs::create_dir_all(config.log_dir()).map_err(|error| {
+        JournalError::Storage(format!("{}: {error}", config.log_dir().display()))
+    })?;
+    let store = Store::open(&config.log_dir(), StoreOptions::default())?;
+    fixed(&store, "origin", &config.origin)?;
+    fixed(&store, "chain.chain_id", &config.chain.chain_id.to_string())?;
+    fixed(&store, "chain.registry", &config.chain.registry.to_string())?;
+    // The log's id is made of its opener: a rotated key is another address, but the same log.
+    fixed(&store, "opener", &operator.to_string())?;
+    let log = config.log_of(operator);
+    let master = open_master(config, log)?;
+    let key_file = KeyFileDb::open(&config.keys_dir, Box::new(master))?;
+    Ok((Arc::new(store), Arc::new(key_file)))
+}
+
+/// The master key; made at the first start of a log.
+pub(crate) fn open_master(config: &Config, log: B256) -> Result<MasterKey, StartError> {
+    let path = config.keys_dir.join("master.key");
+    match path.exists() {
+        true => Ok(MasterKey::load(&path, log)?),
+        false => Ok(MasterKey::create(&path, log)?),
+    }
+}
+
+fn fixed(store: &Store, name: &'static str, value: &str) -> Result<(), StartError> {
+    match store.meta(name)? {
+        None => Ok(store.set_meta(name, value.as_bytes())?),
+        Some(was) if was == value.as_bytes() => Ok(()),
+        Some(was) => {
+            let was = String::from_utf8_lossy(&was).into_owned();
+            Err(StartError::Changed { name, was, is: value.to_owned() })
+        }
+    }
+}
+
+/// When this operator's key began to speak for the log: at its first start.
+fn since_ms(store: &Store) -> Result<u64, JournalError> {
+    const NAME: &str = "operator_since_ms";
+    if let Some(stored) = store.meta(NAME)? {
+        let text = String::from_utf8_lossy(&stored).into_owned();
+        return text.parse().map_err(|_| JournalError::Damaged(format!("{NAME}: {text}")));
+    }
+    let now = now_ms();
+    store.set_meta(NAME, now.to_string().as_bytes())?;
+    Ok(now)
+}
+
+/// A chain that knows more of the log than the disk does means that an old backup was restored:
+/// going on would fork the log. Where the chain is silent, only the machine that had the log last
+/// may go on.
+async fn refuse_old_backup(store: &Arc<Store>, chain: &Chain, log: B256) -> Result<(), StartError> {
+    const NAME: &str = "machine_id";
+    let here = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let here = here.trim().as_bytes();
+    let (tail, machine) = (store.tail()?, store.meta(NAME)?);
+    match chain.log_head(log, At::Latest).await {
+        Ok(head) if head.size > tail.size => {
+            return Err(StartError::OldBackup { on_chain: head.size, on_disk: tail.size });
+        }
+        Err(error) if machine.as_deref().is_some_and(|last| last != here) => {
+            return Err(StartError::OtherMachine(error));
+        }
+        Err(error) => {
+            tracing::warn!("the chain cannot be read; entries are taken all the same: {error}")
+        }
+        Ok(_) => {}
+    }
+    if machine.as_deref() != Some(here) {
+        store.set_meta(NAME, here)?;
+    }
+    Ok(())
+}
+
+fn trust_file(config: &Config, keys: &Keys, log: B256, from_ms: u64) -> TrustFile {
+    TrustFile {
+        version: trust::VERSION.to_owned(),
+        chain_id: config.chain.chain_id,
+        registry: config.chain.registry,
+        log,
+        origin: config.origin.clone(),
+        operator: Operator {
+            name: config.operator.name.clone(),
+            domain: config.operator.domain.clone(),
+            note_key: keys.note.verifier().to_string(),
+            keys: vec![Key { address: keys.operator.address(), from_ms, until_ms: None }],
+        },
+        organisations: config.organisations.clone(),
+    }
+}

@@ -1,0 +1,229 @@
+//! Journeys through the engine over the real store: what is acknowledged is there, whole, once,
+//! and in its person's trail without a gap.
+
+mod support;
+
+use alloy_primitives::B256;
+use medtrail_ledger::proof::ShownPlace;
+use medtrail_oracle::intake::{ReportError, Submission};
+use medtrail_oracle::opener::EntryError;
+use medtrail_oracle::sequencer::PlaceError;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use support::{Fault, Log};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_gets_a_receipt_that_binds_the_log_and_reads_back_as_it_was_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let sent = log.submission(7, 1);
+    let receipt = log.service.report(sent.clone()).await.unwrap();
+    log.assert_binding(&receipt, &sent);
+    assert_eq!(receipt.index, 0);
+    let entry = log.service.entry(0).unwrap();
+    assert_eq!((entry.report, entry.details), (sent.report, sent.details));
+    assert_eq!(entry.evidence, sent.evidence);
+    assert_eq!((entry.place.ordinal, entry.place.previous), (1, B256::ZERO));
+    assert_eq!(ShownPlace::Open(entry.place).hash(), receipt.place_hash);
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_many_clients_make_trails_without_a_gap_that_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ends: HashMap<B256, (u64, B256)> = HashMap::new();
+    for round in 0..3u64 {
+        let log = Log::start(&folder);
+        let mut clients = tokio::task::JoinSet::new();
+        for client in 0..8u64 {
+            let service = log.service.clone();
+            let sent: Vec<Submission> = (0..40)
+                .map(|n| log.submission((client * 40 + n) % 13, round * 1000 + client * 40 + n))
+                .collect();
+            clients.spawn(async move {
+                let mut answered = Vec::new();
+                for submission in sent {
+                    answered.push((service.report(submission.clone()).await.unwrap(), submission));
+                }
+                answered
+            });
+        }
+        let mut indexes = Vec::new();
+        for (receipt, submission) in clients.join_all().await.into_iter().flatten() {
+            log.assert_binding(&receipt, &submission);
+            indexes.push(receipt.index);
+        }
+        indexes.sort_unstable();
+        assert_eq!(indexes, (round * 320..(round + 1) * 320).collect::<Vec<_>>());
+        for index in indexes {
+            let entry = log.service.entry(index).unwrap();
+            let end = ends.entry(entry.report.subject).or_default();
+            let expected = match entry.report.subject.is_zero() {
+                true => (0, B256::ZERO),
+                false => (end.0 + 1, end.1),
+            };
+            assert_eq!((entry.place.ordinal, entry.place.previous), expected, "entry {index}");
+            let commitment = medtrail_ledger::entry::commitment(&entry.report, &entry.place);
+            *end = (entry.place.ordinal, commitment);
+        }
+        log.assert_whole();
+        log.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_report_gets_the_same_place_before_and_after_it_is_filed() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let sent = log.submission(7, 1);
+    let first = log.service.report(sent.clone()).await.unwrap();
+    let at_once = log.service.reports(vec![sent.clone(), sent.clone(), log.submission(7, 2)]).await;
+    for again in &at_once[..2] {
+        let again = again.as_ref().unwrap();
+        assert_eq!((again.index, again.place_hash), (first.index, first.place_hash));
+        log.assert_binding(again, &sent);
+    }
+    wait_until_filed(&log).await;
+    let after = log.service.report(sent.clone()).await.unwrap();
+    assert_eq!((after.index, after.place_hash), (first.index, first.place_hash));
+    log.assert_binding(&after, &sent);
+    assert_eq!(log.service.head().size, 2);
+    log.stop().await;
+
+    let log = Log::start(&folder);
+    let reopened = log.service.report(sent.clone()).await.unwrap();
+    assert_eq!(reopened.place_hash, first.place_hash);
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_copies_in_one_commit_get_one_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let sent = log.submission(7, 1);
+    let both = log.service.reports(vec![sent.clone(), sent]).await;
+    let [Ok(one), Ok(two)] = &both[..] else { panic!("{both:?}") };
+    assert_eq!((one.index, one.place_hash), (two.index, two.place_hash));
+    assert_eq!(log.service.head().size, 1);
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_with_another_content_is_refused_and_names_the_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let sent = log.submission(7, 1);
+    log.service.report(sent.clone()).await.unwrap();
+    let mut other = sent.report.clone();
+    other.action = b'U';
+    let refused = log.service.report(log.sign(other, sent.details.clone())).await;
+    assert!(matches!(refused, Err(ReportError::Conflict { index: 0, .. })), "{refused:?}");
+    assert_eq!(log.service.head().size, 1);
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_did_not_happen_leaves_nothing_and_the_same_report_is_taken_again() {
+    for fault in [Fault::Fails, Fault::Full] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::start(&folder);
+        log.service.report(log.submission(7, 1)).await.unwrap();
+        log.fail_next(fault);
+        let lost = log.submission(7, 2);
+        let refused = log.service.report(lost.clone()).await.unwrap_err();
+        let expected = match fault {
+            Fault::Full => PlaceError::DiskFull,
+            _ => PlaceError::OutcomeUnknown,
+        };
+        assert!(matches!(refused, ReportError::Place(told) if told == expected));
+        assert_eq!(log.service.head().size, 1);
+        let taken = log.service.report(lost.clone()).await.unwrap();
+        log.assert_binding(&taken, &lost);
+        assert_eq!((taken.index, log.service.entry(1).unwrap().place.ordinal), (1, 2));
+        log.assert_whole();
+        log.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_happened_though_we_were_told_it_failed_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    log.fail_next(Fault::FailsButPersists);
+    let sent = log.submission(7, 2);
+    let told = log.service.report(sent.clone()).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::OutcomeUnknown)));
+    let again = log.service.report(sent.clone()).await.unwrap();
+    log.assert_binding(&again, &sent);
+    assert_eq!((again.index, log.service.head().size), (1, 2));
+    let next = log.service.report(log.submission(7, 3)).await.unwrap();
+    assert_eq!((next.index, log.service.entry(2).unwrap().place.ordinal), (2, 3));
+    log.assert_whole();
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_rule_a_report_breaks_is_named_and_the_corrected_report_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let good = log.submission(7, 1);
+    let broken = |change: &dyn Fn(&mut Submission)| {
+        let mut submission = good.clone();
+        change(&mut submission);
+        log.sign(submission.report, submission.details)
+    };
+    let far_ahead = support::now_ms() + 10 * 60 * 1000;
+    let cases: Vec<(Submission, &str)> = vec![
+        (broken(&|s| s.report.log = B256::ZERO), "report.log"),
+        (broken(&|s| s.report.kind = 9), "report.kind"),
+        (broken(&|s| s.report.kind = 0), "report.kind"),
+        (broken(&|s| s.report.action = b'Z'), "report.action"),
+        (broken(&|s| s.report.eventId = B256::ZERO), "report.eventId"),
+        (broken(&|s| s.report.timeMs = far_ahead), "report.timeMs"),
+        (broken(&|s| s.details = Some(b"{}".to_vec())), "report.details"),
+        (broken(&|s| s.details = Some(vec![b' '; 262_145])), "262145 bytes"),
+        (broken(&|s| s.report.actor = Default::default()), "signed by"),
+        (
+            Submission { evidence: medtrail_ledger::proof::Evidence::Relayed, ..good.clone() },
+            "must be signed",
+        ),
+        (stranger(&log, &good), "report.actor"),
+    ];
+    for (submission, named) in cases {
+        let error = log.service.report(submission).await.unwrap_err().to_string();
+        assert!(error.contains(named), "{named}: {error}");
+        assert_eq!(log.service.head().size, 0, "{named}");
+    }
+    log.service.report(good).await.unwrap();
+    log.stop().await;
+}
+
+/// A well-made report by a key that no organisation has.
+fn stranger(log: &Log, good: &Submission) -> Submission {
+    let key = medtrail_keys::reporter::ReporterKey::from_bytes(&[5; 32]).unwrap();
+    let mut report = good.report.clone();
+    report.actor = key.address();
+    let signature = key.sign(&report, &log.keys.domain());
+    let evidence = medtrail_ledger::proof::Evidence::Signed(signature);
+    Submission { report, evidence, details: good.details.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_not_there_or_not_anchored_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    assert!(matches!(log.service.entry(1), Err(EntryError::Absent { index: 1, size: 1 })));
+    let proof = log.service.proof(0, Default::default());
+    assert!(matches!(proof, Err(EntryError::NotAnchored { index: 0, anchored: 0 })));
+    log.stop().await;
+}
+
+async fn wait_until_filed(log: &Log) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while log.service.filed().unwrap() < log.service.head().size {
+        assert!(Instant::now() < until, "the filer stands still");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

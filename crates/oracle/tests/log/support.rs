@@ -1,0 +1,225 @@
+//! A real log in a temporary folder, and a disk between it and the writer that fails on request.
+
+use alloy_primitives::{Address, B256, keccak256};
+use medtrail_keys::note::{NotaryKeys, NoteKey};
+use medtrail_keys::operator::OperatorKey;
+use medtrail_keys::reporter::ReporterKey;
+use medtrail_keys::wrap::MasterKey;
+use medtrail_ledger::entry::{details_hash, event_id};
+use medtrail_ledger::plan::{Plan, PlanChange};
+use medtrail_ledger::ports::{
+    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, Outbox, SubjectTag, Tail,
+    TrailHead,
+};
+use medtrail_ledger::proof::Evidence;
+use medtrail_ledger::receipt::Receipt;
+use medtrail_ledger::schema::{Report, domain, log_id};
+use medtrail_ledger::tile::TileId;
+use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
+use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::intake::Submission;
+use medtrail_oracle::service::Service;
+use medtrail_oracle::supervise::{self, Running, Setup};
+use medtrail_store::{KeyFileDb, Store, StoreOptions, fsck};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+const CHAIN: u64 = 4242;
+const REGISTRY: Address = Address::repeat_byte(0x22);
+const ORIGIN: &str = "log.example/test";
+
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+/// What the disk does with the next commits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// The commit did not happen.
+    Fails,
+    /// The commit happened, but the writer is told that it failed.
+    FailsButPersists,
+    /// The disk is full; nothing is written.
+    Full,
+}
+
+/// The store, with faults in front of `commit`.
+pub(crate) struct Disk {
+    store: Store,
+    pub(crate) next: Mutex<Vec<Fault>>,
+}
+
+impl Journal for Disk {
+    fn tail(&self) -> Result<Tail, JournalError> {
+        self.store.tail()
+    }
+    fn commit(&self, tail: &Tail, batch: &Batch) -> Result<Tail, CommitError> {
+        let fault = self.next.lock().unwrap().pop().unwrap_or_default();
+        match fault {
+            Fault::None => self.store.commit(tail, batch),
+            Fault::Fails => Err(CommitError::Unknown("on purpose".into())),
+            Fault::Full => Err(CommitError::Full("on purpose".into())),
+            Fault::FailsButPersists => {
+                self.store.commit(tail, batch)?;
+                Err(CommitError::Unknown("on purpose".into()))
+            }
+        }
+    }
+    fn last_of(&self, subject: SubjectTag) -> Result<Option<TrailHead>, JournalError> {
+        self.store.last_of(subject)
+    }
+    fn find(&self, event: EventKey) -> Result<Option<u64>, JournalError> {
+        self.store.find(event)
+    }
+    fn trail(&self, s: SubjectTag, from: u64, limit: usize) -> Result<Vec<u64>, JournalError> {
+        self.store.trail(s, from, limit)
+    }
+    fn rows(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, JournalError> {
+        self.store.rows(range)
+    }
+    fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, JournalError> {
+        self.store.tile(id)
+    }
+    fn filed(&self) -> Result<u64, JournalError> {
+        self.store.filed()
+    }
+    fn file_up_to(&self, size: u64) -> Result<u64, JournalError> {
+        self.store.file_up_to(size)
+    }
+}
+
+impl Outbox for Disk {
+    fn load(&self) -> Result<Plan, JournalError> {
+        self.store.load()
+    }
+    fn save(&self, changes: &[PlanChange]) -> Result<(), JournalError> {
+        self.store.save(changes)
+    }
+    fn kept_checkpoint(&self, size: u64) -> Result<Option<Vec<u8>>, JournalError> {
+        self.store.kept_checkpoint(size)
+    }
+}
+
+pub(crate) struct Log {
+    pub(crate) service: Service,
+    running: Option<Running>,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) custodian: ReporterKey,
+    pub(crate) keys: LogKeys,
+    _status: watch::Sender<Status>,
+}
+
+impl Log {
+    pub(crate) fn start(folder: &TempDir) -> Self {
+        let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
+        let custodian = ReporterKey::from_bytes(&[2; 32]).unwrap();
+        let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
+        let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);
+        let key = |address| vec![Key { address, from_ms: 0, until_ms: None }];
+        let trust = TrustFile {
+            version: trust::VERSION.into(),
+            chain_id: CHAIN,
+            registry: REGISTRY,
+            log,
+            origin: ORIGIN.into(),
+            operator: Operator {
+                name: "Test".into(),
+                domain: "log.example".into(),
+                note_key: note.verifier().to_string(),
+                keys: key(operator.address()),
+            },
+            organisations: vec![Organisation {
+                name: "Clinic".into(),
+                register_number: None,
+                domain: "clinic.example".into(),
+                keys: key(custodian.address()),
+            }],
+        };
+        let keys = trust.log_keys(operator.address()).unwrap();
+        let disk = Arc::new(Disk { store: open(folder.path()), next: Mutex::default() });
+        let (status_in, status) = watch::channel(Status::default());
+        let setup = Setup {
+            journal: disk.clone(),
+            outbox: disk.clone(),
+            keys: key_file(folder.path(), log),
+            notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
+            trust,
+            status,
+            now_ms,
+        };
+        let (service, running) = supervise::start(setup).unwrap();
+        Self { service, running: Some(running), disk, custodian, keys, _status: status_in }
+    }
+
+    pub(crate) async fn stop(mut self) {
+        let running = self.running.take().unwrap();
+        tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
+    }
+
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.disk.next.lock().unwrap().push(fault);
+    }
+
+    /// A report of event `event` about person `person`.
+    pub(crate) fn submission(&self, person: u64, event: u64) -> Submission {
+        let document = format!(r#"{{"resourceType":"AuditEvent","id":"{event}"}}"#).into_bytes();
+        let report = Report {
+            log: self.keys.log,
+            eventId: event_id(self.custodian.address(), &event.to_be_bytes()),
+            kind: 1,
+            action: b'R',
+            timeMs: 1_767_605_400_120,
+            subject: match person {
+                0 => B256::ZERO,
+                _ => keccak256(person.to_be_bytes()),
+            },
+            actor: self.custodian.address(),
+            record: keccak256("a record"),
+            details: details_hash(&document),
+            ..Report::default()
+        };
+        self.sign(report, Some(document))
+    }
+
+    pub(crate) fn sign(&self, report: Report, details: Option<Vec<u8>>) -> Submission {
+        let signature = self.custodian.sign(&report, &domain(CHAIN, REGISTRY));
+        Submission { report, evidence: Evidence::Signed(signature), details }
+    }
+
+    /// The receipt binds the log, and is for this report.
+    pub(crate) fn assert_binding(&self, receipt: &Receipt, submission: &Submission) {
+        receipt.verify(&self.keys).unwrap();
+        assert_eq!(receipt.report_hash, submission.report.hash());
+    }
+
+    /// Everything on disk is whole, and each row is what the log committed to.
+    pub(crate) fn assert_whole(&self) {
+        let mut open = |index: u64, _: &[u8]| {
+            let entry = self.service.entry(index).unwrap();
+            Some(medtrail_ledger::entry::commitment(&entry.report, &entry.place).0)
+        };
+        let report = fsck(&self.disk.store, Some(&mut open), |_, _| {}).unwrap();
+        assert!(report.is_clean(), "{:?}", report.findings);
+        assert_eq!(report.opened, report.entries);
+    }
+}
+
+fn open(folder: &Path) -> Store {
+    let log = folder.join("log");
+    std::fs::create_dir_all(&log).unwrap();
+    Store::open(&log, StoreOptions { rows_per_filing: 64, ..StoreOptions::default() }).unwrap()
+}
+
+fn key_file(folder: &Path, log: B256) -> Arc<dyn KeyFile> {
+    let keys = folder.join("keys");
+    medtrail_keys::file::create_folder(&keys).unwrap();
+    let master = MasterKey::from_bytes(&[9; 32], log);
+    Arc::new(KeyFileDb::open(&keys, Box::new(master)).unwrap())
+}

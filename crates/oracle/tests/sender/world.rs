@@ -1,0 +1,545 @@
+//! The ports of one anchorer, made to fail: the node loses answers and lags, the process dies at
+//! every boundary, and only the outbox survives.
+
+use crate::model::{BLOCK_S, Chain, GWEI, Random, Refusal, Tx, US};
+use alloy_primitives::{Address, B256, Bytes};
+use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
+use medtrail_ledger::edge::RightEdge;
+use medtrail_ledger::note::VerifierKey;
+use medtrail_ledger::plan::{
+    AnchorRecord, Attempt, BlockRef, Call, ChainView, Header, Intent, IntentState, Plan,
+    PlanChange, Receipt, Watch,
+};
+use medtrail_ledger::ports::{
+    Batch, CommitError, Courier, CourierError, EventKey, Journal, JournalError, Notary,
+    NotaryError, Outbox, PreflightError, Registry, RegistryError, SendError, SubjectTag, Tail,
+    Target, Tips, TrailHead, TxFields,
+};
+use medtrail_ledger::tile::TileId;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub const ORIGIN: &str = "test.example/log";
+pub const LOG: B256 = B256::repeat_byte(0x10);
+pub const HARD_CAP: u128 = 300 * GWEI;
+
+/// A sender that is wrong on purpose. The world makes it so, the code under test stays as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutant {
+    /// What is saved becomes durable only after the send that follows.
+    SendsBeforeItPersists,
+    /// One block on top is taken for finality.
+    CallsOneConfirmationFinal,
+    /// A dearer attempt takes the place of the old one.
+    ForgetsOldAttempts,
+}
+
+/// What happened in a run: a harness in which nothing happens proves nothing.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts {
+    pub anchors: u64,
+    pub crashes: u64,
+    pub reorgs: u64,
+    pub old_attempts_mined: u64,
+    pub drops: u64,
+    pub lost_replies: u64,
+    pub failed_sends: u64,
+    pub failed_reads: u64,
+    pub failed_calls: u64,
+    pub replacements: u64,
+    pub fee_spikes: u64,
+    pub hidden_events: u64,
+}
+
+pub struct World {
+    pub mutant: Option<Mutant>,
+    inner: Mutex<Inner>,
+}
+
+pub struct Inner {
+    pub chain: Chain,
+    pub random: Random,
+    pub disk: Disk,
+    /// Faults may happen.
+    pub is_rough: bool,
+    /// The process is dead: nothing it does has any effect until it is started again.
+    pub is_dead: bool,
+    pub violations: Vec<String>,
+    pub counts: Counts,
+    log: Log,
+    /// `min(hard cap, 5 × market)` of the last view.
+    cap: u128,
+    /// All attempts ever signed, by nonce.
+    signed: BTreeMap<u64, Vec<Tx>>,
+    /// Where each anchor stood when it was first called final.
+    called_final: BTreeMap<u64, AnchorRecord>,
+}
+
+/// What survives a crash.
+#[derive(Default)]
+pub struct Disk {
+    pub plan: Plan,
+    pub notes: BTreeMap<u64, Vec<u8>>,
+    /// The call of each nonce ever saved.
+    pub calls: BTreeMap<u64, Call>,
+    /// Only of [`Mutant::SendsBeforeItPersists`].
+    unwritten: Vec<PlanChange>,
+}
+
+/// The log itself. It has its own tests; here it never fails.
+struct Log {
+    edge: RightEdge,
+    tiles: HashMap<TileId, Vec<u8>>,
+    roots: BTreeMap<u64, B256>,
+    tail: Tail,
+}
+
+impl World {
+    pub fn new(seed: u64, mutant: Option<Mutant>) -> Arc<Self> {
+        let log = Log {
+            edge: RightEdge::empty(),
+            tiles: HashMap::new(),
+            roots: BTreeMap::new(),
+            tail: Tail::default(),
+        };
+        let inner = Inner {
+            chain: Chain::new(),
+            random: Random::new(seed),
+            disk: Disk::default(),
+            is_rough: true,
+            is_dead: false,
+            violations: Vec::new(),
+            counts: Counts::default(),
+            log,
+            cap: 0,
+            signed: BTreeMap::new(),
+            called_final: BTreeMap::new(),
+        };
+        let world = Self { mutant, inner: Mutex::new(inner) };
+        world.lock().grow(1);
+        Arc::new(world)
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn forgets(&self) -> bool {
+        self.mutant == Some(Mutant::ForgetsOldAttempts)
+    }
+}
+
+impl Inner {
+    pub fn now_s(&self) -> u64 {
+        self.chain.head().header.time_s
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.log.tail.size
+    }
+
+    pub fn root_at(&self, size: u64) -> Option<B256> {
+        self.log.roots.get(&size).copied()
+    }
+
+    pub fn grow(&mut self, entries: u64) {
+        let log = &mut self.log;
+        for index in log.edge.size()..log.edge.size() + entries {
+            log.edge.append(&alloy_primitives::keccak256(index.to_be_bytes()).0);
+            log.roots.insert(log.edge.size(), log.edge.root().into());
+        }
+        log.tiles.extend(log.edge.changed_tiles());
+        let (size, root) = (log.edge.size(), log.edge.root());
+        let note = signed(&Checkpoint { origin: ORIGIN.to_owned(), size, root });
+        log.tail = Tail {
+            size,
+            epoch: 1,
+            peaks: log.edge.peaks(),
+            checkpoint: note.to_bytes(),
+            received_ms: 0,
+        };
+    }
+
+    fn violation(&mut self, what: impl Into<String>) {
+        self.violations.push(what.into());
+    }
+
+    fn strikes(&mut self, chance: u64) -> bool {
+        self.is_rough && self.random.percent(chance)
+    }
+
+    /// What is about to become durable must not break a promise.
+    fn watch_save(&mut self, changes: &[PlanChange]) {
+        for change in changes {
+            match change {
+                PlanChange::PutIntent(intent) => self.watch_intent(intent),
+                PlanChange::PutAnchor(record) if record.is_final => {
+                    let first = self.called_final.entry(record.anchor.number);
+                    let first = first.or_insert_with(|| record.clone()).clone();
+                    if first != *record {
+                        self.violation(format!("{first:?} was final, now it is {record:?}"));
+                    }
+                }
+                PlanChange::DropAnchor { number } if self.called_final.contains_key(number) => {
+                    self.violation(format!("anchor {number} was final and is dropped"));
+                }
+                _ => {}
+            }
+            self.disk.plan.apply(change);
+            if let PlanChange::KeepCheckpoint { size, note } = change {
+                self.disk.notes.insert(*size, note.clone());
+            }
+        }
+    }
+
+    fn watch_intent(&mut self, intent: &Intent) {
+        let known = self.disk.calls.insert(intent.nonce, intent.call.clone());
+        match known {
+            Some(call) if call != intent.call => {
+                self.violation(format!("nonce {} has two calls", intent.nonce));
+            }
+            Some(_) => {}
+            None => {
+                let unmined = self
+                    .disk
+                    .plan
+                    .intents
+                    .iter()
+                    .find(|other| other.state == IntentState::Pending)
+                    .map(|other| other.nonce);
+                if let Some(unmined) = unmined {
+                    let nonce = intent.nonce;
+                    self.violation(format!("nonce {nonce} planned while {unmined} is un-mined"));
+                }
+            }
+        }
+    }
+
+    /// What is sent must be on disk, under the cap, and a proper replacement.
+    fn watch_send(&mut self, tx: &Tx) {
+        let hash = tx.hash();
+        let on_disk = self
+            .disk
+            .plan
+            .intents
+            .iter()
+            .any(|intent| intent.attempts.iter().any(|attempt| attempt.hash == hash));
+        if !on_disk {
+            self.violation(format!(
+                "an attempt of nonce {} was sent before it was saved",
+                tx.nonce
+            ));
+        }
+    }
+
+    fn watch_build(&mut self, tx: &Tx) {
+        if tx.max_fee > self.cap || tx.tip > tx.max_fee {
+            self.violation(format!("nonce {} offers {} above {}", tx.nonce, tx.max_fee, self.cap));
+        }
+        let before = self.signed.entry(tx.nonce).or_default();
+        // A crash before the save may repeat an attempt; a saved one only ever gets dearer.
+        if let Some(other) = before.iter().find(|old| old.call != tx.call) {
+            // Allowed only if the older call was never saved.
+            let was_saved = self.disk.calls.get(&tx.nonce) == Some(&other.call);
+            if was_saved {
+                self.violations.push(format!("nonce {} was signed for two calls", tx.nonce));
+            }
+        }
+        before.push(tx.clone());
+    }
+
+    fn block_of(&self, tx: B256) -> Option<(BlockRef, bool)> {
+        self.chain.blocks.iter().rev().find_map(|block| {
+            let (_, succeeded) = block.txs.iter().find(|(hash, _)| *hash == tx)?;
+            Some((block.header.block, *succeeded))
+        })
+    }
+
+    fn read_fault(&mut self) -> Result<(), RegistryError> {
+        if self.is_dead {
+            return Err(RegistryError::Unreachable("the process is dead".to_owned()));
+        }
+        if self.strikes(2) {
+            self.counts.failed_reads += 1;
+            return Err(RegistryError::Unreachable("no answer in time".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn dies(&mut self, chance: u64) -> bool {
+        let dies = self.strikes(chance);
+        self.counts.crashes += u64::from(dies);
+        self.is_dead |= dies;
+        dies
+    }
+}
+
+fn signed(checkpoint: &Checkpoint) -> SignedCheckpoint {
+    // The base point's encoding: any valid key does, nobody verifies these notes here.
+    let mut key = [0x66; 32];
+    key[0] = 0x58;
+    let key = VerifierKey::new(ORIGIN, &key).unwrap();
+    SignedCheckpoint::assemble(checkpoint.clone(), &key, [0; 64], US, 0, [0; 65])
+}
+
+impl Notary for World {
+    fn sign(&self, checkpoint: &Checkpoint, _: u64) -> Result<SignedCheckpoint, NotaryError> {
+        Ok(signed(checkpoint))
+    }
+}
+
+impl Courier for World {
+    fn account(&self) -> Address {
+        US
+    }
+
+    fn build(&self, fields: &TxFields) -> Result<Attempt, CourierError> {
+        let mut inner = self.lock();
+        if inner.is_dead {
+            return Err(CourierError::Signer("the process is dead".to_owned()));
+        }
+        let tx = Tx {
+            nonce: fields.nonce,
+            gas: fields.gas,
+            tip: fields.tip,
+            max_fee: fields.max_fee,
+            call: postcard::from_bytes(&fields.data).unwrap(),
+        };
+        inner.watch_build(&tx);
+        Ok(Attempt {
+            hash: tx.hash(),
+            raw: tx.raw().into(),
+            tip: tx.tip,
+            max_fee: tx.max_fee,
+            built_at_block: fields.at_block,
+        })
+    }
+}
+
+impl Outbox for World {
+    fn load(&self) -> Result<Plan, JournalError> {
+        Ok(self.lock().disk.plan.clone())
+    }
+
+    fn save(&self, changes: &[PlanChange]) -> Result<(), JournalError> {
+        let mut changes = changes.to_vec();
+        let mut inner = self.lock();
+        let died = || JournalError::Storage("the process is dead".to_owned());
+        if inner.is_dead || inner.dies(3) {
+            return Err(died());
+        }
+        for change in &mut changes {
+            if let PlanChange::PutIntent(intent) = change {
+                inner.counts.replacements +=
+                    u64::from(intent.attempts.len() > 1 && intent.state == IntentState::Pending);
+                if self.forgets() {
+                    let last = intent.attempts.len() - 1;
+                    intent.attempts.drain(..last);
+                }
+            }
+        }
+        if self.mutant == Some(Mutant::SendsBeforeItPersists) {
+            inner.disk.unwritten.extend(changes);
+        } else {
+            inner.watch_save(&changes);
+        }
+        // It is on disk, but nobody is told.
+        if inner.dies(3) { Err(died()) } else { Ok(()) }
+    }
+
+    fn kept_checkpoint(&self, size: u64) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(self.lock().disk.notes.get(&size).cloned())
+    }
+}
+
+impl World {
+    /// Starts the process again after a crash, with what is on disk. The mutant that writes late
+    /// loses what it had not written.
+    pub fn revive(&self) {
+        let mut inner = self.lock();
+        inner.is_dead = false;
+        inner.disk.unwritten.clear();
+    }
+
+    pub fn write_late(&self) {
+        let mut inner = self.lock();
+        let late = std::mem::take(&mut inner.disk.unwritten);
+        inner.watch_save(&late);
+    }
+}
+
+impl Journal for World {
+    fn tail(&self) -> Result<Tail, JournalError> {
+        Ok(self.lock().log.tail.clone())
+    }
+
+    fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(self.lock().log.tiles.get(&id).cloned())
+    }
+
+    fn commit(&self, _: &Tail, _: &Batch) -> Result<Tail, CommitError> {
+        unreachable!("the anchorer only reads")
+    }
+    fn last_of(&self, _: SubjectTag) -> Result<Option<TrailHead>, JournalError> {
+        unreachable!("the anchorer knows no subjects")
+    }
+    fn find(&self, _: EventKey) -> Result<Option<u64>, JournalError> {
+        unreachable!("the anchorer knows no events")
+    }
+    fn trail(&self, _: SubjectTag, _: u64, _: usize) -> Result<Vec<u64>, JournalError> {
+        unreachable!("the anchorer knows no subjects")
+    }
+    fn rows(&self, _: Range<u64>) -> Result<Vec<Vec<u8>>, JournalError> {
+        unreachable!("the anchorer reads tiles")
+    }
+    fn filed(&self) -> Result<u64, JournalError> {
+        unreachable!("the anchorer does not file")
+    }
+    fn file_up_to(&self, _: u64) -> Result<u64, JournalError> {
+        unreachable!("the anchorer does not file")
+    }
+}
+
+/// The node, as the anchorer of this world reaches it.
+pub struct Node(pub Arc<World>);
+
+impl Node {
+    /// The block that this answer takes for the head: a lagging node is a few behind.
+    fn ends(&self, inner: &mut Inner) -> (Header, Header) {
+        let lag = if inner.strikes(8) { inner.random.below(3) } else { 0 };
+        let newest = inner.chain.head().header.block.number;
+        let head = newest.saturating_sub(lag).max(inner.chain.finalized);
+        let confirmed = match self.0.mutant {
+            Some(Mutant::CallsOneConfirmationFinal) => head.saturating_sub(1),
+            _ => inner.chain.finalized,
+        };
+        let header = |number: u64| inner.chain.blocks[number as usize].header;
+        (header(head), header(confirmed))
+    }
+}
+
+impl Registry for Node {
+    fn encode(&self, call: &Call) -> Target {
+        let data = postcard::to_stdvec(call).unwrap().into();
+        Target { chain_id: 1, to: Address::repeat_byte(0xcc), data }
+    }
+
+    async fn tips(&self) -> Result<Tips, RegistryError> {
+        let mut inner = self.0.lock();
+        inner.read_fault()?;
+        let (head, finalized) = self.ends(&mut inner);
+        Ok(Tips { head, finalized })
+    }
+
+    async fn view(&self, watch: &Watch) -> Result<ChainView, RegistryError> {
+        let mut inner = self.0.lock();
+        inner.read_fault()?;
+        let (head, finalized) = self.ends(&mut inner);
+        let (state, settled) = (
+            inner.chain.by_hash(head.block.hash).unwrap().state.clone(),
+            inner.chain.by_hash(finalized.block.hash).unwrap().state.clone(),
+        );
+        let receipts = watch.attempts.iter().filter_map(|tx| {
+            let (block, succeeded) = inner.block_of(*tx)?;
+            let is_canonical = block.number <= head.block.number;
+            Some(Receipt { tx: *tx, block, is_canonical, succeeded })
+        });
+        let receipts = receipts.collect();
+        let (base_fee, market_tip) = (inner.chain.base_fee, GWEI);
+        inner.cap = HARD_CAP.min(5 * (2 * base_fee + market_tip));
+        Ok(ChainView {
+            head: head.block,
+            head_time_s: head.time_s,
+            finalized: finalized.block,
+            nonce_head: state.nonce,
+            nonce_finalized: settled.nonce,
+            balance: u128::MAX,
+            base_fee,
+            market_tip,
+            log_head: state.head(),
+            log_finalized: settled.head(),
+            receipts,
+        })
+    }
+
+    async fn preflight(
+        &self,
+        at: BlockRef,
+        _: Address,
+        call: &Call,
+    ) -> Result<u64, PreflightError> {
+        let mut inner = self.0.lock();
+        inner.read_fault()?;
+        let block = inner.chain.by_hash(at.hash).ok_or(RegistryError::Moved)?;
+        let (mut state, time_s) = (block.state.clone(), block.header.time_s + BLOCK_S);
+        let tried = state.call(call, time_s);
+        tried.map(|()| 80_000).map_err(|reason| PreflightError::Reverts(reason.to_owned()))
+    }
+
+    async fn send(&self, raw: &Bytes) -> Result<(), SendError> {
+        let tx = Tx::parse(raw);
+        let answer = {
+            let mut inner = self.0.lock();
+            let lost = || SendError::Unknown("no answer in time".to_owned());
+            if inner.is_dead || inner.dies(3) {
+                return Err(lost());
+            }
+            inner.watch_send(&tx);
+            if inner.strikes(10) {
+                inner.counts.failed_sends += 1;
+                return Err(lost());
+            }
+            let wants_base_fee = inner.random.percent(50);
+            let taken = inner.chain.submit(tx, wants_base_fee);
+            if inner.strikes(10) || inner.dies(3) {
+                inner.counts.lost_replies += 1;
+                return Err(lost());
+            }
+            taken.map_err(|refusal| match refusal {
+                Refusal::Known => SendError::AlreadyKnown,
+                Refusal::NonceTooLow => SendError::NonceTooLow,
+                Refusal::Underpriced => SendError::Underpriced("underpriced".to_owned()),
+            })
+        };
+        self.0.write_late();
+        answer
+    }
+
+    async fn block(&self, number: u64) -> Result<Option<Header>, RegistryError> {
+        let mut inner = self.0.lock();
+        inner.read_fault()?;
+        Ok(inner.chain.blocks.get(number as usize).map(|block| block.header))
+    }
+
+    async fn anchored_in(
+        &self,
+        _: B256,
+        block: BlockRef,
+    ) -> Result<Vec<AnchorRecord>, RegistryError> {
+        let mut inner = self.0.lock();
+        inner.read_fault()?;
+        if inner.strikes(2) {
+            inner.counts.hidden_events += 1;
+            return Ok(Vec::new());
+        }
+        let found = inner.chain.by_hash(block.hash).ok_or(RegistryError::Moved)?;
+        Ok(found.anchored.clone())
+    }
+
+    async fn anchored_between(
+        &self,
+        _: B256,
+        blocks: RangeInclusive<u64>,
+    ) -> Result<Vec<AnchorRecord>, RegistryError> {
+        let mut inner = self.0.lock();
+        inner.read_fault()?;
+        if inner.strikes(5) {
+            inner.counts.hidden_events += 1;
+            return Ok(Vec::new());
+        }
+        let found = inner.chain.blocks.iter();
+        let inside = found.filter(|block| blocks.contains(&block.header.block.number));
+        Ok(inside.flat_map(|block| block.anchored.clone()).collect())
+    }
+}

@@ -80,6 +80,7 @@ library MerkleLog {
         for (uint256 i = 0; i < proof.length; ++i) {
             if (last == 0) return false;
             if (position == last) {
+                // Ends: not zero, so some bit is set.
                 while (position & 1 == 0) {
                     position >>= 1;
                     last >>= 1;

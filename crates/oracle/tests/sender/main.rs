@@ -56,7 +56,8 @@ fn history(seed: u64, mutant: Option<Mutant>, runtime: &Runtime) -> Result<Count
     let told = |status: &Receiver<Status>| format!("{:?}", status.borrow());
     for _ in 0..STEPS {
         disturb(&world);
-        runtime.block_on(anchorer.tick(world.lock().now_s()));
+        let now_s = world.lock().now_s();
+        runtime.block_on(anchorer.tick(now_s));
         world.write_late();
         // The mutant forgets on disk; only a restart makes it forget in memory too.
         if world.lock().is_dead || mutant == Some(Mutant::ForgetsOldAttempts) {
@@ -70,7 +71,8 @@ fn history(seed: u64, mutant: Option<Mutant>, runtime: &Runtime) -> Result<Count
     world.lock().calm();
     for _ in 0..QUIET_ROUNDS {
         world.lock().chain.mine(false);
-        runtime.block_on(anchorer.tick(world.lock().now_s()));
+        let now_s = world.lock().now_s();
+        runtime.block_on(anchorer.tick(now_s));
         world.write_late();
     }
     let mut inner = world.lock();

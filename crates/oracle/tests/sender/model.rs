@@ -7,21 +7,21 @@ use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, Call, Header, LogHea
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub const GWEI: u128 = 1_000_000_000;
-pub const US: Address = Address::repeat_byte(0xaa);
-pub const BLOCK_S: u64 = 12;
+pub(crate) const GWEI: u128 = 1_000_000_000;
+pub(crate) const US: Address = Address::repeat_byte(0xaa);
+pub(crate) const BLOCK_S: u64 = 12;
 /// Blocks behind the head that are final.
-pub const FINAL_DEPTH: u64 = 8;
+pub(crate) const FINAL_DEPTH: u64 = 8;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): one number is the whole run.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,49 +29,49 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 }
 
 /// What the courier's raw bytes mean.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Tx {
-    pub nonce: u64,
-    pub gas: u64,
-    pub tip: u128,
-    pub max_fee: u128,
-    pub call: Call,
+pub(crate) struct Tx {
+    pub(crate) nonce: u64,
+    pub(crate) gas: u64,
+    pub(crate) tip: u128,
+    pub(crate) max_fee: u128,
+    pub(crate) call: Call,
 }
 
 impl Tx {
-    pub fn raw(&self) -> Vec<u8> {
+    pub(crate) fn raw(&self) -> Vec<u8> {
         postcard::to_stdvec(self).unwrap()
     }
 
-    pub fn parse(raw: &[u8]) -> Self {
+    pub(crate) fn parse(raw: &[u8]) -> Self {
         postcard::from_bytes(raw).unwrap()
     }
 
-    pub fn hash(&self) -> B256 {
+    pub(crate) fn hash(&self) -> B256 {
         keccak256(self.raw())
     }
 }
 
 /// Everything a block hash stands for.
 #[derive(Clone, Default)]
-pub struct State {
-    pub nonce: u64,
-    pub operator: Address,
-    pub anchors: Vec<Anchor>,
+pub(crate) struct State {
+    pub(crate) nonce: u64,
+    pub(crate) operator: Address,
+    pub(crate) anchors: Vec<Anchor>,
 }
 
 impl State {
-    pub fn head(&self) -> LogHead {
+    pub(crate) fn head(&self) -> LogHead {
         let last = self.anchors.last().copied().unwrap_or_default();
         LogHead {
             operator: self.operator,
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// The contract's rules; says which one refused.
-    pub fn call(&mut self, call: &Call, time_s: u64) -> Result<(), &'static str> {
+    pub(crate) fn call(&mut self, call: &Call, time_s: u64) -> Result<(), &'static str> {
         match call {
             Call::Open { .. } if self.operator.is_zero() => self.operator = US,
             Call::Open { .. } => return Err("LogAlreadyOpen"),
@@ -111,37 +111,37 @@ impl State {
 }
 
 #[derive(Clone)]
-pub struct Block {
-    pub header: Header,
+pub(crate) struct Block {
+    pub(crate) header: Header,
     /// Hash and success of each transaction.
-    pub txs: Vec<(B256, bool)>,
-    pub anchored: Vec<AnchorRecord>,
-    pub state: State,
+    pub(crate) txs: Vec<(B256, bool)>,
+    pub(crate) anchored: Vec<AnchorRecord>,
+    pub(crate) state: State,
 }
 
 /// Why the pool did not take a transaction.
-pub enum Refusal {
+pub(crate) enum Refusal {
     Known,
     NonceTooLow,
     Underpriced,
 }
 
-pub struct Chain {
-    pub blocks: Vec<Block>,
+pub(crate) struct Chain {
+    pub(crate) blocks: Vec<Block>,
     pool: BTreeMap<u64, Tx>,
     /// Everything the node was ever given: a miner elsewhere may hold any of it.
     seen: BTreeMap<u64, Vec<Tx>>,
-    pub base_fee: u128,
-    pub finalized: u64,
+    pub(crate) base_fee: u128,
+    pub(crate) finalized: u64,
     /// Transactions are not mined, whatever they pay.
-    pub is_stuck: bool,
+    pub(crate) is_stuck: bool,
     /// Distinguishes blocks of the same content.
     forks: u64,
-    pub old_attempts_mined: u64,
+    pub(crate) old_attempts_mined: u64,
 }
 
 impl Chain {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let block = BlockRef { number: 0, hash: keccak256("genesis") };
         let header = Header { block, parent: B256::ZERO, time_s: 1_800_000_000 };
         let genesis = Block { header, txs: vec![], anchored: vec![], state: State::default() };
@@ -157,16 +157,16 @@ impl Chain {
         }
     }
 
-    pub fn head(&self) -> &Block {
+    pub(crate) fn head(&self) -> &Block {
         self.blocks.last().unwrap()
     }
 
-    pub fn by_hash(&self, hash: B256) -> Option<&Block> {
+    pub(crate) fn by_hash(&self, hash: B256) -> Option<&Block> {
         self.blocks.iter().rev().find(|block| block.header.block.hash == hash)
     }
 
     /// geth's pool: a replacement must raise both fees by a tenth.
-    pub fn submit(&mut self, tx: Tx, wants_base_fee: bool) -> Result<(), Refusal> {
+    pub(crate) fn submit(&mut self, tx: Tx, wants_base_fee: bool) -> Result<(), Refusal> {
         if tx.nonce < self.head().state.nonce {
             return Err(Refusal::NonceTooLow);
         }
@@ -189,12 +189,12 @@ impl Chain {
         Ok(())
     }
 
-    pub fn drop_pool(&mut self) {
+    pub(crate) fn drop_pool(&mut self) {
         self.pool.clear();
     }
 
     /// The next block, with what the pool offers. `fails` makes the calls run out of gas.
-    pub fn mine(&mut self, fails: bool) {
+    pub(crate) fn mine(&mut self, fails: bool) {
         let mut txs = Vec::new();
         let mut nonce = self.head().state.nonce;
         while let Some(tx) = self.pool.get(&nonce) {
@@ -211,7 +211,7 @@ impl Chain {
 
     /// Replaces the last `depth` blocks by as many others, or one more or less. They hold whatever
     /// attempt, replaced ones included, some miner may have had; the rest may come back or not.
-    pub fn reorg(&mut self, depth: u64, random: &mut Random) {
+    pub(crate) fn reorg(&mut self, depth: u64, random: &mut Random) {
         let head = self.head().header.block.number;
         let depth = depth.min(head - self.finalized);
         self.blocks.truncate((head - depth + 1) as usize);

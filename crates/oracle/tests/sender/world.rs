@@ -20,13 +20,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-pub const ORIGIN: &str = "test.example/log";
-pub const LOG: B256 = B256::repeat_byte(0x10);
-pub const HARD_CAP: u128 = 300 * GWEI;
+pub(crate) const ORIGIN: &str = "test.example/log";
+pub(crate) const LOG: B256 = B256::repeat_byte(0x10);
+pub(crate) const HARD_CAP: u128 = 300 * GWEI;
 
 /// A sender that is wrong on purpose. The world makes it so, the code under test stays as it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mutant {
+pub(crate) enum Mutant {
     /// What is saved becomes durable only after the send that follows.
     SendsBeforeItPersists,
     /// One block on top is taken for finality.
@@ -37,36 +37,36 @@ pub enum Mutant {
 
 /// What happened in a run: a harness in which nothing happens proves nothing.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Counts {
-    pub anchors: u64,
-    pub crashes: u64,
-    pub reorgs: u64,
-    pub old_attempts_mined: u64,
-    pub drops: u64,
-    pub lost_replies: u64,
-    pub failed_sends: u64,
-    pub failed_reads: u64,
-    pub failed_calls: u64,
-    pub replacements: u64,
-    pub fee_spikes: u64,
-    pub hidden_events: u64,
+pub(crate) struct Counts {
+    pub(crate) anchors: u64,
+    pub(crate) crashes: u64,
+    pub(crate) reorgs: u64,
+    pub(crate) old_attempts_mined: u64,
+    pub(crate) drops: u64,
+    pub(crate) lost_replies: u64,
+    pub(crate) failed_sends: u64,
+    pub(crate) failed_reads: u64,
+    pub(crate) failed_calls: u64,
+    pub(crate) replacements: u64,
+    pub(crate) fee_spikes: u64,
+    pub(crate) hidden_events: u64,
 }
 
-pub struct World {
-    pub mutant: Option<Mutant>,
+pub(crate) struct World {
+    pub(crate) mutant: Option<Mutant>,
     inner: Mutex<Inner>,
 }
 
-pub struct Inner {
-    pub chain: Chain,
-    pub random: Random,
-    pub disk: Disk,
+pub(crate) struct Inner {
+    pub(crate) chain: Chain,
+    pub(crate) random: Random,
+    pub(crate) disk: Disk,
     /// Faults may happen.
-    pub is_rough: bool,
+    pub(crate) is_rough: bool,
     /// The process is dead: nothing it does has any effect until it is started again.
-    pub is_dead: bool,
-    pub violations: Vec<String>,
-    pub counts: Counts,
+    pub(crate) is_dead: bool,
+    pub(crate) violations: Vec<String>,
+    pub(crate) counts: Counts,
     log: Log,
     /// `min(hard cap, 5 × market)` of the last view.
     cap: u128,
@@ -78,11 +78,11 @@ pub struct Inner {
 
 /// What survives a crash.
 #[derive(Default)]
-pub struct Disk {
-    pub plan: Plan,
-    pub notes: BTreeMap<u64, Vec<u8>>,
+pub(crate) struct Disk {
+    pub(crate) plan: Plan,
+    pub(crate) notes: BTreeMap<u64, Vec<u8>>,
     /// The call of each nonce ever saved.
-    pub calls: BTreeMap<u64, Call>,
+    pub(crate) calls: BTreeMap<u64, Call>,
     /// Only of [`Mutant::SendsBeforeItPersists`].
     unwritten: Vec<PlanChange>,
 }
@@ -96,7 +96,7 @@ struct Log {
 }
 
 impl World {
-    pub fn new(seed: u64, mutant: Option<Mutant>) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, mutant: Option<Mutant>) -> Arc<Self> {
         let log = Log {
             edge: RightEdge::empty(),
             tiles: HashMap::new(),
@@ -121,7 +121,7 @@ impl World {
         Arc::new(world)
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
 
@@ -131,19 +131,19 @@ impl World {
 }
 
 impl Inner {
-    pub fn now_s(&self) -> u64 {
+    pub(crate) fn now_s(&self) -> u64 {
         self.chain.head().header.time_s
     }
 
-    pub fn entries(&self) -> u64 {
+    pub(crate) fn entries(&self) -> u64 {
         self.log.tail.size
     }
 
-    pub fn root_at(&self, size: u64) -> Option<B256> {
+    pub(crate) fn root_at(&self, size: u64) -> Option<B256> {
         self.log.roots.get(&size).copied()
     }
 
-    pub fn grow(&mut self, entries: u64) {
+    pub(crate) fn grow(&mut self, entries: u64) {
         let log = &mut self.log;
         for index in log.edge.size()..log.edge.size() + entries {
             log.edge.append(&alloy_primitives::keccak256(index.to_be_bytes()).0);
@@ -356,13 +356,13 @@ impl Outbox for World {
 impl World {
     /// Starts the process again after a crash, with what is on disk. The mutant that writes late
     /// loses what it had not written.
-    pub fn revive(&self) {
+    pub(crate) fn revive(&self) {
         let mut inner = self.lock();
         inner.is_dead = false;
         inner.disk.unwritten.clear();
     }
 
-    pub fn write_late(&self) {
+    pub(crate) fn write_late(&self) {
         let mut inner = self.lock();
         let late = std::mem::take(&mut inner.disk.unwritten);
         inner.watch_save(&late);
@@ -402,7 +402,7 @@ impl Journal for World {
 }
 
 /// The node, as the anchorer of this world reaches it.
-pub struct Node(pub Arc<World>);
+pub(crate) struct Node(pub(crate) Arc<World>);
 
 impl Node {
     /// The block that this answer takes for the head: a lagging node is a few behind.

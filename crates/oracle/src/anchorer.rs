@@ -74,7 +74,10 @@ pub struct Anchorer<R> {
     plan: Option<Plan>,
     underpriced: Option<B256>,
     resume: Resume,
+    /// Nothing is prepared before this time.
     prepare_from_s: u64,
+    /// Why: shown until it is tried again.
+    held: Option<(State, Problem)>,
 }
 
 impl<R: Registry> Anchorer<R> {
@@ -89,6 +92,7 @@ impl<R: Registry> Anchorer<R> {
             underpriced: None,
             resume: Resume::default(),
             prepare_from_s: 0,
+            held: None,
         };
         (anchorer, receiver)
     }
@@ -114,6 +118,14 @@ impl<R: Registry> Anchorer<R> {
             if matches!(error, TickError::Disk(_)) {
                 self.plan = None;
             }
+        }
+        if self.prepare_from_s == now_s + PREPARE_AGAIN_S {
+            self.held = status.problem.clone().map(|problem| (status.state, problem));
+        } else if now_s < self.prepare_from_s
+            && status.problem.is_none()
+            && let Some((state, problem)) = self.held.clone()
+        {
+            (status.state, status.problem) = (state, Some(problem));
         }
         if let Some(plan) = &self.plan {
             self.describe(plan, now_s, &mut status);
@@ -202,7 +214,7 @@ impl<R: Registry> Anchorer<R> {
         let (call, note) = if head.operator.is_zero() {
             match &self.config.open {
                 Some(open) => (open.clone(), Vec::new()),
-                None => return Ok(None),
+                None => return Err(TickError::NotOpen),
             }
         } else {
             if !self.is_time(view, tail, now_s) {

@@ -92,6 +92,9 @@ pub enum TickError {
     /// What is on disk is not what was signed.
     #[error(transparent)]
     ReadBack(#[from] ReadBackError),
+    /// The registry does not know the log, and opening it is not this anchorer's to do.
+    #[error("the registry does not know this log")]
+    NotOpen,
     /// The registry would refuse the call.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
@@ -116,6 +119,7 @@ impl TickError {
                 "nothing was anchored: run `medtrail fsck`; restore the damaged tiles from a \
                  backup or a mirror"
             }
+            Self::NotOpen => "open the log, or configure the registry it was opened in",
             Self::Preflight(_) => "look at the registry's reason; the log may have been closed",
             Self::Notary(_) | Self::Courier(_) => "check the key and the signer",
         }

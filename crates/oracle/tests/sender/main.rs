@@ -2,9 +2,12 @@
 //! replaced attempts, dropped transactions, lost replies, failed calls, fee spikes, lagging nodes,
 //! hidden events, and crashes at each boundary between disk, signer and node.
 //!
-//! Each history is one number. A broken promise names it; `MEDTRAIL_SEED=n` replays it alone.
+//! Each history is one number. A broken promise names it; `MEDTRAIL_SEED=n` replays it alone, and
+//! `MEDTRAIL_SEEDS=n` runs that many.
 
+mod following;
 mod model;
+mod read_back;
 mod world;
 
 use medtrail_ledger::checkpoint::SignedCheckpoint;
@@ -18,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch::Receiver;
 use world::{Counts, HARD_CAP, LOG, Mutant, Node, ORIGIN, World};
 
+/// Histories in a usual run.
 const SEEDS: u64 = 200;
 const STEPS: u32 = 250;
 /// Rounds of a block and a tick until a quiet chain must have everything final.
@@ -47,6 +51,13 @@ fn start(world: &Arc<World>) -> (Anchorer<Node>, Receiver<Status>) {
         limits: Limits::with_fee_cap(HARD_CAP),
     };
     Anchorer::new(ports, config)
+}
+
+/// A world without faults.
+fn quiet() -> Arc<World> {
+    let world = World::new(0, None);
+    world.lock().calm();
+    world
 }
 
 /// One history: rough, then quiet until everything is final. What it counted, or what it broke.
@@ -166,9 +177,13 @@ impl world::Inner {
 }
 
 fn seeds() -> Vec<u64> {
-    match std::env::var("MEDTRAIL_SEED") {
-        Ok(seed) => vec![seed.parse().expect("MEDTRAIL_SEED is a number")],
-        Err(_) => (1..=SEEDS).collect(),
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
+    match number("MEDTRAIL_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("MEDTRAIL_SEEDS").unwrap_or(SEEDS)).collect(),
     }
 }
 
@@ -199,7 +214,7 @@ fn every_history_ends_with_each_entry_anchored_once_and_final() {
         }
     }
     println!("{} seeds: {total:?}", seeds.len());
-    if seeds.len() > 1 {
+    if seeds.len() as u64 >= SEEDS {
         total.assert_everything_happened();
     }
 }

@@ -133,6 +133,8 @@ pub(crate) struct Chain {
     seen: BTreeMap<u64, Vec<Tx>>,
     pub(crate) base_fee: u128,
     pub(crate) finalized: u64,
+    /// Nothing more becomes final.
+    pub(crate) is_final_halted: bool,
     /// Transactions are not mined, whatever they pay.
     pub(crate) is_stuck: bool,
     /// Distinguishes blocks of the same content.
@@ -141,8 +143,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new() -> Self {
-        let block = BlockRef { number: 0, hash: keccak256("genesis") };
+    pub(crate) fn new(genesis: &str) -> Self {
+        let block = BlockRef { number: 0, hash: keccak256(genesis) };
         let header = Header { block, parent: B256::ZERO, time_s: 1_800_000_000 };
         let genesis = Block { header, txs: vec![], anchored: vec![], state: State::default() };
         Self {
@@ -151,6 +153,7 @@ impl Chain {
             seen: BTreeMap::new(),
             base_fee: 10 * GWEI,
             finalized: 0,
+            is_final_halted: false,
             is_stuck: false,
             forks: 0,
             old_attempts_mined: 0,
@@ -206,7 +209,14 @@ impl Chain {
         }
         self.append(&txs, fails);
         let deep = self.head().header.block.number.saturating_sub(FINAL_DEPTH);
-        self.finalized = self.finalized.max(deep);
+        if !self.is_final_halted {
+            self.finalized = self.finalized.max(deep);
+        }
+    }
+
+    /// Forgets the last `depth` blocks; their transactions do not come back.
+    pub(crate) fn rewind(&mut self, depth: usize) {
+        self.blocks.truncate(self.blocks.len() - depth);
     }
 
     /// Replaces the last `depth` blocks by as many others, or one more or less. They hold whatever

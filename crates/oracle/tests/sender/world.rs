@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     pub(crate) is_dead: bool,
     pub(crate) violations: Vec<String>,
     pub(crate) counts: Counts,
+    /// So many requests for events are answered with none.
+    pub(crate) hides_events: u32,
     log: Log,
     /// `min(hard cap, 5 × market)` of the last view.
     cap: u128,
@@ -104,13 +106,14 @@ impl World {
             tail: Tail::default(),
         };
         let inner = Inner {
-            chain: Chain::new(),
+            chain: Chain::new("genesis"),
             random: Random::new(seed),
             disk: Disk::default(),
             is_rough: true,
             is_dead: false,
             violations: Vec::new(),
             counts: Counts::default(),
+            hides_events: 0,
             log,
             cap: 0,
             signed: BTreeMap::new(),
@@ -159,6 +162,11 @@ impl Inner {
             checkpoint: note.to_bytes(),
             received_ms: 0,
         };
+    }
+
+    /// Flips one bit of a stored tile.
+    pub(crate) fn damage(&mut self, id: TileId, place: usize) {
+        self.log.tiles.get_mut(&id).expect("a stored tile")[place * 32] ^= 1;
     }
 
     fn violation(&mut self, what: impl Into<String>) {
@@ -265,6 +273,12 @@ impl Inner {
             return Err(RegistryError::Unreachable("no answer in time".to_owned()));
         }
         Ok(())
+    }
+
+    fn hides(&mut self, chance: u64) -> bool {
+        let scripted = self.hides_events > 0;
+        self.hides_events -= u32::from(scripted);
+        scripted || self.strikes(chance)
     }
 
     fn dies(&mut self, chance: u64) -> bool {
@@ -519,7 +533,7 @@ impl Registry for Node {
     ) -> Result<Vec<AnchorRecord>, RegistryError> {
         let mut inner = self.0.lock();
         inner.read_fault()?;
-        if inner.strikes(2) {
+        if inner.hides(2) {
             inner.counts.hidden_events += 1;
             return Ok(Vec::new());
         }
@@ -534,7 +548,7 @@ impl Registry for Node {
     ) -> Result<Vec<AnchorRecord>, RegistryError> {
         let mut inner = self.0.lock();
         inner.read_fault()?;
-        if inner.strikes(5) {
+        if inner.hides(5) {
             inner.counts.hidden_events += 1;
             return Ok(Vec::new());
         }

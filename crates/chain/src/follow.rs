@@ -77,11 +77,7 @@ impl Chain {
     }
 
     /// A filter is a request and not a promise: what comes back is checked.
-    fn record(
-        &self,
-        log: B256,
-        found: RpcLog,
-    ) -> Result<(AnchorRecord, Address), RegistryError> {
+    fn record(&self, log: B256, found: RpcLog) -> Result<(AnchorRecord, Address), RegistryError> {
         let stray = |detail: &str| {
             let tx = found.transaction_hash;
             RegistryError::Nonsense(format!("a log of transaction {tx}: {detail}"))

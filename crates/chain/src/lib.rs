@@ -11,6 +11,7 @@
 mod bindings;
 mod deploy;
 mod follow;
+mod pool;
 mod rpc;
 mod view;
 

@@ -275,7 +275,7 @@ impl<R: Registry> Anchorer<R> {
                 Step::Save(changes) => self.save(plan, changes).await?,
                 Step::Build(build) => {
                     status.state = State::Sending;
-                    let (changes, attempt) = self.build(build).await?;
+                    let (changes, attempt) = self.build(*build).await?;
                     // Crash before this line: nothing was sent, the nonce is free. After it: the
                     // next tick finds the attempt on disk and sends it.
                     self.save(plan, changes).await?;

@@ -2,7 +2,7 @@
 //!
 //! [`step`] is asked at every tick with what the chain shows, what the disk remembers and what is
 //! due; it answers with commands in order. Start-up is the same tick: there is no recovery path.
-//! The rules, and the runs that found them, are in docs/adr.
+//! Random histories that try to break it are in `tests/sender`.
 //!
 //! Invariants:
 //! - Every attempt is on disk before it is sent ([`Step::Build`]).
@@ -76,7 +76,7 @@ pub enum Step {
     Save(Vec<PlanChange>),
     /// Has a new attempt signed, makes intent and attempt durable in one transaction, and only
     /// then sends it.
-    Build(Build),
+    Build(Box<Build>),
     /// Sends an attempt that is on disk, once more: nodes forget.
     Send(Attempt),
     /// Nothing can be planned now.
@@ -350,7 +350,7 @@ fn fits(view: &ChainView, local: &Local, call: &Call) -> bool {
 }
 
 fn build(view: &ChainView, intent: Intent, fees: Fees, with: Vec<PlanChange>) -> Step {
-    Step::Build(Build { intent, fees, at_block: view.head.number, with })
+    Step::Build(Box::new(Build { intent, fees, at_block: view.head.number, with }))
 }
 
 fn fee_cap(view: &ChainView, limits: &Limits) -> Alarm {

@@ -1,7 +1,8 @@
 //! The follower against a chain that did something while nobody looked.
 
 use crate::model::Chain;
-use crate::world::{LOG, Node, World};
+use crate::node::Node;
+use crate::world::{LOG, World};
 use crate::{quiet, start};
 use medtrail_ledger::plan::{Anchor, Plan};
 use medtrail_oracle::anchorer::{Anchorer, State, Status};

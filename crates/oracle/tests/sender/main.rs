@@ -7,6 +7,7 @@
 
 mod following;
 mod model;
+mod node;
 mod read_back;
 mod world;
 
@@ -15,11 +16,12 @@ use medtrail_ledger::plan::{Call, IntentState};
 use medtrail_oracle::anchorer::{Anchorer, Config, Ports, Status};
 use medtrail_oracle::sender::Limits;
 use model::{GWEI, US};
+use node::Node;
 use std::sync::Arc;
 use std::thread;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch::Receiver;
-use world::{Counts, HARD_CAP, LOG, Mutant, Node, ORIGIN, World};
+use world::{Counts, HARD_CAP, LOG, Mutant, ORIGIN, World};
 
 /// Histories in a usual run.
 const SEEDS: u64 = 200;

@@ -1,23 +1,21 @@
 //! The ports of one anchorer, made to fail: the node loses answers and lags, the process dies at
 //! every boundary, and only the outbox survives.
 
-use crate::model::{BLOCK_S, Chain, GWEI, Random, Refusal, Tx, US};
-use alloy_primitives::{Address, B256, Bytes};
+use crate::model::{Chain, GWEI, Random, Tx, US};
+use alloy_primitives::{Address, B256};
 use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::edge::RightEdge;
 use medtrail_ledger::note::VerifierKey;
 use medtrail_ledger::plan::{
-    AnchorRecord, Attempt, BlockRef, Call, ChainView, Header, Intent, IntentState, Plan,
-    PlanChange, Receipt, Watch,
+    AnchorRecord, Attempt, BlockRef, Call, Intent, IntentState, Plan, PlanChange,
 };
 use medtrail_ledger::ports::{
     Batch, CommitError, Courier, CourierError, EventKey, Journal, JournalError, Notary,
-    NotaryError, Outbox, PreflightError, Registry, RegistryError, SendError, SubjectTag, Tail,
-    Target, Tips, TrailHead, TxFields,
+    NotaryError, Outbox, RegistryError, SubjectTag, Tail, TrailHead, TxFields,
 };
 use medtrail_ledger::tile::TileId;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) const ORIGIN: &str = "test.example/log";
@@ -71,7 +69,7 @@ pub(crate) struct Inner {
     pub(crate) hides_events: u32,
     log: Log,
     /// `min(hard cap, 5 × market)` of the last view.
-    cap: u128,
+    pub(crate) cap: u128,
     /// All attempts ever signed, by nonce.
     signed: BTreeMap<u64, Vec<Tx>>,
     /// Where each anchor stood when it was first called final.
@@ -173,7 +171,7 @@ impl Inner {
         self.violations.push(what.into());
     }
 
-    fn strikes(&mut self, chance: u64) -> bool {
+    pub(crate) fn strikes(&mut self, chance: u64) -> bool {
         self.is_rough && self.random.percent(chance)
     }
 
@@ -225,7 +223,7 @@ impl Inner {
     }
 
     /// What is sent must be on disk, under the cap, and a proper replacement.
-    fn watch_send(&mut self, tx: &Tx) {
+    pub(crate) fn watch_send(&mut self, tx: &Tx) {
         let hash = tx.hash();
         let on_disk = self
             .disk
@@ -257,14 +255,14 @@ impl Inner {
         before.push(tx.clone());
     }
 
-    fn block_of(&self, tx: B256) -> Option<(BlockRef, bool)> {
+    pub(crate) fn block_of(&self, tx: B256) -> Option<(BlockRef, bool)> {
         self.chain.blocks.iter().rev().find_map(|block| {
             let (_, succeeded) = block.txs.iter().find(|(hash, _)| *hash == tx)?;
             Some((block.header.block, *succeeded))
         })
     }
 
-    fn read_fault(&mut self) -> Result<(), RegistryError> {
+    pub(crate) fn read_fault(&mut self) -> Result<(), RegistryError> {
         if self.is_dead {
             return Err(RegistryError::Unreachable("the process is dead".to_owned()));
         }
@@ -275,13 +273,13 @@ impl Inner {
         Ok(())
     }
 
-    fn hides(&mut self, chance: u64) -> bool {
+    pub(crate) fn hides(&mut self, chance: u64) -> bool {
         let scripted = self.hides_events > 0;
         self.hides_events -= u32::from(scripted);
         scripted || self.strikes(chance)
     }
 
-    fn dies(&mut self, chance: u64) -> bool {
+    pub(crate) fn dies(&mut self, chance: u64) -> bool {
         let dies = self.strikes(chance);
         self.counts.crashes += u64::from(dies);
         self.is_dead |= dies;
@@ -412,148 +410,5 @@ impl Journal for World {
     }
     fn file_up_to(&self, _: u64) -> Result<u64, JournalError> {
         unreachable!("the anchorer does not file")
-    }
-}
-
-/// The node, as the anchorer of this world reaches it.
-pub(crate) struct Node(pub(crate) Arc<World>);
-
-impl Node {
-    /// The block that this answer takes for the head: a lagging node is a few behind.
-    fn ends(&self, inner: &mut Inner) -> (Header, Header) {
-        let lag = if inner.strikes(8) { inner.random.below(3) } else { 0 };
-        let newest = inner.chain.head().header.block.number;
-        let head = newest.saturating_sub(lag).max(inner.chain.finalized);
-        let confirmed = match self.0.mutant {
-            Some(Mutant::CallsOneConfirmationFinal) => head.saturating_sub(1),
-            _ => inner.chain.finalized,
-        };
-        let header = |number: u64| inner.chain.blocks[number as usize].header;
-        (header(head), header(confirmed))
-    }
-}
-
-impl Registry for Node {
-    fn encode(&self, call: &Call) -> Target {
-        let data = postcard::to_stdvec(call).unwrap().into();
-        Target { chain_id: 1, to: Address::repeat_byte(0xcc), data }
-    }
-
-    async fn tips(&self) -> Result<Tips, RegistryError> {
-        let mut inner = self.0.lock();
-        inner.read_fault()?;
-        let (head, finalized) = self.ends(&mut inner);
-        Ok(Tips { head, finalized })
-    }
-
-    async fn view(&self, watch: &Watch) -> Result<ChainView, RegistryError> {
-        let mut inner = self.0.lock();
-        inner.read_fault()?;
-        let (head, finalized) = self.ends(&mut inner);
-        let (state, settled) = (
-            inner.chain.by_hash(head.block.hash).unwrap().state.clone(),
-            inner.chain.by_hash(finalized.block.hash).unwrap().state.clone(),
-        );
-        let receipts = watch.attempts.iter().filter_map(|tx| {
-            let (block, succeeded) = inner.block_of(*tx)?;
-            let is_canonical = block.number <= head.block.number;
-            Some(Receipt { tx: *tx, block, is_canonical, succeeded })
-        });
-        let receipts = receipts.collect();
-        let (base_fee, market_tip) = (inner.chain.base_fee, GWEI);
-        inner.cap = HARD_CAP.min(5 * (2 * base_fee + market_tip));
-        Ok(ChainView {
-            head: head.block,
-            head_time_s: head.time_s,
-            finalized: finalized.block,
-            nonce_head: state.nonce,
-            nonce_finalized: settled.nonce,
-            balance: u128::MAX,
-            base_fee,
-            market_tip,
-            log_head: state.head(),
-            log_finalized: settled.head(),
-            receipts,
-        })
-    }
-
-    async fn preflight(
-        &self,
-        at: BlockRef,
-        _: Address,
-        call: &Call,
-    ) -> Result<u64, PreflightError> {
-        let mut inner = self.0.lock();
-        inner.read_fault()?;
-        let block = inner.chain.by_hash(at.hash).ok_or(RegistryError::Moved)?;
-        let (mut state, time_s) = (block.state.clone(), block.header.time_s + BLOCK_S);
-        let tried = state.call(call, time_s);
-        tried.map(|()| 80_000).map_err(|reason| PreflightError::Reverts(reason.to_owned()))
-    }
-
-    async fn send(&self, raw: &Bytes) -> Result<(), SendError> {
-        let tx = Tx::parse(raw);
-        let answer = {
-            let mut inner = self.0.lock();
-            let lost = || SendError::Unknown("no answer in time".to_owned());
-            if inner.is_dead || inner.dies(3) {
-                return Err(lost());
-            }
-            inner.watch_send(&tx);
-            if inner.strikes(10) {
-                inner.counts.failed_sends += 1;
-                return Err(lost());
-            }
-            let wants_base_fee = inner.random.percent(50);
-            let taken = inner.chain.submit(tx, wants_base_fee);
-            if inner.strikes(10) || inner.dies(3) {
-                inner.counts.lost_replies += 1;
-                return Err(lost());
-            }
-            taken.map_err(|refusal| match refusal {
-                Refusal::Known => SendError::AlreadyKnown,
-                Refusal::NonceTooLow => SendError::NonceTooLow,
-                Refusal::Underpriced => SendError::Underpriced("underpriced".to_owned()),
-            })
-        };
-        self.0.write_late();
-        answer
-    }
-
-    async fn block(&self, number: u64) -> Result<Option<Header>, RegistryError> {
-        let mut inner = self.0.lock();
-        inner.read_fault()?;
-        Ok(inner.chain.blocks.get(number as usize).map(|block| block.header))
-    }
-
-    async fn anchored_in(
-        &self,
-        _: B256,
-        block: BlockRef,
-    ) -> Result<Vec<AnchorRecord>, RegistryError> {
-        let mut inner = self.0.lock();
-        inner.read_fault()?;
-        if inner.hides(2) {
-            inner.counts.hidden_events += 1;
-            return Ok(Vec::new());
-        }
-        let found = inner.chain.by_hash(block.hash).ok_or(RegistryError::Moved)?;
-        Ok(found.anchored.clone())
-    }
-
-    async fn anchored_between(
-        &self,
-        _: B256,
-        blocks: RangeInclusive<u64>,
-    ) -> Result<Vec<AnchorRecord>, RegistryError> {
-        let mut inner = self.0.lock();
-        inner.read_fault()?;
-        if inner.hides(5) {
-            inner.counts.hidden_events += 1;
-            return Ok(Vec::new());
-        }
-        let found = inner.chain.blocks.iter();
-        let inside = found.filter(|block| blocks.contains(&block.header.block.number));
-        Ok(inside.flat_map(|block| block.anchored.clone()).collect())
     }
 }

@@ -244,7 +244,7 @@ impl Db {
         filled.map_err(|fault| OpenError::fault(name, opened.judge(fault)))?;
         opened.database.close().map_err(|error| OpenError::fault(name, error.into()))?;
         files.publish(name).map_err(io)?;
-        Self::open(options, files)?.ok_or_else(|| OpenError::Missing { file: name })
+        Self::open(options, files)?.ok_or(OpenError::Missing { file: name })
     }
 
     fn open_backend(

@@ -163,8 +163,9 @@ fn check(batch: &Batch) -> Result<(), Fault> {
     if let Some(place) = batch.rows.iter().position(|row| RowHeader::decode(row).is_none()) {
         return Err(Fault::Malformed(format!("row {place} of the batch has no known header")));
     }
-    let is_tile =
-        |bytes: &[u8]| !bytes.is_empty() && bytes.len() <= TILE_BYTES && bytes.len() % 32 == 0;
+    let is_tile = |bytes: &[u8]| {
+        !bytes.is_empty() && bytes.len() <= TILE_BYTES && bytes.len().is_multiple_of(32)
+    };
     match batch.tiles.iter().find(|(_, bytes)| !is_tile(bytes)) {
         Some((id, bytes)) => Err(Fault::Malformed(format!("{id:?} has {} bytes", bytes.len()))),
         None => Ok(()),
@@ -277,4 +278,37 @@ pub(crate) fn number(
     let row = state.get(name)?;
     let bytes = row.and_then(|row| row.value().try_into().ok());
     bytes.map(u64::from_le_bytes).ok_or_else(|| Fault::Damaged(format!("state row {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_where_tables_end() {
+        let shape = Shape { rows_per_table: 10 };
+        let pieces = |range| shape.pieces(range).collect::<Vec<_>>();
+        assert_eq!(pieces(7..31), [(0, 7..10), (1, 10..20), (2, 20..30), (3, 30..31)]);
+        assert_eq!(pieces(10..20), [(1, 10..20)]);
+        assert_eq!(pieces(5..5), []);
+    }
+
+    #[test]
+    fn tile_keys_sort_by_level_then_position_and_read_back() {
+        let ids = [(0, 0), (0, 255), (0, 256), (0, u64::MAX), (1, 0), (2, 3)];
+        let ids = ids.map(|(level, index)| TileId { level, index });
+        let keys = ids.map(tile_key);
+        assert!(keys.is_sorted());
+        assert_eq!(keys.map(|key| tile_id(&key)), ids);
+    }
+
+    #[test]
+    fn a_tile_is_full_once_its_last_entry_is_in() {
+        let full = |size| [0, 1, 2, 7].map(|level| full_tiles(level, size));
+        assert_eq!(full(255), [0, 0, 0, 0]);
+        assert_eq!(full(256), [1, 0, 0, 0]);
+        assert_eq!(full(65_535), [255, 0, 0, 0]);
+        assert_eq!(full(65_536), [256, 1, 0, 0]);
+        assert_eq!(full(u64::MAX), [(1 << 56) - 1, (1 << 48) - 1, (1 << 40) - 1, 0]);
+    }
 }

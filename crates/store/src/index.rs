@@ -145,3 +145,20 @@ impl<const N: usize, V: Plain> OpenIndex<N, V> {
         self.range(&[0; N], &[0xff; N])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slices_of_one_round_are_the_whole_key_space_each_key_once() {
+        let mut next = 0u16;
+        for filing in 7 * SLICES..8 * SLICES {
+            let (first, last) = slice::<16>(filing);
+            assert_eq!((u16::from(first[0]), &first[1..]), (next, &[0; 15][..]));
+            assert_eq!(&last[1..], &[0xff; 15]);
+            next = u16::from(last[0]) + 1;
+        }
+        assert_eq!(next, 256);
+    }
+}

@@ -5,18 +5,23 @@ mod support;
 use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, KeyWrap, SecretKey, SubjectTag};
 use medtrail_store::{FileName, KeyFileDb, OpenError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use support::Dice;
 use support::disk::{Disk, Failure};
 
 /// Bound to a master and a tag, as the real one is; not secret.
-#[derive(Debug)]
+#[derive(Default)]
 struct Plain {
     master: u64,
     made: AtomicU64,
+    /// Done once, in the middle of the next unwrapping.
+    meanwhile: Meanwhile,
 }
 
+type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
 fn wrap(master: u64) -> Box<Plain> {
-    Box::new(Plain { master, made: AtomicU64::new(0) })
+    Box::new(Plain { master, ..Plain::default() })
 }
 
 impl Plain {
@@ -36,6 +41,8 @@ impl KeyWrap for Plain {
     }
 
     fn unwrap(&self, tag: KeyTag, wrapped: &[u8]) -> Option<SecretKey> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        meanwhile.into_iter().for_each(|act| act());
         let pad = self.pad(tag);
         let key: Vec<u8> = wrapped.iter().zip(pad).map(|(byte, pad)| byte ^ pad).collect();
         let key = SecretKey(key.try_into().ok()?);
@@ -86,6 +93,19 @@ fn a_destroyed_key_is_gone_at_once_and_after_reopening() {
     let keys = KeyFileDb::open(dir.path(), wrap(1)).unwrap();
     assert!(keys.open(subject(1)).unwrap().is_none());
     assert_eq!(keys.open(subject(2)).unwrap().as_ref(), Some(&made[1]));
+}
+
+#[test]
+fn a_key_destroyed_while_it_was_being_read_is_not_remembered() {
+    let disk = Disk::default();
+    KeyFileDb::open_on(disk.files(), wrap(1)).unwrap().create(&[subject(1)]).unwrap();
+    let wrap = wrap(1);
+    let meanwhile = Arc::clone(&wrap.meanwhile);
+    let keys = Arc::new(KeyFileDb::open_on(disk.files(), wrap).unwrap());
+    let destroyer = Arc::clone(&keys);
+    *meanwhile.lock().unwrap() = Some(Box::new(move || destroyer.destroy(subject(1)).unwrap()));
+    assert!(keys.open(subject(1)).unwrap().is_some());
+    assert!(keys.open(subject(1)).unwrap().is_none());
 }
 
 #[test]

@@ -141,6 +141,28 @@ pub fn batch_root(report_hashes: &[B256]) -> Hash {
     subtree_root(&leaves)
 }
 
+/// The inclusion path of each report in the tree of [`batch_root`], leaf to root, in order.
+pub fn batch_paths(report_hashes: &[B256]) -> Vec<Vec<Hash>> {
+    let mut level: Vec<Hash> = report_hashes.iter().map(|hash| leaf_hash(&hash.0)).collect();
+    let mut paths = vec![Vec::new(); level.len()];
+    let mut height = 0;
+    while level.len() > 1 {
+        for (leaf, path) in paths.iter_mut().enumerate() {
+            // The last node of a level may have no sibling: it rises as it is.
+            path.extend(level.get((leaf >> height) ^ 1));
+        }
+        level = level
+            .chunks(2)
+            .map(|pair| match pair {
+                [left, right] => node_hash(left, right),
+                _ => pair[0],
+            })
+            .collect();
+        height += 1;
+    }
+    paths
+}
+
 fn subtree_root(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => crate::merkle::empty_root(),
@@ -236,4 +258,45 @@ pub fn record_id(custodian_key: &SecretKey, source: &[u8], external: &[u8]) -> B
 /// The subject of a person with a key: their address, left-padded.
 pub fn subject_of(address: Address) -> B256 {
     address.into_word()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::verify_inclusion;
+
+    #[test]
+    fn every_report_of_a_batch_has_a_path_to_its_root() {
+        for count in 1..=40u64 {
+            let hashes: Vec<B256> = (0..count).map(|n| keccak256(n.to_be_bytes())).collect();
+            let root = batch_root(&hashes);
+            let paths = batch_paths(&hashes);
+            for (index, path) in (0..count).zip(&paths) {
+                let leaf = leaf_hash(&hashes[index as usize].0);
+                verify_inclusion(&root, count, index, &leaf, path).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_have_the_numbers_they_were_given() {
+        let words = [(1, "access"), (8, "refusal"), (17, "notice"), (0, "other"), (18, "other")];
+        for (number, word) in words {
+            assert_eq!(Kind::from_number(number).word(), word);
+        }
+        for number in 0..=255 {
+            assert_eq!(Kind::from_number(number).number(), number);
+        }
+    }
+
+    #[test]
+    fn ids_differ_wherever_what_they_are_made_of_differs() {
+        let (one, two) = (SecretKey([1; 32]), SecretKey([2; 32]));
+        assert_ne!(pseudonym(&one, b"ab"), pseudonym(&two, b"ab"));
+        assert_ne!(pseudonym(&one, b"ab"), record_id(&one, b"a", b"b"));
+        assert_ne!(record_id(&one, b"a", b"bc"), record_id(&one, b"ab", b"c"));
+        let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        assert_ne!(event_id(a, b"1"), event_id(b, b"1"));
+        assert_eq!(Keyed::new(&one).record_tag(B256::ZERO), RecordTag([0; 16]));
+    }
 }

@@ -9,7 +9,7 @@ use crate::signature::{self, SignatureError};
 use crate::trust::{LogKeys, TrustFile};
 use crate::{entry::Kind, merkle::PathError};
 use alloy_primitives::{Address, B256, Bytes};
-use alloy_sol_types::{Eip712Domain, SolStruct};
+use alloy_sol_types::Eip712Domain;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ impl ShownPlace {
     /// The struct hash of the place.
     pub fn hash(&self) -> B256 {
         match self {
-            Self::Open(place) => place.eip712_hash_struct(),
+            Self::Open(place) => place.hash(),
             Self::Hash(hash) => *hash,
         }
     }
@@ -143,25 +143,38 @@ pub enum EvidenceError {
     Path(#[from] PathError),
 }
 
+impl BatchEvidence {
+    /// Who signed the batch.
+    pub fn signer(&self, domain: &Eip712Domain) -> Result<Address, SignatureError> {
+        let signed = ReportBatch { root: self.root, count: self.count };
+        signature::parse(&self.signature)?.recover(schema::digest(&signed, domain))
+    }
+
+    /// Checks that the report with this hash stands in the batch.
+    pub fn verify_place(&self, report_hash: B256) -> Result<(), PathError> {
+        let path: Vec<_> = self.path.iter().map(|hash| hash.0).collect();
+        let leaf = leaf_hash(&report_hash.0);
+        verify_inclusion(&self.root.0, self.count, self.index, &leaf, &path)
+    }
+}
+
 impl Evidence {
     /// Checks that the report's actor signed it; `Ok(false)` if nobody claims to have.
     pub fn verify(&self, report: &Report, domain: &Eip712Domain) -> Result<bool, EvidenceError> {
-        let (digest, signature) = match self {
+        let signer = match self {
             Self::Relayed => return Ok(false),
-            Self::Signed(signature) => (schema::digest(report, domain), signature),
+            Self::Signed(bytes) => {
+                signature::parse(bytes)?.recover(schema::digest(report, domain))?
+            }
             Self::Batch(batch) => {
-                let path: Vec<_> = batch.path.iter().map(|hash| hash.0).collect();
-                let leaf = leaf_hash(&report.eip712_hash_struct().0);
-                verify_inclusion(&batch.root.0, batch.count, batch.index, &leaf, &path)?;
-                let signed = ReportBatch { root: batch.root, count: batch.count };
-                (schema::digest(&signed, domain), &batch.signature)
+                batch.verify_place(report.hash())?;
+                batch.signer(domain)?
             }
         };
-        let signer = signature::parse(signature)?.recover(digest)?;
-        if signer != report.actor {
-            return Err(EvidenceError::Signer { signer, actor: report.actor });
+        match signer == report.actor {
+            true => Ok(true),
+            false => Err(EvidenceError::Signer { signer, actor: report.actor }),
         }
-        Ok(true)
     }
 }
 
@@ -251,7 +264,7 @@ impl Proof {
 
     /// The commitment of the entry.
     pub fn commitment(&self) -> B256 {
-        commitment_of(self.report.eip712_hash_struct(), self.place.hash())
+        commitment_of(self.report.hash(), self.place.hash())
     }
 }
 

@@ -2,12 +2,13 @@
 //! these a second way.
 
 use alloy_primitives::{Address, B256, keccak256};
-use alloy_sol_types::{Eip712Domain, SolStruct, SolValue, sol};
+pub use alloy_sol_types::Eip712Domain;
+use alloy_sol_types::{SolStruct, SolValue, sol};
 
 sol! {
     /// What a custodian says happened.
     #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Report {
         bytes32 log;
         bytes32 eventId;
@@ -25,7 +26,7 @@ sol! {
 
     /// Where a report stands in its subject's trail.
     #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct Place {
         uint64 ordinal;
         bytes32 previous;

@@ -82,13 +82,18 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let stopped = match &told {
         Ok(Verdict::Green) if !args.once => {
             println!("\nRunning at {url}. Ctrl-C stops everything.");
-            tokio::select! {
-                () = anvil.ended() => {
-                    tracing::warn!("the chain has ended; entries are still taken");
-                    node.run_until(asked_to_end()).await
+            let told_of_the_end = async {
+                anvil.ended().await;
+                tracing::warn!("the chain has ended; entries are still taken");
+                std::future::pending::<()>().await;
+            };
+            let quit = async {
+                tokio::select! {
+                    () = asked_to_end() => {}
+                    () = told_of_the_end => {}
                 }
-                outcome = node.run_until(asked_to_end()) => outcome,
-            }
+            };
+            node.run_until(quit).await
         }
         _ => node.stop().await,
     };

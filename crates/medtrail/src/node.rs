@@ -13,7 +13,7 @@ use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::remote::RemoteSigner;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::plan::Call;
-use medtrail_ledger::ports::{Courier, Journal, JournalError, KeyFile, RegistryError};
+use medtrail_ledger::ports::{Journal, JournalError, KeyFile, RegistryError};
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::{self, Anchorer};
 use medtrail_oracle::sender::Limits;
@@ -313,7 +313,7 @@ async fn refuse_old_backup(store: &Arc<Store>, chain: &Chain, log: B256) -> Resu
             return Err(StartError::OtherMachine(error));
         }
         Err(error) => {
-            tracing::warn!("the chain cannot be read; entries are taken all the same: {error}")
+            tracing::warn!("the chain cannot be read; entries are taken all the same: {error}");
         }
         Ok(_) => {}
     }

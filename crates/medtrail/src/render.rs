@@ -65,7 +65,7 @@ impl Progress {
 /// A table of two columns or more.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(head.to_vec());
+    table.set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
     }

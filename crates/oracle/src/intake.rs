@@ -2,10 +2,11 @@
 //! never looks at a signature.
 
 use crate::sequencer::PlaceError;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::entry::{Kind, details_hash};
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::{Evidence, EvidenceError};
+use medtrail_ledger::schema::Eip712Domain;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
 
@@ -81,6 +82,11 @@ pub enum ReportError {
     /// Not signed at all.
     #[error("signature: a report must be signed by its actor")]
     Unsigned,
+    /// A report without a signature by somebody other than the operator.
+    #[error(
+        "report.actor {0} is not the operator, who alone may enter a report without a signature"
+    )]
+    NotOperator(Address),
     /// The same event was reported before, otherwise.
     #[error(
         "report.eventId {event} was reported before with another content, as entry {index}; a \
@@ -103,15 +109,49 @@ pub enum ReportError {
 const REPORTED: &str = "1 access, 2 change, 3 hand-over, 7 source, 12 question, 13 correction, \
                         14 coverage or 15 claim; the log itself writes the others";
 
-impl Submission {
-    /// Checks everything that can be checked without the log.
-    pub(crate) fn check(&self, trust: &TrustFile, now_ms: u64) -> Result<(), ReportError> {
-        let report = &self.report;
-        if report.log != trust.log {
-            return Err(ReportError::Log { found: report.log, expected: trust.log });
-        }
+/// Checks the submissions of one request: a batch's signature is recovered once, not once a report.
+pub(crate) struct Intake<'a> {
+    trust: &'a TrustFile,
+    now_ms: u64,
+    domain: Eip712Domain,
+    batch: Option<(B256, u64, Bytes, Address)>,
+}
+
+impl<'a> Intake<'a> {
+    pub(crate) fn new(trust: &'a TrustFile, now_ms: u64) -> Self {
+        let domain = medtrail_ledger::schema::domain(trust.chain_id, trust.registry);
+        Self { trust, now_ms, domain, batch: None }
+    }
+
+    /// Checks a custodian's report: everything that can be checked without the log.
+    pub(crate) fn check(&mut self, submission: &Submission) -> Result<(), ReportError> {
+        let report = &submission.report;
         if !is_reported(Kind::from_number(report.kind)) {
             return Err(ReportError::Kind(report.kind));
+        }
+        self.check_content(submission)?;
+        // The signature last but one: everything above is cheaper. The organisation after it, so
+        // that only the holder of a key learns whether it is known here.
+        self.check_signature(submission)?;
+        match self.trust.organisation_of(report.actor, self.now_ms) {
+            Some(_) => Ok(()),
+            None => Err(ReportError::UnknownCustodian(report.actor)),
+        }
+    }
+
+    /// Checks what the operator itself enters for a custodian without a key: only its own word.
+    pub(crate) fn check_relayed(&self, submission: &Submission) -> Result<(), ReportError> {
+        let actor = submission.report.actor;
+        if submission.evidence != Evidence::Relayed || !self.trust.is_operator(actor) {
+            return Err(ReportError::NotOperator(actor));
+        }
+        self.check_content(submission)
+    }
+
+    fn check_content(&self, submission: &Submission) -> Result<(), ReportError> {
+        let report = &submission.report;
+        if report.log != self.trust.log {
+            return Err(ReportError::Log { found: report.log, expected: self.trust.log });
         }
         if !matches!(report.action, 0 | b'C' | b'R' | b'U' | b'D' | b'E') {
             return Err(ReportError::Action(report.action));
@@ -119,27 +159,45 @@ impl Submission {
         if report.eventId.is_zero() {
             return Err(ReportError::EventId);
         }
-        if report.timeMs > now_ms + AHEAD_MS_MAX {
-            return Err(ReportError::Ahead { found: report.timeMs, now: now_ms });
+        if report.timeMs > self.now_ms + AHEAD_MS_MAX {
+            return Err(ReportError::Ahead { found: report.timeMs, now: self.now_ms });
         }
-        if let Some(document) = &self.details {
-            if document.len() > DETAILS_BYTES_MAX {
-                return Err(ReportError::DetailsTooLong(document.len()));
+        let Some(document) = &submission.details else { return Ok(()) };
+        if document.len() > DETAILS_BYTES_MAX {
+            return Err(ReportError::DetailsTooLong(document.len()));
+        }
+        let (expected, found) = (report.details, details_hash(document));
+        if found != expected {
+            return Err(ReportError::Details { expected, found });
+        }
+        Ok(())
+    }
+
+    fn check_signature(&mut self, submission: &Submission) -> Result<(), ReportError> {
+        let report = &submission.report;
+        let Evidence::Batch(batch) = &submission.evidence else {
+            return match submission.evidence.verify(report, &self.domain)? {
+                true => Ok(()),
+                false => Err(ReportError::Unsigned),
+            };
+        };
+        batch.verify_place(report.hash()).map_err(EvidenceError::from)?;
+        let signer = match &self.batch {
+            Some((root, count, signature, signer))
+                if (*root, *count, signature) == (batch.root, batch.count, &batch.signature) =>
+            {
+                *signer
             }
-            let (expected, found) = (report.details, details_hash(document));
-            if found != expected {
-                return Err(ReportError::Details { expected, found });
+            _ => {
+                let signer = batch.signer(&self.domain).map_err(EvidenceError::from)?;
+                let signature = batch.signature.clone();
+                self.batch = Some((batch.root, batch.count, signature, signer));
+                signer
             }
-        }
-        // The signature last but one: everything above is cheaper. The organisation after it, so
-        // that only the holder of a key learns whether it is known here.
-        let domain = medtrail_ledger::schema::domain(trust.chain_id, trust.registry);
-        if !self.evidence.verify(report, &domain)? {
-            return Err(ReportError::Unsigned);
-        }
-        match trust.organisation_of(report.actor, now_ms) {
-            Some(_) => Ok(()),
-            None => Err(ReportError::UnknownCustodian(report.actor)),
+        };
+        match signer == report.actor {
+            true => Ok(()),
+            false => Err(EvidenceError::Signer { signer, actor: report.actor }.into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What everyone outside calls: reports in; receipts, proofs, tiles and heads out.
 
 use crate::anchorer::Status;
-use crate::intake::{ReportError, Submission};
+use crate::intake::{Intake, ReportError, Submission};
 use crate::opener::{Entry, EntryError, Opener};
 use crate::row::encode_report;
 use crate::sequencer::{Ask, Head, PlaceError, Placed, Waiting};
@@ -72,6 +72,11 @@ impl Service {
         self.0.status.borrow().clone()
     }
 
+    /// Whether the writer runs: once it has ended, the process is about to.
+    pub fn takes_reports(&self) -> bool {
+        !self.0.queue.is_closed()
+    }
+
     /// Reports waiting for the writer now.
     pub fn queued(&self) -> usize {
         self.0.queue.max_capacity() - self.0.queue.capacity()
@@ -92,11 +97,31 @@ impl Service {
     /// is room for all that passed their checks.
     pub async fn reports(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, ReportError>> {
         let service = self.clone();
+        let count = submissions.len();
         // Signatures cost 30 µs each and the index may wait for the disk: off the async threads.
         let checking = tokio::task::spawn_blocking(move || {
-            submissions.into_iter().map(|one| service.prepare(one)).collect::<Vec<_>>()
+            let mut intake = Intake::new(&service.0.trust, (service.0.now_ms)());
+            let check = |one: Submission| intake.check(&one).and_then(|()| service.prepare(one));
+            submissions.into_iter().map(check).collect::<Vec<_>>()
         });
-        let Ok(prepared) = checking.await else { return Vec::new() };
+        match checking.await {
+            Ok(prepared) => self.place(prepared).await,
+            Err(_) => (0..count).map(|_| Err(PlaceError::Stopped.into())).collect(),
+        }
+    }
+
+    /// Enters a report that nobody signed, as the operator's own word; every view says so.
+    pub async fn relay(&self, submission: Submission) -> Result<Receipt, ReportError> {
+        Intake::new(&self.0.trust, (self.0.now_ms)()).check_relayed(&submission)?;
+        let prepared = self.prepare(submission);
+        let mut outcomes = self.place(vec![prepared]).await;
+        outcomes.pop().unwrap_or(Err(ReportError::Place(PlaceError::Stopped)))
+    }
+
+    async fn place(
+        &self,
+        prepared: Vec<Result<Prepared, ReportError>>,
+    ) -> Vec<Result<Receipt, ReportError>> {
         let passed = prepared.iter().filter(|one| one.is_ok()).count();
         let mut room = match self.0.queue.try_reserve_many(passed) {
             Ok(room) => room,
@@ -131,8 +156,8 @@ impl Service {
         outcomes
     }
 
+    /// Hashes and encodes a checked report and looks for it among the filed ones.
     fn prepare(&self, submission: Submission) -> Result<Prepared, ReportError> {
-        submission.check(&self.0.trust, (self.0.now_ms)())?;
         let Submission { report, evidence, details } = &submission;
         let kind = Kind::from_number(report.kind);
         let is_person = !report.subject.is_zero() && !kind.has_no_subject();

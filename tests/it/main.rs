@@ -1,3 +1,4 @@
 //! Journeys and faults.
 
+mod chain_faults;
 mod support;

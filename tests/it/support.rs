@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, Bytes};
 use journeys::RpcFailure;
-use journeys::anvil::{ACCOUNTS, Anvil, Mining, SECRETS};
+use journeys::anvil::{ACCOUNTS, Anvil, Mining, Options, SECRETS};
 use journeys::medtrail::Running;
 use journeys::rpc_proxy::{Fault, RpcProxy};
 use medtrail_keys::operator::OperatorKey;
@@ -49,15 +49,23 @@ async fn nothing_is_mined_until_the_test_says_so() {
     assert_eq!(anvil.mined_in(sent.hash).await, Some(1));
     assert_eq!((anvil.block_number().await, anvil.finalized_number().await), (3, 1));
     assert_eq!(anvil.nonce(ACCOUNTS[0]).await, 1);
+    assert_eq!(anvil.outcomes(ACCOUNTS[0]).await, [true]);
+    assert!(anvil.outcomes(ACCOUNTS[1]).await.is_empty());
 }
 
 #[tokio::test]
 async fn automatic_mining_can_be_switched() {
-    let anvil = Anvil::start_mining(Mining::Automatic).await;
-    anvil.send_raw(&transaction(&anvil, 0, 1, 100).raw).await.unwrap();
-    assert_eq!(anvil.block_number().await, 1);
+    let anvil =
+        Anvil::start_with(Options { mining: Mining::Automatic, ..Options::default() }).await;
+    let sent = transaction(&anvil, 0, 1, 100);
+    anvil.send_raw(&sent.raw).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while anvil.mined_in(sent.hash).await.is_none() {
+        assert!(Instant::now() < end, "not mined by itself");
+    }
     anvil.set_automine(false).await;
     anvil.send_raw(&transaction(&anvil, 1, 1, 100).raw).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(anvil.block_number().await, 1);
 }
 
@@ -113,10 +121,8 @@ async fn a_full_block_leaves_a_transaction_waiting() {
     let anvil = Anvil::start().await;
     let sent = transaction(&anvil, 0, 1, 100);
     anvil.send_raw(&sent.raw).await.unwrap();
-    anvil.set_block_gas_limit(30_000).await;
-    anvil.mine(2).await;
+    anvil.mine_full(2).await;
     assert!(anvil.is_pooled(sent.hash).await);
-    anvil.set_block_gas_limit(30_000_000).await;
     anvil.mine(1).await;
     assert_eq!(anvil.mined_in(sent.hash).await, Some(3));
 }

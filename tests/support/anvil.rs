@@ -32,6 +32,9 @@ const START: Duration = Duration::from_secs(60);
 /// How long it may take to write its state.
 const STOP: Duration = Duration::from_secs(20);
 
+/// Gas limit of a block.
+const BLOCK_GAS: u64 = 30_000_000;
+
 /// When blocks come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Mining {
@@ -44,34 +47,49 @@ pub enum Mining {
     EverySeconds(u64),
 }
 
+/// How a chain behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// When blocks come.
+    pub mining: Mining,
+    /// Twice as many blocks above a block make it final.
+    pub slots_in_an_epoch: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { mining: Mining::Explicit, slots_in_an_epoch: 1 }
+    }
+}
+
 /// A running anvil, killed when dropped.
 ///
-/// `latest - 1` is safe and `latest - 2` final (`--slots-in-an-epoch 1`). The chain id is its own:
-/// no other chain answers to it, and a transaction for one test is no transaction in another.
+/// The chain id is its own: no other chain answers to it, and a transaction for one test is no
+/// transaction in another.
 pub struct Anvil {
     child: Option<Child>,
     port: u16,
     chain_id: u64,
-    mining: Mining,
+    options: Options,
     folder: TempDir,
     client: Client,
 }
 
 impl Anvil {
-    /// Starts one that mines only when told.
+    /// Starts one that mines only when told, with `latest - 2` final.
     pub async fn start() -> Self {
-        Self::start_mining(Mining::Explicit).await
+        Self::start_with(Options::default()).await
     }
 
     /// Starts one on a free port.
-    pub async fn start_mining(mining: Mining) -> Self {
+    pub async fn start_with(options: Options) -> Self {
         static STARTED: AtomicU64 = AtomicU64::new(0);
         // Processes and their anvils get ids of their own.
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let chain_id = 1_000_000_000 + u64::from(std::process::id()) * 1_000 + number;
         let folder = tempfile::tempdir().expect("a temporary folder for anvil's state");
         let client = json_rpc::client();
-        let mut anvil = Self { child: None, port: 0, chain_id, mining, folder, client };
+        let mut anvil = Self { child: None, port: 0, chain_id, options, folder, client };
         anvil.launch().await;
         anvil
     }
@@ -151,10 +169,12 @@ impl Anvil {
     }
 
     /// Replaces the newest `depth` blocks by as many others. `raws` go into the first of them; all
-    /// other transactions of the replaced blocks are gone, and do not return to the pool.
+    /// other transactions of the replaced blocks are gone, and do not return to the pool. If the
+    /// block below is a [full](Self::mine_full) one, so are the new ones.
     pub async fn reorg(&self, depth: u64, raws: &[Bytes]) {
         let transactions: Vec<Value> = raws.iter().map(|raw| json!([raw, 0])).collect();
         self.must("anvil_reorg", json!([depth, transactions])).await;
+        self.set_block_gas_limit(BLOCK_GAS).await;
     }
 
     /// Takes a transaction out of the pool.
@@ -169,9 +189,22 @@ impl Anvil {
         self.must("anvil_setNextBlockBaseFeePerGas", json!([to_quantity(wei)])).await;
     }
 
-    /// Sets the gas limit of the blocks to come: far below a transaction's gas, it waits for ever.
-    pub async fn set_block_gas_limit(&self, gas: u64) {
+    /// Mines blocks too full for any transaction that waits. The limit is raised again at once:
+    /// anvil takes no transaction into its pool that would not fit into a block. It is not lower,
+    /// for anvil, unlike geth, runs calls at such a block under the block's limit, too.
+    pub async fn mine_full(&self, blocks: u64) {
+        self.set_block_gas_limit(45_000).await;
+        self.mine(blocks).await;
+        self.set_block_gas_limit(BLOCK_GAS).await;
+    }
+
+    async fn set_block_gas_limit(&self, gas: u64) {
         self.must("evm_setBlockGasLimit", json!([to_quantity(gas)])).await;
+    }
+
+    /// Sets its clock so many seconds forward.
+    pub async fn advance_time(&self, seconds: u64) {
+        self.must("evm_increaseTime", json!([to_quantity(seconds)])).await;
     }
 
     /// Whether each transaction gets a block at once.
@@ -184,10 +217,15 @@ impl Anvil {
         self.must("anvil_setBalance", json!([account, to_quantity(wei)])).await;
     }
 
+    /// An account's nonce after the block of this height.
+    pub async fn nonce_at(&self, account: Address, number: u64) -> u64 {
+        let at = json!([account, to_quantity(number)]);
+        quantity(&self.must("eth_getTransactionCount", at).await).expect("a nonce")
+    }
+
     /// An account's nonce in the newest block.
     pub async fn nonce(&self, account: Address) -> u64 {
-        let nonce = self.must("eth_getTransactionCount", json!([account, "latest"])).await;
-        quantity(&nonce).expect("a nonce")
+        self.nonce_at(account, self.block_number().await).await
     }
 
     /// Marks this moment, for [`Self::revert`].
@@ -214,6 +252,18 @@ impl Anvil {
         quantity(&self.must("eth_getTransactionReceipt", json!([hash])).await["blockNumber"])
     }
 
+    /// Whether each transaction of this account succeeded, in the order of the chain.
+    pub async fn outcomes(&self, account: Address) -> Vec<bool> {
+        let mut outcomes = Vec::new();
+        for number in 0..=self.block_number().await {
+            let receipts = self.must("eth_getBlockReceipts", json!([to_quantity(number)])).await;
+            let receipts = receipts.as_array().into_iter().flatten();
+            let ours = receipts.filter(|receipt| receipt["from"] == json!(account));
+            outcomes.extend(ours.map(|receipt| quantity(&receipt["status"]) == Some(1)));
+        }
+        outcomes
+    }
+
     /// Whether a transaction waits in the pool.
     pub async fn is_pooled(&self, hash: B256) -> bool {
         let found = self.must("eth_getTransactionByHash", json!([hash])).await;
@@ -227,13 +277,13 @@ impl Anvil {
             // process could have taken it.
             .args(["--host", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--chain-id", &self.chain_id.to_string()])
-            .args(["--slots-in-an-epoch", "1"])
+            .args(["--slots-in-an-epoch", &self.options.slots_in_an_epoch.to_string()])
             .arg("--state")
             .arg(self.folder.path().join("state.json"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        match self.mining {
+        match self.options.mining {
             Mining::Explicit => command.arg("--no-mining"),
             Mining::Automatic => &mut command,
             Mining::EverySeconds(seconds) => command.args(["--block-time", &seconds.to_string()]),

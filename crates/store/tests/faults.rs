@@ -215,7 +215,7 @@ fn a_full_file_system_loses_nothing_that_was_acknowledged() {
         if let Err(error) = writer.commit(&store, plan) {
             break error;
         }
-        if writer.tail.size % 500 == 0 {
+        if writer.tail.size.is_multiple_of(500) {
             let _ = store.file_up_to(writer.tail.size);
         }
     };

@@ -165,7 +165,7 @@ fn a_key_that_was_handed_out_survives_power_loss_and_a_failed_creation_hands_out
             assert_eq!(two.is_some(), three.is_some());
             match second {
                 Ok(made) => {
-                    assert_eq!((two.as_ref(), three.as_ref()), (Some(&made[0]), Some(&made[1])))
+                    assert_eq!((two.as_ref(), three.as_ref()), (Some(&made[0]), Some(&made[1])));
                 }
                 Err(_) => happened += u32::from(two.is_some()),
             }

@@ -120,7 +120,7 @@ fn fsck_names_each_of_these_damages() {
                 change(txn, ROWS, at, |mut row| {
                     row.push(1);
                     Some(row)
-                })
+                });
             }),
             Place::Commitment(at),
             Damage::Differs,
@@ -131,7 +131,7 @@ fn fsck_names_each_of_these_damages() {
                 change(txn, ROWS, 1_100, |mut row| {
                     row.push(1);
                     Some(row)
-                })
+                });
             }),
             Place::Row(1_100),
             Damage::Doubles,
@@ -165,7 +165,7 @@ fn fsck_names_each_of_these_damages() {
                 change(txn, HEAD_ROWS, last as u64, |mut row| {
                     row[24] = row[24].wrapping_add(1);
                     Some(row)
-                })
+                });
             }),
             Place::Row(last as u64),
             Damage::NotNext,
@@ -258,7 +258,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Log,
             Box::new(|txn| {
-                change(txn, TILES, &tile(0, 1).1, |tile| Some(tile[..255 * 32].to_vec()))
+                change(txn, TILES, &tile(0, 1).1, |tile| Some(tile[..255 * 32].to_vec()));
             }),
             Place::Tile(tile(0, 1).0),
             Damage::Width { found: 255, expected: 256 },
@@ -301,7 +301,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Head,
             Box::new(|txn| {
-                change(txn, STATE, "tail", |row| replace(row, b"\n1300\n", b"\n1301\n"))
+                change(txn, STATE, "tail", |row| replace(row, b"\n1300\n", b"\n1301\n"));
             }),
             Place::Tail("checkpoint"),
             Damage::Differs,
@@ -309,7 +309,7 @@ fn fsck_names_each_of_these_damages() {
         (
             Head,
             Box::new(|txn| {
-                change(txn, STATE, "tail", |row| replace(row, b"\n1300\n", b"\n130x\n"))
+                change(txn, STATE, "tail", |row| replace(row, b"\n1300\n", b"\n130x\n"));
             }),
             Place::Tail("checkpoint"),
             Damage::Unreadable,

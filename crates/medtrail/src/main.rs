@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Shows every person who used their medical data, and lets nobody hide, alter or invent a line.
 #[derive(Parser)]
-#[command(name = "medtrail", version, about, max_term_width = 100)]
+#[command(name = "medtrail", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,7 +41,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // What a command has to say it prints; the log of a service is for its operator.
+    let usual = match cli.command {
+        Command::Serve(_) => "info,actix_server=warn",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(cli.command).await {
         Ok(code) => code,

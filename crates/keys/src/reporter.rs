@@ -59,7 +59,7 @@ mod tests {
         let report = Report { actor: key.address(), kind: 1, ..Report::default() };
         let signed = Evidence::Signed(key.sign(&report, &domain));
         assert!(signed.verify(&report, &domain).unwrap());
-        let other = Report { kind: 2, ..report.clone() };
+        let other = Report { kind: 2, ..report };
         signed.verify(&other, &domain).unwrap_err();
 
         let hashes = [report.hash(), other.hash()];

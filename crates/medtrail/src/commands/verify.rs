@@ -4,7 +4,6 @@ use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
 use crate::render;
 use alloy_primitives::{Address, B256};
 use medtrail_chain::{At, Chain, Finality, Rpc};
-use medtrail_ledger::note::VerifierKey;
 use medtrail_ledger::proof::{
     AnchorSeen, ChainFacts, Findings, PROOF_BYTES_MAX, Proof, Step, Verdict, require_spelling,
     spell, verify,
@@ -152,11 +151,13 @@ async fn chain_facts(
     }
     let chain = Chain::new(rpc.clone(), chain_id, claim.registry, Finality::Tag);
     facts.finalized = chain.finalized().await?.block.number;
-    facts.is_open = !chain.log_head(claim.log, At::Latest).await?.operator.is_zero();
+    // A closed log has no operator any more, but its cold key stays, and so do its proofs.
+    let info = chain.log_info(claim.log, At::Latest).await?;
+    facts.is_open = !info.cold_key.is_zero();
     if !facts.is_open {
         return Ok(facts);
     }
-    facts.note_key = chain.log_info(claim.log, At::Latest).await?.note_key;
+    facts.note_key = info.note_key;
     // The block says only where to look for the event: in a wrong one there is none.
     let seen = chain.anchor(claim.log, claim.number, claim.block).await?;
     facts.anchor = seen.map(|(record, operator)| AnchorSeen {
@@ -217,16 +218,21 @@ async fn check_receipt(
             trust.log, trust.operator.name, trust.operator.domain
         ),
     )];
-    let keys: Result<LogKeys, _> = trust.log_keys(head.operator);
-    let keys = match keys {
-        Ok(keys) if B256::from(*VerifierKey::as_bytes(&keys.note_key)) == info.note_key => keys,
-        _ => {
-            let words = "The note key in your trust file is not the one the registry has.".into();
-            steps.push(step("keys", Verdict::Red, words));
-            return Ok(Findings { steps });
-        }
+    let keys = operators(trust)?;
+    if keys.iter().any(|keys| B256::from(*keys.note_key.as_bytes()) != info.note_key) {
+        let words = "The note key in your trust file is not the one the registry has.".into();
+        steps.push(step("keys", Verdict::Red, words));
+        return Ok(Findings { steps });
+    }
+    // Keys follow one another: the newest that signed it counts, or the newest one's complaint.
+    let checked = keys.iter().map(|keys| (keys.operator, receipt.verify(keys)));
+    let signed = checked.reduce(|best, next| if best.1.is_ok() { best } else { next });
+    let Some((operator, checked)) = signed else {
+        let words = "Your trust file names no key of the operator.".into();
+        steps.push(step("keys", Verdict::Red, words));
+        return Ok(Findings { steps });
     };
-    match receipt.verify(&keys) {
+    match checked {
         Err(error) => steps.push(step("receipt", Verdict::Red, error.to_string())),
         Ok((signed, time_ms)) => {
             let size = signed.checkpoint.size;
@@ -238,7 +244,7 @@ async fn check_receipt(
                      operator {} signed at {time_ms} ms.",
                     receipt.path.len(),
                     receipt.index,
-                    keys.operator
+                    operator
                 ),
             ));
             let anchored = head.size > receipt.index;
@@ -256,4 +262,10 @@ async fn check_receipt(
         }
     }
     Ok(Findings { steps })
+}
+
+/// The operator's keys of a trust file, newest first.
+fn operators(trust: &TrustFile) -> Result<Vec<LogKeys>, Failed> {
+    let keys = trust.operator.keys.iter().rev().map(|key| trust.log_keys(key.address));
+    Ok(keys.collect::<Result<_, _>>()?)
 }

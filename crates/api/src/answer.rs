@@ -2,8 +2,8 @@
 
 use crate::problem::Problem;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse};
 use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
 use medtrail_ledger::entry::details_hash;
 use serde::Serialize;
 
@@ -16,11 +16,11 @@ pub(crate) async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'stati
 
 /// An answer in JSON.
 pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
-    json_bytes(serde_json::to_vec(body).expect("our answers are JSON"))
+    document(serde_json::to_vec(body).expect("our answers are JSON"))
 }
 
-/// An answer that is JSON already.
-pub(crate) fn json_bytes(body: impl Into<Bytes>) -> HttpResponse {
+/// A document that is JSON already.
+pub(crate) fn document(body: impl Into<Bytes>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.into())
 }
 
@@ -41,9 +41,11 @@ impl Document {
     /// The document, or 304 if the caller has it (RFC 9110 section 13.1.2).
     pub(crate) fn answer(&self, request: &HttpRequest) -> HttpResponse {
         let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-        let is_known = known.unwrap_or_default().split(',').map(str::trim).any(|tag| {
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag
-        });
+        let is_known = known
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag);
         let mut answer = match is_known {
             true => HttpResponse::NotModified(),
             false => HttpResponse::Ok(),

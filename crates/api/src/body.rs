@@ -1,6 +1,6 @@
 //! Reads a request's body: its media type, its length, and how long it may take.
 
-use crate::limits::Limits;
+use crate::limits::{CLIENT_BODY_MS_MAX, LONG_BODIES_MAX, Limits};
 use crate::problem::{self, Problem};
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -53,7 +53,7 @@ pub(crate) struct Bodies {
 
 impl Bodies {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, long: Semaphore::new(limits.batch_bodies_max) }
+        Self { limits, long: Semaphore::new(LONG_BODIES_MAX) }
     }
 
     /// The whole body, or why not. Bodies that may become long wait for nobody: above the number
@@ -67,17 +67,17 @@ impl Bodies {
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let _turn = match announced {
             Some(length) if length <= self.limits.body_bytes_max => None,
-            Some(length) if length > self.limits.batch_bytes_max => return Err(self.too_long()),
+            Some(length) if length > self.limits.batch_bytes_max() => return Err(self.too_long()),
             _ => Some(self.long.try_acquire().map_err(|_| {
                 Problem::new(&problem::BUSY, "too many long bodies are being read just now")
             })?),
         };
-        let reading = payload.to_bytes_limited(self.limits.batch_bytes_max);
-        let in_time = tokio::time::timeout(Duration::from_millis(self.limits.body_ms_max), reading);
+        let reading = payload.to_bytes_limited(self.limits.batch_bytes_max());
+        let in_time = tokio::time::timeout(Duration::from_millis(CLIENT_BODY_MS_MAX), reading);
         match in_time.await {
             Err(_) => Err(Problem::new(
                 &problem::BODY_TOO_SLOW,
-                format!("the body was not complete after {} ms", self.limits.body_ms_max),
+                format!("the body was not complete after {CLIENT_BODY_MS_MAX} ms"),
             )),
             Ok(Err(_)) => Err(self.too_long()),
             Ok(Ok(Err(error))) => {
@@ -88,7 +88,7 @@ impl Bodies {
     }
 
     fn too_long(&self) -> Problem {
-        let most = self.limits.batch_bytes_max;
+        let most = self.limits.batch_bytes_max();
         Problem::new(&problem::BODY_TOO_LONG, format!("a body has at most {most} bytes"))
     }
 }

@@ -11,9 +11,9 @@ use std::future::{Ready, ready};
 
 /// The place hash a caller shows, in the header `Medtrail-Place: 0x…`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShownKey(B256);
+pub(crate) struct ShownPlace(B256);
 
-impl ShownKey {
+impl ShownPlace {
     /// Whether it opens the entry with this place. Takes the same time wherever they differ, so
     /// that the hash cannot be guessed a byte at a time.
     pub(crate) fn opens(self, place_hash: B256) -> bool {
@@ -22,7 +22,7 @@ impl ShownKey {
     }
 }
 
-impl FromRequest for ShownKey {
+impl FromRequest for ShownPlace {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 

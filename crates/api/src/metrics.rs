@@ -1,146 +1,135 @@
 //! What an operator measures, in the OpenMetrics text form, on a port of its own.
 
-use crate::routes;
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpResponse, Responder};
-use medtrail_ledger::receipt::Receipt;
-use medtrail_oracle::anchorer::State;
-use medtrail_oracle::intake::ReportError;
-use medtrail_oracle::sequencer::PlaceError;
-use medtrail_oracle::service::Service;
+use crate::answer::blocking;
+use crate::problem::{self, Problem};
+use crate::routes::health::word;
+use crate::state::State;
+use actix_web::http::Method;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, routes};
+use medtrail_ledger::plan::Anchor;
+use medtrail_oracle::anchorer::State as Anchoring;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
-use std::sync::Arc;
+use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
-/// All metrics of one service.
-#[derive(Clone)]
-pub(crate) struct Metrics(Arc<Inner>);
-
-struct Inner {
-    registry: Registry,
+/// What is counted while requests pass; the rest is read when it is asked for.
+pub(crate) struct Metrics {
     reports: Family<Outcome, Counter>,
-    requests: Histogram,
-    entries: Gauge,
-    unfiled: Gauge,
-    queued: Gauge,
-    lag_entries: Gauge,
-    lag_seconds: Gauge,
-    mined_entries: Gauge,
-    final_entries: Gauge,
-    anchoring: Family<Anchoring, Gauge>,
+    requests: Family<Request, Histogram>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Outcome {
-    outcome: OutcomeWord,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
-enum OutcomeWord {
-    Taken,
-    Refused,
-    Conflict,
-    Busy,
-    Failed,
+    /// `taken`, or the slug of the problem.
+    outcome: &'static str,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct Anchoring {
+struct Request {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct InState {
     state: &'static str,
 }
 
-const STATES: [State; 6] =
-    [State::Starting, State::Idle, State::Sending, State::Waiting, State::Failing, State::Stopped];
+const STATES: [Anchoring; 6] = [
+    Anchoring::Starting,
+    Anchoring::Idle,
+    Anchoring::Sending,
+    Anchoring::Waiting,
+    Anchoring::Failing,
+    Anchoring::Stopped,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // From 0.1 ms, a tile out of the cache, to 6.5 s.
+        let buckets = || Histogram::new((0..17).map(|power| 0.000_1 * f64::from(1 << power)));
+        Self { reports: Family::default(), requests: Family::new_with_constructor(buckets) }
+    }
+}
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
-        let mut registry = Registry::with_prefix("medtrail");
-        let reports = Family::default();
-        registry.register("reports", "Reports by what came of them", reports.clone());
-        let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-        let requests = Histogram::new(bounds);
-        registry.register("request_seconds", "Time to answer a request", requests.clone());
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let entries = gauge("entries", "Entries in the log");
-        let unfiled = gauge("unfiled_entries", "Entries that are durable but not indexed yet");
-        let queued = gauge("queued_reports", "Reports waiting for the writer");
-        let lag_entries = gauge("anchor_lag_entries", "Entries that no mined anchor covers");
-        let lag_seconds = gauge("anchor_lag_seconds", "How long they have waited");
-        let mined_entries = gauge("mined_entries", "Entries covered by an anchor in a block");
-        let final_entries = gauge("final_entries", "Entries covered by an anchor in a final block");
-        let anchoring = Family::default();
-        registry.register("anchoring", "1 for the state anchoring is in", anchoring.clone());
-        Self(Arc::new(Inner {
-            registry,
-            reports,
-            requests,
-            entries,
-            unfiled,
-            queued,
-            lag_entries,
-            lag_seconds,
-            mined_entries,
-            final_entries,
-            anchoring,
-        }))
-    }
-
     /// Counts what came of a report.
-    pub(crate) fn reported(&self, outcome: &Result<Receipt, ReportError>) {
-        let outcome = match outcome {
-            Ok(_) => OutcomeWord::Taken,
-            Err(ReportError::Conflict { .. }) => OutcomeWord::Conflict,
-            Err(ReportError::Place(PlaceError::Busy)) => OutcomeWord::Busy,
-            Err(ReportError::Place(_) | ReportError::Journal(_)) => OutcomeWord::Failed,
-            Err(_) => OutcomeWord::Refused,
-        };
-        self.0.reports.get_or_create(&Outcome { outcome }).inc();
+    pub(crate) fn reported(&self, outcome: &'static str) {
+        self.reports.get_or_create(&Outcome { outcome }).inc();
     }
 
-    pub(crate) fn answered(&self, took: Duration) {
-        self.0.requests.observe(took.as_secs_f64());
-    }
-
-    fn read(&self, service: &Service) {
-        let gauge = |gauge: &Gauge, value: u64| {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        };
-        let (size, status) = (service.head().size, service.status());
-        gauge(&self.0.entries, size);
-        gauge(&self.0.unfiled, size.saturating_sub(service.filed().unwrap_or(size)));
-        gauge(&self.0.queued, service.queued() as u64);
-        gauge(&self.0.lag_entries, status.lag_entries);
-        gauge(&self.0.lag_seconds, status.lag_s);
-        gauge(&self.0.mined_entries, status.mined.map_or(0, |anchor| anchor.size));
-        gauge(&self.0.final_entries, status.settled.map_or(0, |anchor| anchor.size));
-        for state in STATES {
-            let label = Anchoring { state: routes::state_word(state) };
-            self.0.anchoring.get_or_create(&label).set(i64::from(state == status.state));
-        }
+    /// Counts and times an answer. `route` is a pattern, so that there are few.
+    pub(crate) fn answered(&self, method: &Method, route: String, status: u16, took: Duration) {
+        // Whatever else a caller invents is one label.
+        let known = ["GET", "HEAD", "POST"].into_iter().find(|known| *known == method.as_str());
+        let labels = Request { method: known.unwrap_or("other"), route, status };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 }
 
-/// The whole of the metrics port.
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/metrics", web::get().to(answer));
-}
-
-async fn answer(metrics: Data<Metrics>, service: Data<Service>) -> impl Responder {
-    metrics.read(&service);
-    let mut text = String::new();
-    // Writing to a string does not fail.
-    let _ = encode(&mut text, &metrics.0.registry);
-    HttpResponse::Ok()
+#[routes]
+#[get("/metrics")]
+pub(crate) async fn get(state: Data<State>) -> Result<HttpResponse, Problem> {
+    let text = blocking(move || read(&state)).await?;
+    Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(text)
+        .body(text))
+}
+
+/// Everything, as it stands now. Blocks: how much is filed is asked from the disk.
+fn read(state: &State) -> Result<String, Problem> {
+    let filed = state.service.filed()?;
+    let (size, status) = (state.service.head().size, state.service.status());
+    let size_of = |anchor: Option<Anchor>| anchor.map_or(0, |anchor| anchor.size);
+    let mut registry = Registry::default();
+    if let Some(bytes) = resident_bytes() {
+        let help = "Memory of this process";
+        registry.register_with_unit(
+            "process_resident_memory",
+            help,
+            Unit::Bytes,
+            ConstGauge::new(bytes),
+        );
+    }
+    let ours = registry.sub_registry_with_prefix("medtrail");
+    for (name, help, value) in [
+        ("entries", "Entries in the log", size),
+        ("unfiled_entries", "Entries that are durable but not indexed yet", size - filed.min(size)),
+        ("queued_reports", "Reports waiting for the writer", state.service.queued() as u64),
+        ("anchor_lag_entries", "Entries that no mined anchor covers", status.lag_entries),
+        ("anchor_lag_seconds", "How long they have waited", status.lag_s),
+        ("mined_entries", "Entries covered by an anchor in a block", size_of(status.mined)),
+        ("final_entries", "Entries covered by an anchor in a final block", size_of(status.settled)),
+    ] {
+        ours.register(name, help, ConstGauge::new(value));
+    }
+    let anchoring = Family::<InState, prometheus_client::metrics::gauge::Gauge>::default();
+    for one in STATES {
+        let is_now = i64::from(one == status.state);
+        anchoring.get_or_create(&InState { state: word(one) }).set(is_now);
+    }
+    ours.register("anchoring", "1 for the state anchoring is in", anchoring);
+    ours.register("reports", "Reports by what came of them", state.metrics.reports.clone());
+    let requests = state.metrics.requests.clone();
+    ours.register_with_unit("request", "Time to answer a request", Unit::Seconds, requests);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|error| {
+        tracing::error!("the metrics cannot be written: {error}");
+        Problem::new(&problem::INTERNAL, "the metrics could not be written")
+    })?;
+    Ok(text)
+}
+
+/// Resident memory of this process where the system tells it (Linux `/proc`, in KiB).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

@@ -35,7 +35,7 @@ pub(crate) async fn around(
     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let status = response.status().as_u16();
     let took = begun.elapsed();
-    state.metrics.request(&route, &method, status, took);
+    state.metrics.answered(&method, route.clone(), status, took);
     tracing::debug!(%id, %method, route, status, took_us = took.as_micros() as u64, "answered");
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -1,17 +1,15 @@
-//! One file a path.
+//! One file a family of paths.
 
 mod anchors;
 mod entries;
-mod health;
+pub(crate) mod health;
 mod home;
 mod log;
+mod problems;
 mod reports;
 mod trust;
 
-use crate::problem::Problem;
-use actix_web::HttpResponse;
-use actix_web::web::{self, ServiceConfig};
-use medtrail_ledger::ports::JournalError;
+use actix_web::web::ServiceConfig;
 
 /// Everything on the public port.
 pub(crate) fn public(config: &mut ServiceConfig) {
@@ -23,29 +21,16 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(trust::file)
         .service(trust::organisations)
         .service(log::checkpoint)
+        // Before the tiles: `entries` is no level.
         .service(log::entries)
         .service(log::tile)
         .service(health::healthz)
         .service(health::readyz)
+        .service(problems::get)
         .service(home::page);
 }
 
-/// What a client sent that is no request to anything here.
-pub(crate) async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found())
+/// Everything on the operator's port.
+pub(crate) fn operator(config: &mut ServiceConfig) {
+    config.service(crate::metrics::get);
 }
-
-/// Runs what may wait for the disk off the async threads.
-async fn blocking<T: Send + 'static, E: Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Problem>
-where
-    Problem: From<E>,
-{
-    match web::block(work).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(error) => Err(JournalError::Storage(error.to_string()).into()),
-    }
-}
-
-pub(crate) use health::word as state_word;

@@ -1,18 +1,21 @@
-//! The server: what listens where, what every answer carries, and how it ends.
+//! The server: what listens where, and how it ends.
 
 use crate::limits::{
-    BATCH_BODIES, BATCH_REPORTS_MAX, BODY_BYTES_MAX, CLIENT_HEAD_MS_MAX, CONNECTIONS_MAX,
+    BATCH_REPORTS_MAX, BLOCKING_THREADS_MAX, BODY_BYTES_MAX, CLIENT_HEAD_MS_MAX, CONNECTIONS_MAX,
+    DRAIN_MS_MAX, IDLE_S_MAX, Limits,
 };
-use crate::metrics::{self, Metrics};
+use crate::middleware::{around, unrouted};
 use crate::routes;
-use actix_web::dev::{Server as ActixServer, ServiceRequest, ServiceResponse};
-use actix_web::http::KeepAlive;
-use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::web::{self, Data, PayloadConfig};
-use actix_web::{App, Error, HttpServer};
+use crate::state::State;
+use actix_web::dev::Server as ActixServer;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
 use medtrail_oracle::service::Service;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Where to listen, and how much to take.
@@ -22,11 +25,11 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// The metrics port; none for no metrics.
     pub metrics_listen: Option<SocketAddr>,
-    /// Bytes of a body with one report at most.
+    /// Bytes of a body with one report at most; a body with many has 16 times as many at most.
     pub body_bytes_max: usize,
     /// Reports in one request at most.
     pub batch_reports_max: usize,
-    /// Threads that answer requests.
+    /// Threads that answer requests on the public port.
     pub workers: usize,
 }
 
@@ -42,13 +45,6 @@ impl Default for ServerOptions {
     }
 }
 
-/// What a request may hold.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) body_bytes_max: usize,
-    pub(crate) batch_reports_max: usize,
-}
-
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,15 +55,16 @@ pub enum ServerError {
         /// Where.
         address: SocketAddr,
         /// Why not.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// The server ended by itself.
     #[error("the server ended: {0}")]
-    Ended(std::io::Error),
+    Ended(io::Error),
 }
 
 /// A server that listens but does not answer yet.
 pub struct Server {
+    state: Data<State>,
     public: ActixServer,
     metrics: Option<ActixServer>,
     address: SocketAddr,
@@ -75,58 +72,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens.
+    /// Listens. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ServerError::Listen`] names the address that could not be had.
     pub fn bind(service: Service, options: ServerOptions) -> Result<Self, ServerError> {
-        let metrics = Metrics::new();
-        let limits = Limits {
-            body_bytes_max: options.body_bytes_max,
-            batch_reports_max: options.batch_reports_max,
-        };
-        let body_bytes_max = options.body_bytes_max * BATCH_BODIES;
-        let (shared, counted) = (Data::new(service.clone()), Data::new(metrics.clone()));
-        let public = HttpServer::new(move || {
-            App::new()
-                .app_data(shared.clone())
-                .app_data(counted.clone())
-                .app_data(Data::new(limits))
-                .app_data(PayloadConfig::new(body_bytes_max))
-                .wrap(from_fn(measured))
-                .wrap(safe_headers())
-                .configure(routes::public)
-                .default_service(web::to(routes::nothing_here))
-        });
-        let listen = options.listen;
-        let public = public
-            .workers(options.workers)
-            .max_connections(CONNECTIONS_MAX)
-            .client_request_timeout(Duration::from_millis(CLIENT_HEAD_MS_MAX))
-            .keep_alive(KeepAlive::Timeout(Duration::from_secs(75)))
-            .shutdown_timeout(5)
-            .disable_signals()
-            .bind(listen)
-            .map_err(|cause| ServerError::Listen { address: listen, cause })?;
-        let address = public.addrs().first().copied().unwrap_or(listen);
-
-        let mut metrics_address = None;
-        let mut metrics_server = None;
-        if let Some(listen) = options.metrics_listen {
-            let (shared, counted) = (Data::new(service), Data::new(metrics));
-            let server = HttpServer::new(move || {
-                App::new()
-                    .app_data(shared.clone())
-                    .app_data(counted.clone())
-                    .configure(metrics::configure)
-            });
-            let server = server
-                .workers(1)
-                .shutdown_timeout(1)
-                .disable_signals()
-                .bind(listen)
-                .map_err(|cause| ServerError::Listen { address: listen, cause })?;
-            metrics_address = server.addrs().first().copied();
-            metrics_server = Some(server.run());
-        }
-        Ok(Self { public: public.run(), metrics: metrics_server, address, metrics_address })
+        let ServerOptions { body_bytes_max, batch_reports_max, .. } = options;
+        let state = Data::new(State::new(service, Limits { body_bytes_max, batch_reports_max }));
+        let (public, address) = listen(options.listen, &state, options.workers, routes::public)?;
+        let metrics = options.metrics_listen.map(|at| listen(at, &state, 1, routes::operator));
+        let (metrics, metrics_address) = metrics.transpose()?.unzip();
+        Ok(Self { state, public, metrics, address, metrics_address })
     }
 
     /// Where it listens.
@@ -139,49 +95,69 @@ impl Server {
         self.metrics_address
     }
 
-    /// Answers until `stop`, then finishes what is under way.
+    /// Answers until `stop`; then takes no new connection, lets requests under way end for at most
+    /// 5 s, and closes what is left. Handles no signals: that is the caller's business.
+    ///
+    /// # Errors
+    /// [`ServerError::Ended`] if a port is served no more, though nobody asked for it.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
-        let handles: Vec<_> =
-            [Some(self.public.handle()), self.metrics.as_ref().map(ActixServer::handle)]
-                .into_iter()
-                .flatten()
-                .collect();
-        let stopping = async move {
-            stop.cancelled().await;
-            for handle in handles {
-                handle.stop(true).await;
-            }
-        };
-        let metrics = async {
-            match self.metrics {
-                Some(server) => server.await,
-                None => Ok(()),
-            }
-        };
-        let served = async { tokio::try_join!(self.public, metrics) };
-        let (served, ()) = tokio::join!(served, stopping);
-        served.map(|_| ()).map_err(ServerError::Ended)
+        let servers: Vec<_> = [Some(self.public), self.metrics].into_iter().flatten().collect();
+        let handles: Vec<_> = servers.iter().map(ActixServer::handle).collect();
+        let mut serving: JoinSet<io::Result<()>> = servers.into_iter().collect();
+
+        let ended = stop.run_until_cancelled(serving.join_next()).await.flatten();
+        for handle in &handles {
+            handle.pause().await;
+        }
+        let under_way = &self.state.under_way;
+        under_way.close();
+        let drain = Duration::from_millis(DRAIN_MS_MAX);
+        if tokio::time::timeout(drain, under_way.wait()).await.is_err() {
+            tracing::warn!(requests = under_way.len(), "requests are cut off");
+        }
+        tokio::time::sleep(FLUSH).await;
+        // Not actix's graceful stop: it looks only once a second whether it may end, and waits for
+        // connections that a client keeps open without asking anything.
+        for handle in &handles {
+            handle.stop(false).await;
+        }
+        while serving.join_next().await.is_some() {}
+        match ended {
+            None => Ok(()),
+            Some(Ok(Ok(()))) => Err(ServerError::Ended(io::Error::other("without being asked"))),
+            Some(Ok(Err(error))) => Err(ServerError::Ended(error)),
+            Some(Err(error)) => Err(ServerError::Ended(io::Error::other(error))),
+        }
     }
 }
 
-/// Times every request.
-async fn measured(
-    request: ServiceRequest,
-    next: Next<impl actix_web::body::MessageBody>,
-) -> Result<ServiceResponse<impl actix_web::body::MessageBody>, Error> {
-    let metrics = request.app_data::<Data<Metrics>>().cloned();
-    let started = Instant::now();
-    let response = next.call(request).await;
-    if let Some(metrics) = metrics {
-        metrics.answered(started.elapsed());
-    }
-    response
-}
+/// From the end of the last handler until its answer has left: the worker writes it right after,
+/// without waiting for anything, but on another thread than the one that counts.
+const FLUSH: Duration = Duration::from_millis(20);
 
-/// What a browser must know about every answer: nothing here is a page but `/`.
-fn safe_headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add(("X-Content-Type-Options", "nosniff"))
-        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
-        .add(("Referrer-Policy", "no-referrer"))
+fn listen(
+    address: SocketAddr,
+    state: &Data<State>,
+    workers: usize,
+    routes: fn(&mut ServiceConfig),
+) -> Result<(ActixServer, SocketAddr), ServerError> {
+    let state = state.clone();
+    let app = move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(from_fn(around))
+            .configure(routes)
+            .default_service(web::to(unrouted))
+    };
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .max_connections(CONNECTIONS_MAX)
+        .worker_max_blocking_threads(BLOCKING_THREADS_MAX)
+        .client_request_timeout(Duration::from_millis(CLIENT_HEAD_MS_MAX))
+        .keep_alive(Duration::from_secs(IDLE_S_MAX))
+        .disable_signals()
+        .bind(address)
+        .map_err(|cause| ServerError::Listen { address, cause })?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), bound))
 }

@@ -1,4 +1,4 @@
-//! What every worker shares.
+//! What all workers of both ports share.
 
 use crate::answer::Document;
 use crate::body::Bodies;
@@ -14,7 +14,7 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) bodies: Bodies,
     pub(crate) metrics: Metrics,
-    /// The trust file and the directory: fixed while the process runs.
+    /// The trust file and the directory: they do not change while the process runs.
     pub(crate) trust: Document,
     pub(crate) organisations: Document,
     /// Requests under way: the server ends when there are none.

@@ -1,13 +1,14 @@
 //! `/v1/anchors`: what stands on the chain.
 
-use super::blocking;
-use crate::limits::ANCHORS_MAX;
-use crate::problem::Problem;
+use crate::answer::{blocking, json};
+use crate::limits::{ANCHORS_MAX, ANCHORS_USUAL};
+use crate::problem::{self, Problem};
+use crate::state::State;
 use actix_web::web::{Data, Query};
-use actix_web::{HttpResponse, get};
-use medtrail_oracle::service::Service;
-use serde::Deserialize;
-use serde_json::json;
+use actix_web::{HttpResponse, routes};
+use alloy_primitives::B256;
+use medtrail_ledger::plan::AnchorRecord;
+use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,34 +19,61 @@ struct AnchorsQuery {
 }
 
 /// Anchors, newest first.
+#[derive(Serialize)]
+struct Anchors {
+    anchors: Vec<Anchor>,
+    /// Where the older ones are; null if there are none.
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Anchor {
+    number: u64,
+    size: u64,
+    root: B256,
+    time_s: u64,
+    tx: B256,
+    block: u64,
+    /// `mined` can still be reorganised away, `final` cannot.
+    state: &'static str,
+}
+
+impl From<&AnchorRecord> for Anchor {
+    fn from(AnchorRecord { anchor, tx, block, is_final }: &AnchorRecord) -> Self {
+        Self {
+            number: anchor.number,
+            size: anchor.size,
+            root: anchor.root,
+            time_s: anchor.time_s,
+            tx: *tx,
+            block: block.number,
+            state: if *is_final { "final" } else { "mined" },
+        }
+    }
+}
+
+#[routes]
 #[get("/v1/anchors")]
+#[head("/v1/anchors")]
 pub(super) async fn get(
-    query: Query<AnchorsQuery>,
-    service: Data<Service>,
+    query: Result<Query<AnchorsQuery>, actix_web::Error>,
+    state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let limit = query.limit.unwrap_or(100).clamp(1, ANCHORS_MAX);
+    let query = query.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
+    let limit = query.limit.unwrap_or(ANCHORS_USUAL);
+    if !(1..=ANCHORS_MAX).contains(&limit) {
+        let rule = format!("limit is {limit}; it must be from 1 to {ANCHORS_MAX}");
+        return Err(Problem::new(&problem::INVALID_QUERY, rule).at("limit"));
+    }
+    let oldest_first = blocking(move || state.service.anchors()).await?;
     let before = query.before.unwrap_or(u64::MAX);
-    let anchors = blocking(move || service.anchors()).await?;
-    let shown: Vec<_> = anchors
-        .iter()
-        .rev()
-        .filter(|record| record.anchor.number < before)
-        .take(limit)
-        .map(|record| {
-            json!({
-                "number": record.anchor.number,
-                "size": record.anchor.size,
-                "root": record.anchor.root,
-                "timeS": record.anchor.time_s,
-                "tx": record.tx,
-                "block": record.block.number,
-                "state": if record.is_final { "final" } else { "mined" },
-            })
-        })
-        .collect();
-    let last = shown.last().and_then(|anchor| anchor["number"].as_u64());
-    let next = last
-        .filter(|number| *number > 1)
-        .map(|number| format!("/v1/anchors?before={number}&limit={limit}"));
-    Ok(HttpResponse::Ok().json(json!({ "anchors": shown, "next": next })))
+    let end = oldest_first.partition_point(|record| record.anchor.number < before);
+    let start = end.saturating_sub(limit);
+    let page = &oldest_first[start..end];
+    let next = page
+        .first()
+        .filter(|_| start > 0)
+        .map(|oldest| format!("/v1/anchors?before={}&limit={limit}", oldest.anchor.number));
+    Ok(json(&Anchors { anchors: page.iter().rev().map(Anchor::from).collect(), next }))
 }

@@ -1,74 +1,66 @@
-//! `/v1/entries`: receipts and proofs, for whoever holds the entry's place hash.
-//!
-//! The place hash is salted and 32 bytes long: only the subject, the operator and the reporter
-//! (from its receipt) know it. Without it, an entry looks like one that does not exist.
+//! `/v1/entries`: receipts and proofs, for whoever shows to know the entry.
 
-use super::blocking;
-use crate::problem::Problem;
+use crate::answer::{blocking, document};
+use crate::caller::ShownPlace;
+use crate::problem::{self, Problem};
+use crate::state::State;
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse, get};
-use alloy_primitives::B256;
+use actix_web::{HttpResponse, routes};
 use medtrail_ledger::proof::spell;
-use medtrail_oracle::opener::EntryError;
-use medtrail_oracle::service::{Service, Shown};
+use medtrail_oracle::service::Shown;
 use serde::Deserialize;
 
-/// The header that carries the place hash.
-const PLACE: &str = "medtrail-place";
+/// The receipt of an entry, under the newest checkpoint.
+#[routes]
+#[get("/v1/entries/{index}/receipt")]
+#[head("/v1/entries/{index}/receipt")]
+pub(super) async fn receipt(
+    index: Path<String>,
+    place: ShownPlace,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let index = parse_index(&index)?;
+    let receipt = blocking(move || state.service.receipt(index)).await?;
+    match place.opens(receipt.place_hash) {
+        true => Ok(document(spell(&receipt))),
+        false => Err(Problem::no_such_entry()),
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProofQuery {
+    /// The details document too.
     #[serde(default)]
     details: bool,
 }
 
-#[get("/v1/entries/{index}/receipt")]
-pub(super) async fn receipt(
-    request: HttpRequest,
-    index: Path<String>,
-    service: Data<Service>,
-) -> Result<HttpResponse, Problem> {
-    let (index, place) = named(&request, &index)?;
-    let receipt = blocking(move || {
-        known(&service, index, place)?;
-        service.receipt(index).map_err(Problem::from)
-    });
-    Ok(HttpResponse::Ok().content_type("application/json").body(spell(&receipt.await?)))
-}
-
+/// The proof of an entry, in its one spelling. The place stays hashed: whoever shows only the
+/// place hash may be the reporter, who must not learn about the person's other entries.
+#[routes]
 #[get("/v1/entries/{index}/proof")]
+#[head("/v1/entries/{index}/proof")]
 pub(super) async fn proof(
-    request: HttpRequest,
     index: Path<String>,
-    query: Query<ProofQuery>,
-    service: Data<Service>,
+    place: ShownPlace,
+    query: Result<Query<ProofQuery>, actix_web::Error>,
+    state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let (index, place) = named(&request, &index)?;
-    let shown = Shown { place: false, details: query.details };
+    let index = parse_index(&index)?;
+    let asked = query.map(Query::into_inner).map_err(|error| error.to_string());
     let proof = blocking(move || {
-        known(&service, index, place)?;
-        service.proof(index, shown).map_err(Problem::from)
+        // Nothing about the entry, not even that it has no anchor, before the place was right.
+        if !place.opens(state.service.entry(index)?.place.hash()) {
+            return Err(Problem::no_such_entry());
+        }
+        let asked = asked.map_err(|detail| Problem::new(&problem::INVALID_QUERY, detail))?;
+        let shown = Shown { place: false, details: asked.details };
+        Ok(state.service.proof(index, shown)?.to_bytes())
     });
-    Ok(HttpResponse::Ok().content_type("application/json").body(proof.await?.to_bytes()))
+    Ok(document(proof.await?))
 }
 
-fn named(request: &HttpRequest, index: &str) -> Result<(u64, B256), Problem> {
-    let place = request.headers().get(PLACE).and_then(|value| value.to_str().ok());
-    let place = place.and_then(|value| value.parse().ok()).ok_or_else(Problem::not_found)?;
-    Ok((index.parse().map_err(|_| Problem::not_found())?, place))
-}
-
-/// Refuses who does not know the place hash, in the words for an entry that does not exist.
-fn known(service: &Service, index: u64, place: B256) -> Result<(), Problem> {
-    match service.entry(index) {
-        Ok(entry) if is_same(&entry.place.hash(), &place) => Ok(()),
-        Ok(_) | Err(EntryError::Absent { .. } | EntryError::Erased(_)) => Err(Problem::not_found()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Compares in the same time wherever they differ: a guess must not learn how far it was right.
-fn is_same(left: &B256, right: &B256) -> bool {
-    left.iter().zip(right.iter()).fold(0, |seen, (left, right)| seen | (left ^ right)) == 0
+/// An index that is none is one more entry that does not exist.
+fn parse_index(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| Problem::no_such_entry())
 }

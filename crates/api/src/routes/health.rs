@@ -1,36 +1,62 @@
 //! For supervisors and operators: alive, ready, and what stands in the way of anchors.
 
+use crate::answer::{blocking, json};
+use crate::problem::Problem;
+use crate::state::State;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, routes};
 use medtrail_ledger::plan::Anchor;
-use medtrail_oracle::anchorer::{State, Status};
-use medtrail_oracle::service::Service;
-use serde_json::{Value, json};
+use medtrail_oracle::anchorer::{State as Anchoring, Status};
+use medtrail_oracle::sequencer::UNFILED_ENTRIES_MAX;
+use serde_json::{Value, json as value};
 
+/// 200 as long as the process answers at all.
+#[routes]
 #[get("/healthz")]
+#[head("/healthz")]
 pub(super) async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "alive": true }))
+    json(&value!({ "alive": true }))
 }
 
 /// 200 while reports are taken: a chain that is down does not make the log unready, it only delays
-/// its anchors, and that is said here. 503 once the writer has stopped.
+/// its anchors, and that is said here. 503 once the writer has stopped, or waits for the filer.
+#[routes]
 #[get("/readyz")]
-pub(super) async fn readyz(service: Data<Service>) -> HttpResponse {
-    let is_ready = service.takes_reports();
-    let body = json!({
-        "ready": is_ready,
-        "entries": service.head().size,
-        "queued": service.queued(),
-        "anchoring": anchoring(&service.status()),
-    });
-    match is_ready {
-        true => HttpResponse::Ok().json(body),
-        false => HttpResponse::ServiceUnavailable().json(body),
+#[head("/readyz")]
+pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> {
+    let service = state.service.clone();
+    let filed = blocking(move || service.filed()).await?;
+    let entries = state.service.head().size;
+    let unfiled = entries.saturating_sub(filed);
+    let problem = if !state.service.takes_reports() {
+        Some((
+            "the log has stopped taking reports",
+            "restart it; its last lines say why it stopped",
+        ))
+    } else if unfiled >= UNFILED_ENTRIES_MAX {
+        Some(("too many entries wait to be filed", "wait; if they grow no fewer, check the disk"))
+    } else {
+        None
+    };
+    let mut answer = json(&value!({
+        "ready": problem.is_none(),
+        "problem": problem.map(|(what, advice)| value!({ "what": what, "advice": advice })),
+        "entries": entries,
+        "unfiled": unfiled,
+        "queued": state.service.queued(),
+        "anchoring": anchoring(&state.service.status()),
+    }));
+    if problem.is_some() {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     }
+    Ok(answer)
 }
 
 fn anchoring(status: &Status) -> Value {
-    json!({
+    value!({
         "state": word(status.state),
         "lagEntries": status.lag_entries,
         "lagS": status.lag_s,
@@ -39,23 +65,23 @@ fn anchoring(status: &Status) -> Value {
         "mined": status.mined.map(anchor),
         "final": status.settled.map(anchor),
         "problem": status.problem.as_ref().map(|problem| {
-            json!({ "what": problem.what, "advice": problem.advice })
+            value!({ "what": problem.what, "advice": problem.advice })
         }),
     })
 }
 
 fn anchor(anchor: Anchor) -> Value {
-    json!({ "number": anchor.number, "size": anchor.size, "timeS": anchor.time_s })
+    value!({ "number": anchor.number, "size": anchor.size, "timeS": anchor.time_s })
 }
 
 /// The state in one word.
-pub(crate) fn word(state: State) -> &'static str {
+pub(crate) fn word(state: Anchoring) -> &'static str {
     match state {
-        State::Starting => "starting",
-        State::Idle => "idle",
-        State::Sending => "sending",
-        State::Waiting => "waiting",
-        State::Failing => "failing",
-        State::Stopped => "stopped",
+        Anchoring::Starting => "starting",
+        Anchoring::Idle => "idle",
+        Anchoring::Sending => "sending",
+        Anchoring::Waiting => "waiting",
+        Anchoring::Failing => "failing",
+        Anchoring::Stopped => "stopped",
     }
 }

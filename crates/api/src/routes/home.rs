@@ -1,26 +1,27 @@
 //! `/`: what this is, for somebody who opens it in a browser.
 
-use actix_web::{HttpResponse, get};
+use crate::state::State;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, routes};
 
-const PAGE: &str = "<!doctype html>
-<html lang=\"en\">
-<meta charset=\"utf-8\">
-<meta name=\"viewport\" content=\"width=device-width\">
-<title>Medtrail</title>
-<h1>Medtrail</h1>
-<p>This log takes reports of who used whose medical data, and lets nobody rewrite them.</p>
-<p>This binary was built without the pages for patients, organisations and buyers: it is used by
-programs and by the command line. <code>medtrail --help</code> lists what it can do.</p>
-<ul>
-<li><a href=\"/.well-known/medtrail.json\">Whose log this is</a></li>
-<li><a href=\"/log/checkpoint\">Its newest checkpoint</a></li>
-<li><a href=\"/v1/anchors\">Its anchors</a></li>
-<li><a href=\"/readyz\">How it is doing</a></li>
-</ul>
-</html>
-";
+const PAGE: &str = include_str!("home.html");
 
+#[routes]
 #[get("/")]
-pub(super) async fn page() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(PAGE)
+#[head("/")]
+pub(super) async fn page(state: Data<State>) -> HttpResponse {
+    let trust = state.service.trust();
+    let page = PAGE
+        .replace("{origin}", &escape(&trust.origin))
+        .replace("{operator}", &escape(&trust.operator.name));
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .content_type("text/html; charset=utf-8")
+        .body(page)
+}
+
+/// Names come from the operator's own configuration; they are text here all the same.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

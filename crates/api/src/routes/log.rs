@@ -1,54 +1,78 @@
 //! `/log/`: the log as C2SP tlog-tiles. Public: commitments say nothing without their salts.
 
-use super::blocking;
-use crate::problem::Problem;
+use crate::answer::blocking;
+use crate::limits::{CHECKPOINT_CACHE_S, PARTIAL_TILE_CACHE_S};
+use crate::problem::{self, Problem};
+use crate::state::State;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, routes};
+use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::tile::{TILE_HASHES, TileId, parse_tile_path};
 use medtrail_oracle::service::Service;
 
+#[routes]
 #[get("/log/checkpoint")]
-pub(super) async fn checkpoint(service: Data<Service>) -> HttpResponse {
+#[head("/log/checkpoint")]
+pub(super) async fn checkpoint(state: Data<State>) -> HttpResponse {
     HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "public, max-age=1"))
+        .insert_header((CACHE_CONTROL, format!("public, max-age={CHECKPOINT_CACHE_S}")))
         .content_type("text/plain; charset=utf-8")
-        .body(service.head().checkpoint.clone())
+        .body(state.service.head().checkpoint.clone())
 }
 
+#[routes]
 #[get("/log/tile/entries/{path:.+}")]
+#[head("/log/tile/entries/{path:.+}")]
 pub(super) async fn entries(
     path: Path<String>,
-    service: Data<Service>,
+    state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let (index, width) = parse_tile_path(&path).ok_or_else(Problem::not_found)?;
-    found(blocking(move || service.entries(index, width)).await?, width)
+    let (index, width) = parse_tile_path(&path).ok_or_else(no_tile)?;
+    let id = TileId { level: 0, index };
+    serve(state, id, width, move |service| service.entries(index, width)).await
 }
 
+#[routes]
 #[get("/log/tile/{level}/{path:.+}")]
+#[head("/log/tile/{level}/{path:.+}")]
 pub(super) async fn tile(
     asked: Path<(String, String)>,
-    service: Data<Service>,
+    state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let (level, path) = asked.into_inner();
-    let parsed: u8 = level.parse().map_err(|_| Problem::not_found())?;
-    if parsed > 63 || parsed.to_string() != level {
-        return Err(Problem::not_found());
-    }
-    let (index, width) = parse_tile_path(&path).ok_or_else(Problem::not_found)?;
-    let id = TileId { level: parsed, index };
-    found(blocking(move || service.tile(id, width)).await?, width)
+    let (index, width) = parse_tile_path(&path).ok_or_else(no_tile)?;
+    let id = TileId { level: parse_level(&level).ok_or_else(no_tile)?, index };
+    serve(state, id, width, move |service| service.tile(id, width)).await
 }
 
-fn found(bytes: Option<Vec<u8>>, width: usize) -> Result<HttpResponse, Problem> {
-    let bytes = bytes.ok_or_else(Problem::not_found)?;
-    // Neither ever changes; but a partial one is soon of no use.
+async fn serve(
+    state: Data<State>,
+    id: TileId,
+    width: usize,
+    read: impl FnOnce(&Service) -> Result<Option<Vec<u8>>, JournalError> + Send + 'static,
+) -> Result<HttpResponse, Problem> {
+    // The disk may be a commit ahead of the published checkpoint: nothing beyond it is shown.
+    if width > id.width_at(state.service.head().size) {
+        return Err(no_tile());
+    }
+    let bytes = blocking(move || read(&state.service)).await?.ok_or_else(no_tile)?;
     let cached = match width {
-        TILE_HASHES => "public, max-age=31536000, immutable",
-        _ => "public, max-age=3600",
+        TILE_HASHES => "public, max-age=31536000, immutable".to_owned(),
+        _ => format!("public, max-age={PARTIAL_TILE_CACHE_S}"),
     };
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, cached))
         .content_type("application/octet-stream")
         .body(bytes))
+}
+
+/// One spelling for each level, 0 to 63 (C2SP tlog-tiles).
+fn parse_level(text: &str) -> Option<u8> {
+    let level: u8 = text.parse().ok()?;
+    (level <= 63 && level.to_string() == text).then_some(level)
+}
+
+fn no_tile() -> Problem {
+    Problem::new(&problem::NOT_FOUND, "the log has no tile of this name and width")
 }

@@ -1,222 +1,140 @@
-//! `/v1/reports`: custodians report.
+//! `POST /v1/reports`: one report, a signed batch of them, or one a line.
+//!
+//! Sending the same report again is always safe: its event id is its idempotency key, for ever and
+//! not for a day. A header `Idempotency-Key` is not needed and changes nothing.
 
-use crate::metrics::Metrics;
+mod wire;
+
+use crate::body::Format;
+use crate::limits::INLINE_PARSE_BYTES_MAX;
 use crate::problem::Problem;
-use crate::server::Limits;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
-use actix_web::web::{Bytes, Data};
+use crate::state::State;
+use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, post};
-use alloy_primitives::{B256, Bytes as Hex};
-use medtrail_ledger::entry::{batch_paths, batch_root};
-use medtrail_ledger::proof::{BatchEvidence, Evidence, spell};
+use medtrail_ledger::proof::spell;
 use medtrail_ledger::receipt::Receipt;
-use medtrail_ledger::schema::Report;
 use medtrail_oracle::intake::{ReportError, Submission};
-use medtrail_oracle::service::Service;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use medtrail_oracle::sequencer::PlaceError;
+use serde::Serialize;
+use wire::Sent;
 
-/// One report.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct One<'a> {
-    report: Report,
-    /// Hashed as the exact bytes of this JSON value.
-    #[serde(borrow, default)]
-    details: Option<&'a RawValue>,
-    signature: Hex,
-}
-
-/// Many reports under one signature.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch<'a> {
-    root: B256,
-    count: u64,
-    signature: Hex,
-    #[serde(borrow)]
-    items: Vec<Item<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Item<'a> {
-    report: Report,
-    #[serde(borrow, default)]
-    details: Option<&'a RawValue>,
-}
-
-/// What came of one of many reports.
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Receipt(Receipt),
-    Problem(Problem),
-}
-
-impl From<Result<Receipt, ReportError>> for Outcome {
-    fn from(outcome: Result<Receipt, ReportError>) -> Self {
-        match outcome {
-            Ok(receipt) => Self::Receipt(receipt),
-            Err(error) => Self::Problem(Problem::from(&error)),
-        }
-    }
-}
-
-/// Takes one report, a signed batch, or a line for each report. The event id is the idempotency
-/// key: the same report sent again gets the same place.
+/// Takes reports. One is answered 201 with its receipt, new or repeated. Many are answered 200
+/// with an outcome each, in order: each stands or falls by itself.
 #[post("/v1/reports")]
 pub(super) async fn post(
     request: HttpRequest,
-    body: Bytes,
-    service: Data<Service>,
-    limits: Data<Limits>,
-    metrics: Data<Metrics>,
+    payload: Payload,
+    state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    match kind.map(|kind| kind.split(';').next().unwrap_or_default().trim()) {
-        Some("application/json") if is_batch(&body) => {
-            many(batch(&body, &limits)?, &service, &metrics).await.map(json)
+    let format = Format::of(&request)?;
+    let body = state.bodies.read(&request, payload).await?;
+    let limits = state.limits;
+    let sent = match body.len() <= INLINE_PARSE_BYTES_MAX {
+        true => wire::parse(format, &body, &limits),
+        false => web::block(move || wire::parse(format, &body, &limits)).await?,
+    };
+    match sent.inspect_err(|problem| state.metrics.reported(problem.kind.slug))? {
+        Sent::One(submission) => one(&state, submission).await,
+        Sent::Batch(submissions) => {
+            let outcomes = many(&state, submissions.into_iter().map(Ok).collect()).await;
+            Ok(answer_batch(&outcomes))
         }
-        Some("application/json") => one(&body, &service, &limits, &metrics).await,
-        Some("application/x-ndjson") => {
-            let submissions = lines(&body, &limits)?;
-            many(submissions, &service, &metrics).await.map(|outcomes| ndjson(&outcomes))
-        }
-        _ => {
-            let detail = "Content-Type must be application/json or application/x-ndjson.";
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            Err(Problem::new(status, "media-type", "Unsupported media type", detail))
+        Sent::Lines(lines) => {
+            let (numbers, submissions): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
+            Ok(answer_lines(&numbers, &many(&state, submissions).await))
         }
     }
 }
 
-async fn one(
-    body: &[u8],
-    service: &Service,
-    limits: &Limits,
-    metrics: &Metrics,
-) -> Result<HttpResponse, Problem> {
-    if body.len() > limits.body_bytes_max {
-        let (found, max) = (body.len(), limits.body_bytes_max);
-        return Err(Problem::too_large(format!("The body has {found} bytes; at most {max}.")));
-    }
-    let One { report, details, signature } = read(body)?;
-    let outcome = service.report(submission(report, details, Evidence::Signed(signature))).await;
-    metrics.reported(&outcome);
-    let receipt = outcome.map_err(|error| Problem::from(&error))?;
+async fn one(state: &State, submission: Submission) -> Result<HttpResponse, Problem> {
+    let taken = state.service.report(submission).await;
+    let receipt = counted(state, taken.map_err(|error| Problem::from(&error)))?;
     Ok(HttpResponse::Created()
+        .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((LOCATION, format!("/v1/entries/{}", receipt.index)))
-        .content_type("application/json")
         .body(spell(&receipt)))
 }
 
+/// Hands in all that could be read; what comes of them stands in the order they were sent in.
 async fn many(
-    submissions: Vec<Result<Submission, Problem>>,
-    service: &Service,
-    metrics: &Metrics,
-) -> Result<Vec<Outcome>, Problem> {
-    let mut unreadable = Vec::new();
-    let mut readable = Vec::with_capacity(submissions.len());
-    for (place, submission) in submissions.into_iter().enumerate() {
-        match submission {
-            Ok(submission) => readable.push(submission),
-            Err(problem) => unreadable.push((place, problem)),
-        }
-    }
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(readable.len() + unreadable.len());
-    for outcome in service.reports(readable).await {
-        metrics.reported(&outcome);
-        outcomes.push(outcome.into());
-    }
-    for (place, problem) in unreadable {
-        outcomes.insert(place, Outcome::Problem(problem));
-    }
-    Ok(outcomes)
+    state: &State,
+    sent: Vec<Result<Submission, Problem>>,
+) -> Vec<Result<Receipt, Problem>> {
+    let mut submissions = Vec::with_capacity(sent.len());
+    let places: Vec<Result<(), Problem>> =
+        sent.into_iter().map(|one| one.map(|submission| submissions.push(submission))).collect();
+    let mut taken = state.service.reports(submissions).await.into_iter();
+    let stopped = || Err(ReportError::Place(PlaceError::Stopped));
+    let mut outcome =
+        || taken.next().unwrap_or_else(stopped).map_err(|error| Problem::from(&error));
+    places.into_iter().map(|place| counted(state, place.and_then(|()| outcome()))).collect()
 }
 
-fn submission(report: Report, details: Option<&RawValue>, evidence: Evidence) -> Submission {
-    let details = details.map(|value| value.get().as_bytes().to_vec());
-    Submission { report, evidence, details }
+fn counted(state: &State, outcome: Result<Receipt, Problem>) -> Result<Receipt, Problem> {
+    state.metrics.reported(outcome.as_ref().map_or_else(|problem| problem.kind.slug, |_| "taken"));
+    outcome
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::unreadable(&error))
+/// What came of one of many reports: a receipt or a problem.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    /// Its number among the items of a batch, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<usize>,
+    /// Its line in an NDJSON body, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// The status it would have had alone.
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'a Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a Problem>,
 }
 
-/// Whether the object has `items`; whatever else is wrong with it is said when it is read.
-fn is_batch(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Shape<'a> {
-        #[serde(borrow)]
-        items: Option<&'a RawValue>,
-    }
-    serde_json::from_slice::<Shape<'_>>(body).is_ok_and(|shape| shape.items.is_some())
-}
-
-fn batch(body: &[u8], limits: &Limits) -> Result<Vec<Result<Submission, Problem>>, Problem> {
-    let Batch { root, count, signature, items } = read(body)?;
-    check_count(items.len(), limits)?;
-    if count != items.len() as u64 {
-        let detail = format!("count is {count}, but items has {}.", items.len());
-        return Err(Problem::rule("count", detail));
-    }
-    let hashes: Vec<B256> = items.iter().map(|item| item.report.hash()).collect();
-    let computed = B256::from(batch_root(&hashes));
-    if computed != root {
-        let detail =
-            format!("root is {root}, but the RFC 9162 root of the report hashes is {computed}.");
-        return Err(Problem::rule("root", detail));
-    }
-    let paths = batch_paths(&hashes);
-    let with_place = |(index, (item, path)): (usize, (Item<'_>, Vec<[u8; 32]>))| {
-        let evidence = Evidence::Batch(BatchEvidence {
-            count,
-            index: index as u64,
-            root,
-            path: path.into_iter().map(B256::from).collect(),
-            signature: signature.clone(),
-        });
-        Ok(submission(item.report, item.details, evidence))
-    };
-    Ok(items.into_iter().zip(paths).enumerate().map(with_place).collect())
-}
-
-fn lines(body: &[u8], limits: &Limits) -> Result<Vec<Result<Submission, Problem>>, Problem> {
-    let lines: Vec<&[u8]> = body
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.iter().all(u8::is_ascii_whitespace))
-        .collect();
-    check_count(lines.len(), limits)?;
-    let one = |line: &&[u8]| {
-        let One { report, details, signature } = read(line)?;
-        Ok(submission(report, details, Evidence::Signed(signature)))
-    };
-    Ok(lines.iter().map(one).collect())
-}
-
-fn check_count(found: usize, limits: &Limits) -> Result<(), Problem> {
-    let max = limits.batch_reports_max;
-    match found {
-        0 => Err(Problem::rule("items", "There is no report in this.")),
-        found if found > max => {
-            Err(Problem::too_large(format!("There are {found} reports in this; at most {max}.")))
-        }
-        _ => Ok(()),
+impl<'a> From<&'a Result<Receipt, Problem>> for Outcome<'a> {
+    fn from(outcome: &'a Result<Receipt, Problem>) -> Self {
+        let status = outcome.as_ref().map_or_else(|problem| problem.kind.status.as_u16(), |_| 201);
+        let (receipt, problem) = (outcome.as_ref().ok(), outcome.as_ref().err());
+        Self { item: None, line: None, status, receipt, problem }
     }
 }
 
-fn json(outcomes: Vec<Outcome>) -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({ "outcomes": outcomes }))
+fn answer_batch(outcomes: &[Result<Receipt, Problem>]) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        outcomes: Vec<Outcome<'a>>,
+    }
+    let numbered = outcomes.iter().enumerate();
+    let told = numbered.map(|(item, one)| Outcome { item: Some(item), ..one.into() }).collect();
+    answer_many(outcomes, "application/json", bytes(&Answer { outcomes: told }))
 }
 
-fn ndjson(outcomes: &[Outcome]) -> HttpResponse {
+fn answer_lines(numbers: &[usize], outcomes: &[Result<Receipt, Problem>]) -> HttpResponse {
     let mut body = Vec::new();
-    for outcome in outcomes {
-        // A receipt or a problem always has a JSON form.
-        body.extend(serde_json::to_vec(outcome).unwrap_or_default());
+    for (number, one) in numbers.iter().zip(outcomes) {
+        body.extend(bytes(&Outcome { line: Some(*number), ..one.into() }));
         body.push(b'\n');
     }
-    HttpResponse::Ok().content_type("application/x-ndjson").body(body)
+    answer_many(outcomes, "application/x-ndjson", body)
+}
+
+/// Where one is told to come back, so is the whole request: sending all of it again is safe.
+fn answer_many(
+    outcomes: &[Result<Receipt, Problem>],
+    media_type: &'static str,
+    body: Vec<u8>,
+) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, media_type));
+    let waits = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()?.kind.retry_after_s);
+    if let Some(seconds) = waits.max() {
+        answer.insert_header((RETRY_AFTER, seconds.to_string()));
+    }
+    answer.body(body)
+}
+
+fn bytes<T: Serialize>(answer: &T) -> Vec<u8> {
+    serde_json::to_vec(answer).expect("our answers are JSON")
 }

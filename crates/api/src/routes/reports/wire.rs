@@ -71,11 +71,15 @@ fn one(body: Body<'_>) -> Result<Submission, Problem> {
     ] {
         if stands {
             let rule = format!("{field} belongs to a batch; here stands one report");
-            return Err(Problem::new(&problem::INVALID_FIELD, rule).field(field));
+            return Err(Problem::new(&problem::INVALID_FIELD, rule).at(field));
         }
     }
     let report = body.report.ok_or_else(|| missing("report"))?;
-    Ok(Submission { report, evidence: Evidence::Signed(body.signature), details: owned(body.details) })
+    Ok(Submission {
+        report,
+        evidence: Evidence::Signed(body.signature),
+        details: owned(body.details),
+    })
 }
 
 fn batch(body: Body<'_>, limits: &Limits) -> Result<Sent, Problem> {
@@ -83,7 +87,7 @@ fn batch(body: Body<'_>, limits: &Limits) -> Result<Sent, Problem> {
     for (field, stands) in [("report", report.is_some()), ("details", details.is_some())] {
         if stands {
             let rule = format!("{field} belongs into one of the items of a batch");
-            return Err(Problem::new(&problem::INVALID_FIELD, rule).field(field));
+            return Err(Problem::new(&problem::INVALID_FIELD, rule).at(field));
         }
     }
     let items = items.unwrap_or_default();
@@ -91,18 +95,18 @@ fn batch(body: Body<'_>, limits: &Limits) -> Result<Sent, Problem> {
     let count = count.ok_or_else(|| missing("count"))?;
     if items.is_empty() {
         let rule = "items is empty; a batch holds one report or more";
-        return Err(Problem::new(&problem::INVALID_FIELD, rule).field("items"));
+        return Err(Problem::new(&problem::INVALID_FIELD, rule).at("items"));
     }
-    require_number(items.len(), limits).map_err(|problem| problem.field("items"))?;
+    require_number(items.len(), limits).map_err(|problem| problem.at("items"))?;
     if count != items.len() as u64 {
         let rule = format!("count is {count}, but {} items were sent", items.len());
-        return Err(Problem::new(&problem::COUNT_MISMATCH, rule).field("count"));
+        return Err(Problem::new(&problem::COUNT_MISMATCH, rule).at("count"));
     }
     let hashes: Vec<B256> = items.iter().map(|item| item.report.hash()).collect();
     let computed = B256::from(batch_root(&hashes));
     if root != computed {
         let rule = format!("root is {root}, but that of the items is {computed}");
-        return Err(Problem::new(&problem::ROOT_MISMATCH, rule).field("root"));
+        return Err(Problem::new(&problem::ROOT_MISMATCH, rule).at("root"));
     }
     let submissions = items.into_iter().zip(batch_paths(&hashes)).zip(0..).map(
         |((Item { report, details }, path), index)| {
@@ -117,8 +121,7 @@ fn batch(body: Body<'_>, limits: &Limits) -> Result<Sent, Problem> {
 
 fn lines(bytes: &[u8], limits: &Limits) -> Result<Sent, Problem> {
     let numbered = bytes.split(|byte| *byte == b'\n').zip(1..);
-    let written: Vec<_> =
-        numbered.filter(|(line, _)| !line.trim_ascii().is_empty()).collect();
+    let written: Vec<_> = numbered.filter(|(line, _)| !line.trim_ascii().is_empty()).collect();
     require_number(written.len(), limits)?;
     let read = |line: &[u8]| {
         require_length(line, limits)?;
@@ -146,7 +149,7 @@ fn require_number(reports: usize, limits: &Limits) -> Result<(), Problem> {
 }
 
 fn missing(field: &str) -> Problem {
-    Problem::new(&problem::INVALID_FIELD, format!("{field} is missing")).field(field)
+    Problem::new(&problem::INVALID_FIELD, format!("{field} is missing")).at(field)
 }
 
 fn owned(details: Option<&RawValue>) -> Option<Vec<u8>> {
@@ -175,6 +178,6 @@ fn blame(bytes: &[u8], error: &serde_json::Error) -> Problem {
     let field: Vec<_> = path.as_deref().into_iter().chain(absent).collect();
     match field.is_empty() {
         true => problem,
-        false => problem.field(field.join(".")),
+        false => problem.at(field.join(".")),
     }
 }

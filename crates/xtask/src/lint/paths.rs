@@ -69,7 +69,7 @@ mod tests {
             places(Path::new("/src/medtrail"), home, temp),
             ["/src/medtrail/", "/src/", "/home/anna/"]
         );
-        assert_eq!(places(Path::new("/tmp/clean"), None, temp), ["/tmp/clean/"]);
+        assert_eq!(places(Path::new("/tmp/a-checkout"), None, temp), ["/tmp/a-checkout/"]);
         assert_eq!(places(Path::new("/medtrail"), None, temp), ["/medtrail/"]);
     }
 

@@ -7,6 +7,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, Payload};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// What a body of reports is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,11 +50,12 @@ impl Format {
 pub(crate) struct Bodies {
     limits: Limits,
     long: Semaphore,
+    stopping: CancellationToken,
 }
 
 impl Bodies {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, long: Semaphore::new(LONG_BODIES_MAX) }
+    pub(crate) fn new(limits: Limits, stopping: CancellationToken) -> Self {
+        Self { limits, stopping, long: Semaphore::new(LONG_BODIES_MAX) }
     }
 
     /// The whole body, or why not. Bodies that may become long wait for nobody: above the number
@@ -74,7 +76,11 @@ impl Bodies {
         };
         let reading = payload.to_bytes_limited(self.limits.batch_bytes_max());
         let in_time = tokio::time::timeout(Duration::from_millis(CLIENT_BODY_MS_MAX), reading);
-        match in_time.await {
+        // Nothing of it was handed in yet, so that a server which is to end need not wait for it.
+        let Some(read) = self.stopping.run_until_cancelled(in_time).await else {
+            return Err(Problem::new(&problem::STOPPED, "the server ends; nothing was written"));
+        };
+        match read {
             Err(_) => Err(Problem::new(
                 &problem::BODY_TOO_SLOW,
                 format!("the body was not complete after {CLIENT_BODY_MS_MAX} ms"),

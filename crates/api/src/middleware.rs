@@ -8,7 +8,7 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{Method, header};
+use actix_web::http::{ConnectionType, Method, header};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse};
@@ -29,20 +29,19 @@ pub(crate) async fn around(
     let _under_way = state.under_way.token();
     let id = request_id();
     let method = request.method().clone();
-    let outcome = next.call(request).await;
-    let mut response = outcome?;
+    let mut response = next.call(request).await?;
     // The pattern and never the path: an index or a tile number is nobody's label.
     let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
     let status = response.status().as_u16();
     let took = begun.elapsed();
-    state.metrics.answered(&method, route.clone(), status, took);
     tracing::debug!(%id, %method, route, status, took_us = took.as_micros() as u64, "answered");
+    state.metrics.answered(&method, route, status, took);
+    if state.stopping.is_cancelled() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(X_REQUEST_ID, id);
-    }
-    if state.under_way.is_closed() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     dress(headers);
     Ok(response)

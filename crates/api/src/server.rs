@@ -109,6 +109,7 @@ impl Server {
         for handle in &handles {
             handle.pause().await;
         }
+        self.state.stopping.cancel();
         let under_way = &self.state.under_way;
         under_way.close();
         let drain = Duration::from_millis(DRAIN_MS_MAX);

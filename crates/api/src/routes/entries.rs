@@ -19,7 +19,7 @@ pub(super) async fn receipt(
     place: ShownPlace,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let index = parse_index(&index)?;
+    let index = parse_index(&index, &state)?;
     let receipt = blocking(move || state.service.receipt(index)).await?;
     match place.opens(receipt.place_hash) {
         true => Ok(document(spell(&receipt))),
@@ -46,7 +46,7 @@ pub(super) async fn proof(
     query: Result<Query<ProofQuery>, actix_web::Error>,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let index = parse_index(&index)?;
+    let index = parse_index(&index, &state)?;
     let asked = query.map(Query::into_inner).map_err(|error| error.to_string());
     let proof = blocking(move || {
         // Nothing about the entry, not even that it has no anchor, before the place was right.
@@ -60,7 +60,8 @@ pub(super) async fn proof(
     Ok(document(proof.await?))
 }
 
-/// An index that is none is one more entry that does not exist.
-fn parse_index(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Problem::no_such_entry())
+/// An index that is none, or beyond the log, is one more entry that does not exist.
+fn parse_index(text: &str, state: &State) -> Result<u64, Problem> {
+    let parsed = text.parse().ok().filter(|index| *index < state.service.head().size);
+    parsed.ok_or_else(Problem::no_such_entry)
 }

@@ -35,7 +35,7 @@ pub(super) async fn post(
         false => web::block(move || wire::parse(format, &body, &limits)).await?,
     };
     match sent.inspect_err(|problem| state.metrics.reported(problem.kind.slug))? {
-        Sent::One(submission) => one(&state, submission).await,
+        Sent::One(submission) => one(&state, *submission).await,
         Sent::Batch(submissions) => {
             let outcomes = many(&state, submissions.into_iter().map(Ok).collect()).await;
             Ok(answer_batch(&outcomes))

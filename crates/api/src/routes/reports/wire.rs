@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 /// What a body holds.
 pub(super) enum Sent {
-    One(Submission),
+    One(Box<Submission>),
     /// A signed batch, whose root is right.
     Batch(Vec<Submission>),
     /// A line each, with its number from 1.
@@ -58,7 +58,7 @@ pub(super) fn parse(format: Format, bytes: &[u8], limits: &Limits) -> Result<Sen
                 return batch(body, limits);
             }
             require_length(bytes, limits)?;
-            one(body).map(Sent::One)
+            Ok(Sent::One(Box::new(one(body)?)))
         }
     }
 }
@@ -172,10 +172,13 @@ fn blame(bytes: &[u8], error: &serde_json::Error) -> Problem {
         return problem;
     };
     let path = Some(traced.path().to_string()).filter(|path| path != ".");
-    // A missing field has no place in the body: the path ends at the object it is missing from.
+    // A missing field has no place in the body, and a second one is not looked into: the path ends
+    // at the object around it.
     let message = error.to_string();
-    let absent = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    let field: Vec<_> = path.as_deref().into_iter().chain(absent).collect();
+    let named = ["missing field `", "duplicate field `"]
+        .into_iter()
+        .find_map(|start| message.strip_prefix(start)?.split('`').next());
+    let field: Vec<_> = path.as_deref().into_iter().chain(named).collect();
     match field.is_empty() {
         true => problem,
         false => problem.at(field.join(".")),

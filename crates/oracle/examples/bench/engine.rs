@@ -1,6 +1,6 @@
 //! The engine under load, as `medtrail serve` runs it but without HTTP, chain and signatures.
 
-use crate::{Burst, PEOPLE};
+use crate::Burst;
 use alloy_primitives::{Address, B256, keccak256};
 use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
@@ -36,6 +36,7 @@ pub(crate) struct Engine {
     folder: PathBuf,
     report: Arc<Report>,
     details: Arc<Vec<u8>>,
+    people: u64,
     next: Arc<AtomicU64>,
     _status: watch::Sender<Status>,
 }
@@ -45,7 +46,7 @@ fn now_ms() -> u64 {
 }
 
 impl Engine {
-    pub(crate) fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path, people: u64) -> Self {
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).expect("a key"));
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).expect("a name");
         let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);
@@ -98,6 +99,7 @@ impl Engine {
             folder: folder.to_owned(),
             report: Arc::new(report),
             details: Arc::new(details),
+            people,
             next: Arc::default(),
             _status: status_in,
         }
@@ -137,7 +139,7 @@ impl Engine {
         let started = Instant::now();
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..clients {
-            let (service, next) = (self.service.clone(), self.next.clone());
+            let (service, next, people) = (self.service.clone(), self.next.clone(), self.people);
             let (report, details) = (self.report.clone(), self.details.clone());
             let goes_on = goes_on.clone();
             tasks.spawn(async move {
@@ -148,7 +150,12 @@ impl Engine {
                         return waits;
                     }
                     let asked = Instant::now();
-                    while !sent(&service, &report, &details, number).await {
+                    // The first `people` numbers name each of them once, the others any of them.
+                    let person = match number < people {
+                        true => number,
+                        false => number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % people,
+                    };
+                    while !sent(&service, &report, &details, number, person).await {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                     waits.push(asked.elapsed());
@@ -180,8 +187,13 @@ impl Engine {
 }
 
 /// Whether the report was taken; a full log is asked again.
-async fn sent(service: &Service, report: &Report, details: &[u8], number: u64) -> bool {
-    let person = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % PEOPLE;
+async fn sent(
+    service: &Service,
+    report: &Report,
+    details: &[u8],
+    number: u64,
+    person: u64,
+) -> bool {
     let report = Report {
         eventId: B256::left_padding_from(&(number + 1).to_be_bytes()),
         subject: keccak256(person.to_be_bytes()),

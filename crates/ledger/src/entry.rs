@@ -4,7 +4,7 @@ use crate::merkle::{Hash, leaf_hash, node_hash};
 use crate::ports::{EventKey, RecordTag, SecretKey, SubjectTag};
 use crate::schema::{Entry, Place, Report};
 use alloy_primitives::{Address, B256, keccak256};
-use alloy_sol_types::{SolStruct, SolValue};
+use alloy_sol_types::SolValue;
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -122,17 +122,12 @@ pub fn details_hash(document: &[u8]) -> B256 {
 /// The commitment from the hashes of its two halves. Reporters and contracts, who must not see
 /// the place opened, recompute it from these.
 pub fn commitment_of(report_hash: B256, place_hash: B256) -> B256 {
-    let type_hash = Entry::default().eip712_type_hash();
-    let mut encoded = [0; 96];
-    encoded[..32].copy_from_slice(type_hash.as_slice());
-    encoded[32..64].copy_from_slice(report_hash.as_slice());
-    encoded[64..].copy_from_slice(place_hash.as_slice());
-    keccak256(encoded)
+    Entry::hash_of(report_hash, place_hash)
 }
 
 /// The commitment of a report in its place: all that is ever public of an entry.
 pub fn commitment(report: &Report, place: &Place) -> B256 {
-    commitment_of(report.eip712_hash_struct(), place.eip712_hash_struct())
+    commitment_of(report.hash(), place.hash())
 }
 
 /// The RFC 9162 root over report hashes, which a [`ReportBatch`](crate::schema::ReportBatch) signs.

@@ -42,7 +42,7 @@ fn main() {
 }
 
 async fn measure(plan: &Plan) -> Value {
-    let folder = tempfile::tempdir_in(".").expect("a folder on this disk");
+    let folder = tempfile::tempdir_in("target").expect("a folder on this disk");
     let fsync_per_s = bare::fsync_per_s(folder.path());
     eprintln!("{fsync_per_s:.0} fsync/s");
 
@@ -143,7 +143,7 @@ impl Rates {
 async fn against_bare(plan: &Plan, clients: usize) -> Rates {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..plan.rounds {
-        let folder = tempfile::tempdir_in(".").expect("a folder on this disk");
+        let folder = tempfile::tempdir_in("target").expect("a folder on this disk");
         let engine = Engine::start(&folder.path().join("ours"), FEW_PEOPLE);
         engine.some(256, FEW_PEOPLE).await;
         ours.push(engine.burst(clients, plan.seconds).await);
@@ -162,7 +162,7 @@ async fn first_entries(plan: &Plan) -> Vec<Rates> {
     for &clients in plan.clients {
         let mut bursts = Vec::new();
         for _ in 0..plan.rounds {
-            let folder = tempfile::tempdir_in(".").expect("a folder on this disk");
+            let folder = tempfile::tempdir_in("target").expect("a folder on this disk");
             let engine = Engine::start(folder.path(), u64::MAX);
             bursts.push(engine.burst(clients, plan.seconds).await);
             engine.stop().await;

@@ -9,7 +9,8 @@
 //! - [`merkle`], [`tile`], [`edge`]: the RFC 9162 tree, its C2SP tiles, its growing right edge
 //! - [`signature`]: the only door for 65-byte ECDSA signatures
 //! - [`note`], [`checkpoint`]: C2SP signed notes
-//! - [`receipt`], [`proof`], [`trust`]: what is handed out, and how it is checked
+//! - [`receipt`], [`proof`], [`trust`]: what is handed out and kept
+//! - [`verify`]: how a proof is checked, step by step
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
 pub mod checkpoint;
@@ -25,3 +26,4 @@ pub mod schema;
 pub mod signature;
 pub mod tile;
 pub mod trust;
+pub mod verify;

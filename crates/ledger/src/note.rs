@@ -38,6 +38,9 @@ pub enum NoteError {
     /// A line claims to be by this key and is not.
     #[error("the signature of {0} is wrong")]
     WrongSignature(String),
+    /// A key that stands in more than one line: which of them it means is anybody's guess.
+    #[error("more than one signature line of {0}")]
+    Repeated(String),
     /// A verifier key that cannot be read.
     #[error("a verifier key is \"name+8 hex digits+base64\", and its id must match")]
     VerifierKey,

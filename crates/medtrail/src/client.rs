@@ -80,5 +80,9 @@ async fn checked(response: Response) -> Result<Response, Failure> {
         empty if empty.is_empty() => text("title"),
         detail => detail,
     };
-    Err(Failure::new(format!("the service answered {status}: {detail}{retry}")))
+    let advice = match text("advice") {
+        empty if empty.is_empty() => empty,
+        advice => format!(" {advice}"),
+    };
+    Err(Failure::new(format!("the service answered {status}: {detail}{advice}{retry}")))
 }

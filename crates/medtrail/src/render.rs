@@ -1,6 +1,6 @@
 //! How things look in a terminal.
 
-use medtrail_ledger::proof::{Findings, Verdict};
+use medtrail_ledger::verify::{Findings, Verdict};
 use std::io::IsTerminal;
 
 /// A word in colour, if this is a terminal that wants it.

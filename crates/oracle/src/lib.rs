@@ -3,7 +3,7 @@
 //! - [`service`]: what everyone outside calls
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`opener`]: opens rows with the subjects' keys
-//! - [`sequencer`]: the one writer; with it `overlay`, `row` and `sealer`
+//! - [`sequencer`]: the one writer; with it `overlay`, `row`, `sealer` and `subjects`
 //! - [`supervise`]: the threads, and how they end
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
@@ -17,4 +17,5 @@ mod sealer;
 pub mod sender;
 pub mod sequencer;
 pub mod service;
+mod subjects;
 pub mod supervise;

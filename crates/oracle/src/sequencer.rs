@@ -7,6 +7,7 @@
 use crate::overlay::Overlay;
 use crate::row::with_place;
 use crate::sealer::{Draw, SubjectKeys};
+use crate::subjects::{Subject, Subjects};
 use alloy_primitives::B256;
 use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::edge::{EdgeError, RightEdge};
@@ -27,8 +28,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 const BATCH_ENTRIES_MAX: usize = 4096;
 /// Durable entries that may wait for the filer; above this, reporters are told to come back.
 pub const UNFILED_ENTRIES_MAX: u64 = 500_000;
-/// Subjects whose keys and trail end stay in memory at least; at most twice as many.
-const SUBJECTS_KEPT: usize = 16_384;
 /// Rows read at once while reloading.
 const RELOAD_ROWS: u64 = 16_384;
 /// How long the writer waits before it looks again at a disk that failed.
@@ -505,50 +504,6 @@ impl Cause {
                 tracing::error!("nothing written: {error}");
                 (PlaceError::Busy, None)
             }
-        }
-    }
-}
-
-/// One person's keys and the end of their trail, unfiled entries included.
-struct Subject {
-    keys: SubjectKeys,
-    ordinal: u64,
-    last: B256,
-}
-
-/// The subjects of late, in two generations: the older is dropped when the younger is full.
-#[derive(Default)]
-struct Subjects {
-    young: HashMap<SubjectTag, Subject>,
-    old: HashMap<SubjectTag, Subject>,
-}
-
-impl Subjects {
-    fn age(&mut self) {
-        if self.young.len() >= SUBJECTS_KEPT {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-
-    /// Whether it is known; if so it stays.
-    fn keep(&mut self, tag: SubjectTag) -> bool {
-        if let Some(subject) = self.old.remove(&tag) {
-            self.young.insert(tag, subject);
-        }
-        self.young.contains_key(&tag)
-    }
-
-    fn insert(&mut self, tag: SubjectTag, subject: Subject) {
-        self.young.insert(tag, subject);
-    }
-
-    fn get(&self, tag: SubjectTag) -> Option<&Subject> {
-        self.young.get(&tag)
-    }
-
-    fn advance(&mut self, tag: SubjectTag, ordinal: u64, last: B256) {
-        if let Some(subject) = self.young.get_mut(&tag) {
-            (subject.ordinal, subject.last) = (ordinal, last);
         }
     }
 }

@@ -217,8 +217,8 @@ impl Service {
 
     /// The entry at `index`. Blocks.
     pub fn entry(&self, index: u64) -> Result<Entry, EntryError> {
-        let row = self.0.journal.rows(index..index + 1)?.pop();
         let size = self.head().size;
+        let row = self.0.journal.rows(index..index.saturating_add(1))?.pop();
         self.0.opener.open(index, &row.ok_or(EntryError::Absent { index, size })?)
     }
 

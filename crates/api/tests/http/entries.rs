@@ -2,8 +2,9 @@
 
 use crate::support::{Answer, CHAIN, Log};
 use alloy_primitives::B256;
-use medtrail_ledger::proof::{self, AnchorSeen, ChainFacts, Proof, ShownPlace, Verdict};
+use medtrail_ledger::proof::{Proof, ShownPlace};
 use medtrail_ledger::receipt::Receipt;
+use medtrail_ledger::verify::{self, AnchorSeen, ChainFacts, Verdict};
 
 async fn ask(log: &Log, path: &str, place: Option<String>) -> Answer {
     let request = log.get(path);
@@ -103,13 +104,13 @@ async fn a_proof_comes_once_an_anchor_covers_the_entry_and_checks_green() {
         extension_lives: None,
         finalized: record.block.number,
     };
-    let findings = proof::verify(&proof, Some(log.service.trust()), &chain);
+    let findings = verify::verify(&proof, Some(log.service.trust()), &chain);
     assert_eq!(findings.verdict(), Verdict::Green, "{findings:#?}");
 
     let open = ask(&log, "/v1/entries/0/proof?details=true", place()).await;
     let open = Proof::parse(&open.body).unwrap();
     assert_eq!(open.details.as_ref().unwrap().bytes().unwrap(), sent.details.as_bytes());
-    let findings = proof::verify(&open, Some(log.service.trust()), &chain);
+    let findings = verify::verify(&open, Some(log.service.trust()), &chain);
     assert_eq!(findings.verdict(), Verdict::Green, "{findings:#?}");
     for query in ["details=yes", "details=true&x=1", "place=true", "details=true&details=true"] {
         let answer = ask(&log, &format!("/v1/entries/0/proof?{query}"), place()).await;

@@ -9,7 +9,7 @@ use crate::render;
 use alloy_primitives::Address;
 use medtrail_chain::{At, Chain, Finality, Rpc};
 use medtrail_keys::file::check_folder;
-use medtrail_ledger::proof::Verdict;
+use medtrail_ledger::verify::Verdict;
 use std::process::ExitCode;
 
 /// Looks at configuration, keys, chain, contract, log and service, and says what is wrong and what

@@ -4,12 +4,10 @@ use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
 use crate::render;
 use alloy_primitives::{Address, B256};
 use medtrail_chain::{At, Chain, Finality, Rpc};
-use medtrail_ledger::proof::{
-    AnchorSeen, ChainFacts, Findings, PROOF_BYTES_MAX, Proof, Step, Verdict, require_spelling,
-    spell, verify,
-};
+use medtrail_ledger::proof::{PROOF_BYTES_MAX, Proof, require_spelling, spell};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::trust::{LogKeys, TrustFile};
+use medtrail_ledger::verify::{AnchorSeen, ChainFacts, Findings, Step, Verdict, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -1,0 +1,53 @@
+//! The subjects the writer has met of late: their keys, and where their trails end.
+
+use crate::sealer::SubjectKeys;
+use alloy_primitives::B256;
+use medtrail_ledger::ports::SubjectTag;
+use std::collections::HashMap;
+
+/// Subjects that stay in memory at least; at most twice as many.
+const SUBJECTS_KEPT: usize = 16_384;
+
+/// One person's keys and the end of their trail, unfiled entries included.
+pub(crate) struct Subject {
+    pub(crate) keys: SubjectKeys,
+    pub(crate) ordinal: u64,
+    pub(crate) last: B256,
+}
+
+/// The subjects of late, in two generations: the older is dropped when the younger is full.
+#[derive(Default)]
+pub(crate) struct Subjects {
+    young: HashMap<SubjectTag, Subject>,
+    old: HashMap<SubjectTag, Subject>,
+}
+
+impl Subjects {
+    pub(crate) fn age(&mut self) {
+        if self.young.len() >= SUBJECTS_KEPT {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    /// Whether it is known; if so it stays.
+    pub(crate) fn keep(&mut self, tag: SubjectTag) -> bool {
+        if let Some(subject) = self.old.remove(&tag) {
+            self.young.insert(tag, subject);
+        }
+        self.young.contains_key(&tag)
+    }
+
+    pub(crate) fn insert(&mut self, tag: SubjectTag, subject: Subject) {
+        self.young.insert(tag, subject);
+    }
+
+    pub(crate) fn get(&self, tag: SubjectTag) -> Option<&Subject> {
+        self.young.get(&tag)
+    }
+
+    pub(crate) fn advance(&mut self, tag: SubjectTag, ordinal: u64, last: B256) {
+        if let Some(subject) = self.young.get_mut(&tag) {
+            (subject.ordinal, subject.last) = (ordinal, last);
+        }
+    }
+}

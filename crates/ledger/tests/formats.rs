@@ -14,14 +14,15 @@ use medtrail_ledger::note::{Note, NoteError, VerifierKey};
 use medtrail_ledger::plan::Anchor;
 use medtrail_ledger::ports::RowHeader;
 use medtrail_ledger::proof::{
-    self, AnchorClaim, AnchorSeen, BatchEvidence, ChainFacts, Document, Evidence, Extension,
-    Findings, Proof, ShownPlace, Verdict, require_spelling, spell, verify,
+    self, AnchorClaim, BatchEvidence, Document, Evidence, Extension, Proof, ShownPlace,
+    require_spelling, spell,
 };
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::schema::{Place, Report, ReportBatch, digest, domain, log_id};
 use medtrail_ledger::signature::{self, SIGNATURE_BYTES};
 use medtrail_ledger::tile::{TileId, TileReader, parse_tile_path};
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
+use medtrail_ledger::verify::{AnchorSeen, ChainFacts, Findings, Verdict, verify};
 use proptest::prelude::*;
 use secp256k1::{Message, SecretKey};
 use std::collections::HashMap;
@@ -238,7 +239,7 @@ impl Log {
         }
     }
 
-    /// What an honest node says of the log.
+    /// What an honest node says of the log, whatever proof it is asked about.
     fn chain(&self) -> ChainFacts {
         ChainFacts {
             chain_id: CHAIN_ID,
@@ -256,8 +257,11 @@ impl Log {
         }
     }
 
+    /// As `medtrail verify` does: the chain is asked about the extension that stands there.
     fn verify(&self, proof: &Proof) -> Findings {
-        verify(proof, Some(&self.trust()), &self.chain())
+        let later = self.anchor(34, ENTRIES);
+        let extension_lives = proof.extension.as_ref().map(|one| one.anchor == later);
+        verify(proof, Some(&self.trust()), &ChainFacts { extension_lives, ..self.chain() })
     }
 }
 
@@ -298,12 +302,12 @@ mod fixtures {
         let trust = committed("trust-v1.json", &spell(&log.trust()));
         let trust = TrustFile::parse(&trust).unwrap();
         // The chain's words, written down here: nothing of them comes from the code under test.
-        let root = b256!("0x0000000000000000000000000000000000000000000000000000000000000000");
+        let root = b256!("0x8661b4757519dd68e7554dbf69bd9340fc25b4ed352bebb1492dce07430b2a3f");
         let chain = ChainFacts {
             chain_id: 31338,
             registry_stands: true,
             is_open: true,
-            note_key: b256!("0x0000000000000000000000000000000000000000000000000000000000000000"),
+            note_key: b256!("0xed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1"),
             anchor: Some(AnchorSeen {
                 anchor: Anchor { number: 2, size: 11, root, time_s: 1_767_605_402 },
                 operator: address!("0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1"),
@@ -344,7 +348,8 @@ mod spelling {
             more.insert(at, bytes[at]);
             let here = bytes[at];
             let others = [here ^ 1, here ^ 2, here ^ 0x20, b' ', b'0', b'"', b'\n', 0xff];
-            let others: Vec<_> = others.into_iter().filter(|byte| *byte != here).map(with).collect();
+            let others: Vec<_> =
+                others.into_iter().filter(|byte| *byte != here).map(with).collect();
             others.into_iter().chain([less, more])
         })
     }
@@ -508,7 +513,7 @@ mod findings {
         let findings = verify(&log.proof(ALONE), Some(&log.trust()), &invented);
         assert_step(&findings, "extension", Verdict::Red);
         let mut fork = log.proof(ALONE);
-        fork.extension.as_mut().unwrap().anchor.root = keccak256("a fork");
+        fork.extension.as_mut().unwrap().path[0] = keccak256("a fork");
         assert_step(&log.verify(&fork), "extension", Verdict::Red);
     }
 
@@ -600,7 +605,10 @@ mod checkpoints {
             LogKeys { registry: Address::ZERO, ..keys.clone() },
             LogKeys { log: B256::ZERO, ..keys.clone() },
             LogKeys { operator: address_of(&secret(9)), ..keys.clone() },
-            LogKeys { note_key: VerifierKey::new("other", keys.note_key.as_bytes()).unwrap(), ..keys },
+            LogKeys {
+                note_key: VerifierKey::new("other", keys.note_key.as_bytes()).unwrap(),
+                ..keys
+            },
         ];
         for other in others {
             assert!(other.verify(&head).is_err(), "{other:?}");
@@ -659,7 +667,7 @@ mod checkpoints {
         for broken in [
             format!("{name}x+{id}+{encoded}"),
             format!("{name}+{}+{encoded}", id.to_uppercase()),
-            format!("{name}+{id}+{}", encoded.trim_end_matches('=')),
+            format!("{name}+{id}+{}", &encoded[..encoded.len() - 1]),
             format!("{name}+{id}+{encoded}="),
             format!("{name}+{id}"),
             format!("+{id}+{encoded}"),

@@ -156,8 +156,7 @@ impl SignedCheckpoint {
     ) -> Result<u64, CheckpointError> {
         let origin = &self.checkpoint.origin;
         let key_id = operator_key_id(origin, operator);
-        let line =
-            self.note.by(origin, key_id).next().ok_or(CheckpointError::NoOperator(operator))?;
+        let line = self.note.by(origin, key_id)?.ok_or(CheckpointError::NoOperator(operator))?;
         let (time, signed) = line
             .signature
             .split_first_chunk::<8>()

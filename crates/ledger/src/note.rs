@@ -116,28 +116,25 @@ impl Note {
         out.into_bytes()
     }
 
-    /// The signatures by one key: usually one, none if it has not signed.
-    pub fn by<'a>(
-        &'a self,
-        name: &'a str,
-        key_id: [u8; 4],
-    ) -> impl Iterator<Item = &'a NoteSignature> {
-        self.signatures.iter().filter(move |line| line.name == name && line.key_id == key_id)
+    /// The one signature by a key, or `None` if it has not signed. A second line by the same key
+    /// could say something else, and checking one of them would pass for checking both.
+    pub fn by(&self, name: &str, key_id: [u8; 4]) -> Result<Option<&NoteSignature>, NoteError> {
+        let mut lines =
+            self.signatures.iter().filter(|line| line.name == name && line.key_id == key_id);
+        match (lines.next(), lines.next()) {
+            (found, None) => Ok(found),
+            _ => Err(NoteError::Repeated(name.to_owned())),
+        }
     }
 
     /// Checks the Ed25519 line of `key` over the text.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
-        let mut lines = self.by(&key.name, key.id()).peekable();
-        if lines.peek().is_none() {
-            return Err(NoteError::NotSigned(key.name.clone()));
-        }
-        let wrong = || NoteError::WrongSignature(key.name.clone());
-        for line in lines {
-            let signature = Ed25519Signature::from_slice(&line.signature).map_err(|_| wrong())?;
-            // Strict: refuses small-order keys and the second encodings that plain checks accept.
-            key.key.verify_strict(self.text.as_bytes(), &signature).map_err(|_| wrong())?;
-        }
-        Ok(())
+        let line = self.by(&key.name, key.id())?;
+        let line = line.ok_or_else(|| NoteError::NotSigned(key.name.clone()))?;
+        let wrong = |_| NoteError::WrongSignature(key.name.clone());
+        let signature = Ed25519Signature::from_slice(&line.signature).map_err(wrong)?;
+        // Strict: refuses small-order keys and the second encodings that plain checks accept.
+        key.key.verify_strict(self.text.as_bytes(), &signature).map_err(wrong)
     }
 }
 

@@ -28,7 +28,8 @@ pub struct ChainFacts {
     pub note_key: B256,
     /// The anchor of the claimed number, if there is one.
     pub anchor: Option<AnchorSeen>,
-    /// The anchor an extension leads to, if the proof has one and the ring holds it.
+    /// Whether the ring holds the anchor an extension leads to; `None` if the proof has none, or
+    /// if an anchor of its number has left the ring, so that the registry cannot say.
     pub extension_lives: Option<bool>,
     /// Number of the newest finalized block.
     pub finalized: u64,
@@ -352,9 +353,23 @@ fn signed_head(
 
 fn extended(findings: &mut Findings, extension: &Extension, seen: &AnchorSeen, chain: &ChainFacts) {
     let (old, new) = (&seen.anchor, &extension.anchor);
-    if chain.extension_lives != Some(true) {
-        let words = format!("extension.anchor: the registry's ring does not hold {}.", new.number);
-        return findings.add("extension", Verdict::Red, words);
+    match chain.extension_lives {
+        Some(true) => {}
+        Some(false) => {
+            let words =
+                format!("extension.anchor: the registry's ring does not hold {}.", new.number);
+            return findings.add("extension", Verdict::Red, words);
+        }
+        // Every extension comes to this, some hours after it was made: the proof's own anchor was
+        // found all the same.
+        None => {
+            let words = format!(
+                "Anchor {} has left the registry's ring, so the way to it says nothing any more. \
+                 Ask the log for the proof again.",
+                new.number
+            );
+            return findings.add("extension", Verdict::Amber, words);
+        }
     }
     let path: Vec<_> = extension.path.iter().map(|hash| hash.0).collect();
     let outcome = verify_consistency(old.size, new.size, &old.root.0, &new.root.0, &path);

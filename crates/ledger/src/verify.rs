@@ -294,6 +294,7 @@ fn anchored<'a>(
         ));
     };
     let pairs = [
+        ("anchor.number", claim.number.to_string(), seen.anchor.number.to_string()),
         ("anchor.size", claim.size.to_string(), seen.anchor.size.to_string()),
         ("anchor.root", claim.root.to_string(), seen.anchor.root.to_string()),
         ("anchor.timeS", claim.time_s.to_string(), seen.anchor.time_s.to_string()),

@@ -138,6 +138,11 @@ impl SignedCheckpoint {
         self.note.to_bytes()
     }
 
+    /// Signature lines beside the log's own two: nobody here knows their keys.
+    pub fn lines_of_others(&self) -> usize {
+        self.note.signatures.len().saturating_sub(2)
+    }
+
     /// Checks that the log's own key signed, and that it is the log asked about.
     pub fn verify_log(&self, key: &VerifierKey) -> Result<(), CheckpointError> {
         if self.checkpoint.origin != key.name {

@@ -344,12 +344,22 @@ fn signed_head(
         };
         let keys = keys.map_err(|error| format!("checkpoint: {error}"))?;
         let time_ms = keys.verify(&signed).map_err(|error| format!("checkpoint: {error}"))?;
-        Ok(format!(
+        let words = format!(
             "The log {} signed a head of {} entries, and so did operator {} at {time_ms} ms.",
             head.origin, head.size, seen.operator
-        ))
+        );
+        Ok((words, signed.lines_of_others()))
     })();
-    findings.judge("checkpoint", outcome);
+    let others = outcome.as_ref().map_or(0, |(_, others)| *others);
+    findings.judge("checkpoint", outcome.map(|(words, _)| words));
+    if others > 0 {
+        // They spoil nothing, but a file with an unchecked byte in it must not pass for checked.
+        let words = format!(
+            "{others} more signature lines stand under the checkpoint, by keys that nobody named: \
+             they were not checked."
+        );
+        findings.add("cosigned", Verdict::Amber, words);
+    }
 }
 
 fn extended(findings: &mut Findings, extension: &Extension, seen: &AnchorSeen, chain: &ChainFacts) {

@@ -128,6 +128,12 @@ impl TrustFile {
         self.operator.keys.iter().any(|key| key.address == address)
     }
 
+    /// Whether the operator speaks by this address at this time.
+    pub fn operator_speaks(&self, address: Address, time_ms: u64) -> bool {
+        let mut keys = self.operator.keys.iter();
+        keys.any(|key| key.address == address && key.speaks_at(time_ms))
+    }
+
     /// The organisation that speaks by this address at this time.
     pub fn organisation_of(&self, address: Address, time_ms: u64) -> Option<&Organisation> {
         self.organisations.iter().find(|organisation| {

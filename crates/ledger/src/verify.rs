@@ -229,7 +229,7 @@ fn reported(findings: &mut Findings, proof: &Proof, trust: Option<&TrustFile>, c
                     let words = format!("This {kind} is signed by {name} ({actor}){how}.");
                     findings.add("report", Verdict::Green, words);
                 }
-                None if trust.is_some_and(|trust| trust.is_operator(actor)) => {
+                None if trust.is_some_and(|trust| trust.operator_speaks(actor, report.timeMs)) => {
                     let words = format!("This {kind} is signed by the operator ({actor}){how}.");
                     findings.add("report", Verdict::Green, words);
                 }
@@ -332,7 +332,8 @@ fn signed_head(
                 head.size, seen.anchor.number
             ));
         }
-        let keys = match named(proof, trust) {
+        let trust = named(proof, trust);
+        let keys = match trust {
             Some(trust) => trust.log_keys(seen.operator),
             None => VerifierKey::new(&head.origin, &chain.note_key.0).map(|note_key| LogKeys {
                 chain_id: chain.chain_id,
@@ -343,15 +344,32 @@ fn signed_head(
             }),
         };
         let keys = keys.map_err(|error| format!("checkpoint: {error}"))?;
+        if keys.note_key.as_bytes() != &chain.note_key.0 {
+            return Err(
+                "checkpoint: the registry has another note key than your trust file.".into()
+            );
+        }
         let time_ms = keys.verify(&signed).map_err(|error| format!("checkpoint: {error}"))?;
         let words = format!(
             "The log {} signed a head of {} entries, and so did operator {} at {time_ms} ms.",
             head.origin, head.size, seen.operator
         );
-        Ok((words, signed.lines_of_others()))
+        // The operator is the registry's word, and that comes from a node that may lie.
+        let is_known = trust.is_none_or(|trust| trust.operator_speaks(seen.operator, time_ms));
+        Ok((words, is_known, signed.lines_of_others()))
     })();
-    let others = outcome.as_ref().map_or(0, |(_, others)| *others);
-    findings.judge("checkpoint", outcome.map(|(words, _)| words));
+    let others = match outcome {
+        Ok((words, true, others)) => {
+            findings.add("checkpoint", Verdict::Green, words);
+            others
+        }
+        Ok((words, false, others)) => {
+            let words = format!("{words} Your trust file names no such key of it at that time.");
+            findings.add("checkpoint", Verdict::Amber, words);
+            others
+        }
+        Err(words) => return findings.add("checkpoint", Verdict::Red, words),
+    };
     if others > 0 {
         // They spoil nothing, but a file with an unchecked byte in it must not pass for checked.
         let words = format!(

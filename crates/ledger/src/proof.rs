@@ -83,11 +83,15 @@ impl Document {
         }
     }
 
-    /// The bytes, or `None` if the base64 is broken.
+    /// The bytes, or `None` if the base64 is broken, or holds what [`Document::of`] carries as
+    /// text: a document has one form.
     pub fn bytes(&self) -> Option<Vec<u8>> {
         match self {
             Self::Text(text) => Some(text.as_bytes().to_vec()),
-            Self::Base64(text) => BASE64.decode(text).ok(),
+            Self::Base64(text) => {
+                let bytes = BASE64.decode(text).ok()?;
+                std::str::from_utf8(&bytes).is_err().then_some(bytes)
+            }
         }
     }
 }

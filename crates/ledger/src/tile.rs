@@ -28,7 +28,9 @@ impl TileId {
     /// How many hashes of this tile a log of `size` entries fills.
     pub fn width_at(self, size: u64) -> usize {
         let hashes = size.checked_shr(u32::from(self.level) * TILE_HEIGHT).unwrap_or(0);
-        hashes.saturating_sub(self.index << TILE_HEIGHT).min(TILE_HASHES as u64) as usize
+        // Saturating: a shift would drop bits and take a tile far beyond the log for its first.
+        let first = self.index.saturating_mul(TILE_HASHES as u64);
+        hashes.saturating_sub(first).min(TILE_HASHES as u64) as usize
     }
 
     /// The C2SP path below the log's prefix, of the `width` first hashes. Level 0 is named

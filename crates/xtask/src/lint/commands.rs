@@ -96,6 +96,10 @@ fn command(text: &str) -> Option<Named> {
     // What follows ` -- ` is handed on to another program; `#` begins a comment.
     let tokens: Vec<&str> =
         rest.split_whitespace().take_while(|token| !["--", "#"].contains(token)).collect();
+    // `medtrail rows v1` is the label of a derived key.
+    if tokens.last().is_some_and(|token| is_version(token)) {
+        return None;
+    }
     let is_word = |token: &&&str| {
         token.starts_with(|c: char| c.is_ascii_lowercase())
             && token.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
@@ -108,6 +112,11 @@ fn command(text: &str) -> Option<Named> {
     (!words.is_empty()).then_some(Named { program, words, flags })
 }
 
+fn is_version(token: &str) -> bool {
+    let number = token.strip_prefix('v').unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +124,12 @@ mod tests {
     fn named(program: Program, words: &[&str], flags: &[&str]) -> Named {
         let owned = |words: &[&str]| words.iter().map(|&word| word.into()).collect();
         Named { program, words: owned(words), flags: owned(flags) }
+    }
+
+    #[test]
+    fn the_label_of_a_derived_key_is_no_command() {
+        assert!(commands("info `medtrail rows v1`").is_empty());
+        assert_eq!(commands("`medtrail verify v1.json`").len(), 1);
     }
 
     #[test]

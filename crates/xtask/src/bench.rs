@@ -16,7 +16,7 @@ const EXAMPLE: &str = "bench";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A minute instead of an hour; the report goes to target/bench.md and is not for publication
+    /// A short run: the report goes to target/bench.md and is not for publication
     #[arg(long)]
     quick: bool,
 }
@@ -39,6 +39,7 @@ pub(crate) fn run(args: &Args) -> Result {
     println!("> measure");
     let json = cargo("measure", "run")
         .args(args.quick.then_some(["--", "--quick"]).into_iter().flatten())
+        .with_progress()
         .read()?;
     let others = before.share_of_others(&Processor::now()?);
 

@@ -97,6 +97,12 @@ impl Step {
         }
     }
 
+    /// Lets the command's standard error through while its output is read.
+    pub(crate) fn with_progress(mut self) -> Self {
+        self.command.stderr(Stdio::inherit());
+        self
+    }
+
     /// Says nothing, and returns what the command wrote to its standard output.
     pub(crate) fn read(mut self) -> Result<String> {
         match self.command.stdin(Stdio::null()).output() {

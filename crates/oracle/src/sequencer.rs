@@ -248,8 +248,8 @@ impl Sequencer {
             return Ok(Some(index));
         }
         // What was filed between the reporter's look and now is in the overlay, unless more than
-        // a generation was: then the index is asked again.
-        if self.overlay.first().is_some_and(|first| first > report.filed) {
+        // a generation was, or the writer has started over since: then the index is asked again.
+        if self.overlay.first().is_none_or(|first| first > report.filed) {
             return self.ports.journal.find(report.header.event);
         }
         Ok(None)

@@ -220,6 +220,31 @@ async fn an_entry_that_is_not_there_or_not_anchored_is_said_to_be_so() {
     log.stop().await;
 }
 
+/// The story: a gateway sends the same report twice at once. One copy looks into the index, finds
+/// nothing, and is held up on its way to the queue. Meanwhile the other copy is taken and filed,
+/// and a commit that fails makes the writer start over with nothing unfiled to remember.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_looked_before_the_other_was_filed_and_a_reload_gets_the_same_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let sent = log.submission(7, 1);
+    let (looked, release) = log.hold_next_look();
+    let (service, copy) = (log.service.clone(), sent.clone());
+    let late = tokio::spawn(async move { service.report(copy).await });
+    tokio::task::block_in_place(|| looked.recv()).unwrap();
+
+    let first = log.service.report(sent.clone()).await.unwrap();
+    wait_until_filed(&log).await;
+    log.fail_next(Fault::Fails);
+    log.service.report(log.submission(8, 2)).await.unwrap_err();
+    release.send(()).unwrap();
+
+    let late = late.await.unwrap().unwrap();
+    assert_eq!((late.index, late.place_hash), (first.index, first.place_hash));
+    assert_eq!(log.service.head().size, 1);
+    log.stop().await;
+}
+
 async fn wait_until_filed(log: &Log) {
     let until = Instant::now() + Duration::from_secs(20);
     while log.service.filed().unwrap() < log.service.head().size {

@@ -24,8 +24,8 @@ use medtrail_store::{KeyFileDb, Store, StoreOptions, fsck};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -54,6 +54,13 @@ pub(crate) enum Fault {
 pub(crate) struct Disk {
     store: Store,
     pub(crate) next: Mutex<Vec<Fault>>,
+    hold: Mutex<Option<Hold>>,
+}
+
+/// Keeps the next look into the index back, once it has looked.
+struct Hold {
+    looked: mpsc::Sender<()>,
+    released: mpsc::Receiver<()>,
 }
 
 impl Journal for Disk {
@@ -76,7 +83,13 @@ impl Journal for Disk {
         self.store.last_of(subject)
     }
     fn find(&self, event: EventKey) -> Result<Option<u64>, JournalError> {
-        self.store.find(event)
+        let found = self.store.find(event);
+        let hold = self.hold.lock().unwrap().take();
+        if let Some(Hold { looked, released }) = hold {
+            looked.send(()).unwrap();
+            let _ = released.recv_timeout(Duration::from_secs(20));
+        }
+        found
     }
     fn trail(&self, s: SubjectTag, from: u64, limit: usize) -> Result<Vec<u64>, JournalError> {
         self.store.trail(s, from, limit)
@@ -143,7 +156,11 @@ impl Log {
             }],
         };
         let keys = trust.log_keys(operator.address()).unwrap();
-        let disk = Arc::new(Disk { store: open(folder.path()), next: Mutex::default() });
+        let disk = Arc::new(Disk {
+            store: open(folder.path()),
+            next: Mutex::default(),
+            hold: Mutex::default(),
+        });
         let (status_in, status) = watch::channel(Status::default());
         let setup = Setup {
             journal: disk.clone(),
@@ -165,6 +182,13 @@ impl Log {
 
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.disk.next.lock().unwrap().push(fault);
+    }
+
+    /// Keeps the next look into the index back: says when it has looked, and waits for its release.
+    pub(crate) fn hold_next_look(&self) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let ((looked, has_looked), (release, released)) = (mpsc::channel(), mpsc::channel());
+        *self.disk.hold.lock().unwrap() = Some(Hold { looked, released });
+        (has_looked, release)
     }
 
     /// A report of event `event` about person `person`.

@@ -497,8 +497,10 @@ impl Cause {
                 tracing::error!("no checkpoint was signed, nothing written: {error}");
                 (PlaceError::Busy, None)
             }
-            Self::Journal(JournalError::Damaged(what)) => {
-                (PlaceError::Stopped, Some(JournalError::Damaged(what).into()))
+            // After a failed sync a key may stand in memory and nowhere else: the next report
+            // would be sealed under it, acknowledged, and lost with the next power cut.
+            Self::Journal(error @ (JournalError::Damaged(_) | JournalError::Fatal(_))) => {
+                (PlaceError::Stopped, Some(error.into()))
             }
             Self::Journal(error) => {
                 tracing::error!("nothing written: {error}");

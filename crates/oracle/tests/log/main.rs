@@ -4,10 +4,11 @@
 mod support;
 
 use alloy_primitives::B256;
+use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::ShownPlace;
 use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::opener::EntryError;
-use medtrail_oracle::sequencer::PlaceError;
+use medtrail_oracle::sequencer::{PlaceError, SequencerError};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use support::{Fault, Log};
@@ -242,6 +243,37 @@ async fn a_copy_that_looked_before_the_other_was_filed_and_a_reload_gets_the_sam
     let late = late.await.unwrap().unwrap();
     assert_eq!((late.index, late.place_hash), (first.index, first.place_hash));
     assert_eq!(log.service.head().size, 1);
+    log.stop().await;
+}
+
+/// A row under a key that is not durable is lost with the next power cut, receipt or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_of_the_key_file_that_fails_ends_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.fail_next_key(JournalError::Fatal("on purpose".into()));
+    let told = log.service.report(log.submission(7, 1)).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::Stopped)), "{told:?}");
+    log.ends().await;
+    let outcome = log.outcome().await;
+    assert!(matches!(outcome, Err(SequencerError::Journal(JournalError::Fatal(_)))), "{outcome:?}");
+
+    let log = Log::start(&folder);
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    log.assert_whole();
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_that_fails_without_a_sync_costs_one_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.fail_next_key(JournalError::Storage("on purpose".into()));
+    let told = log.service.report(log.submission(7, 1)).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::Busy)), "{told:?}");
+    assert_eq!(log.service.head().size, 0);
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    log.assert_whole();
     log.stop().await;
 }
 

@@ -8,8 +8,8 @@ use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Plan, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, Outbox, SubjectTag, Tail,
-    TrailHead,
+    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox, SecretKey,
+    SubjectTag, Tail, TrailHead,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
@@ -18,6 +18,7 @@ use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::Submission;
+use medtrail_oracle::sequencer::SequencerError;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
 use medtrail_store::{KeyFileDb, Store, StoreOptions, fsck};
@@ -120,10 +121,32 @@ impl Outbox for Disk {
     }
 }
 
+/// The key file, whose next new key may fail.
+pub(crate) struct Keys {
+    inner: Arc<dyn KeyFile>,
+    next: Mutex<Option<JournalError>>,
+}
+
+impl KeyFile for Keys {
+    fn open(&self, tag: KeyTag) -> Result<Option<SecretKey>, JournalError> {
+        self.inner.open(tag)
+    }
+    fn create(&self, tags: &[KeyTag]) -> Result<Vec<SecretKey>, JournalError> {
+        // As after a failed sync: the key stands where this process reads it, and perhaps nowhere
+        // else.
+        let keys = self.inner.create(tags)?;
+        self.next.lock().unwrap().take().map_or(Ok(keys), Err)
+    }
+    fn destroy(&self, tag: KeyTag) -> Result<(), JournalError> {
+        self.inner.destroy(tag)
+    }
+}
+
 pub(crate) struct Log {
     pub(crate) service: Service,
     running: Option<Running>,
     pub(crate) disk: Arc<Disk>,
+    key_file: Arc<Keys>,
     pub(crate) custodian: ReporterKey,
     pub(crate) keys: LogKeys,
     _status: watch::Sender<Status>,
@@ -161,23 +184,42 @@ impl Log {
             next: Mutex::default(),
             hold: Mutex::default(),
         });
+        let inner = key_file(folder.path(), log);
+        let key_file = Arc::new(Keys { inner, next: Mutex::default() });
         let (status_in, status) = watch::channel(Status::default());
         let setup = Setup {
             journal: disk.clone(),
             outbox: disk.clone(),
-            keys: key_file(folder.path(), log),
+            keys: key_file.clone(),
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status,
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();
-        Self { service, running: Some(running), disk, custodian, keys, _status: status_in }
+        let running = Some(running);
+        Self { service, running, disk, key_file, custodian, keys, _status: status_in }
     }
 
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        self.outcome().await.unwrap();
+    }
+
+    /// Stops, and says how it ended.
+    pub(crate) async fn outcome(mut self) -> Result<(), SequencerError> {
         let running = self.running.take().unwrap();
-        tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(|| running.stop()).await.unwrap()
+    }
+
+    /// The log ends by itself, soon.
+    pub(crate) async fn ends(&self) {
+        let ended = self.running.as_ref().unwrap().ended();
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the log goes on");
+    }
+
+    /// The next new key is not known to be durable.
+    pub(crate) fn fail_next_key(&self, error: JournalError) {
+        *self.key_file.next.lock().unwrap() = Some(error);
     }
 
     pub(crate) fn fail_next(&self, fault: Fault) {

@@ -34,9 +34,27 @@ pub struct Setup {
 pub struct Running {
     queue: mpsc::Sender<Ask>,
     writer: JoinHandle<Result<(), SequencerError>>,
-    filer: JoinHandle<()>,
+    filer: JoinHandle<Result<(), JournalError>>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
+}
+
+/// Says that its thread has ended, also if by a panic: the process must not outlive its writer.
+struct Ended(watch::Sender<bool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Ends the writer with its own thread, also if by a panic: unfiled entries would pile up.
+struct StopsWriter(mpsc::Sender<Ask>);
+
+impl Drop for StopsWriter {
+    fn drop(&mut self) {
+        let _ = self.0.blocking_send(Ask::Stop);
+    }
 }
 
 /// Opens the log, starts its writer and its filer.
@@ -53,14 +71,17 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     let (ended_in, ended) = watch::channel(false);
     let writer = std::thread::Builder::new().name("sequencer".into());
     let writer = writer.spawn(move || {
-        let outcome = sequencer.run(asked);
-        ended_in.send_replace(true);
-        outcome
+        let _ended = Ended(ended_in);
+        sequencer.run(asked)
     });
     let filer = std::thread::Builder::new().name("filer".into());
     let filer = filer.spawn({
         let (journal, heads, ended) = (journal.clone(), heads.clone(), ended.clone());
-        move || file(&*journal, &heads, &ended)
+        let stops_writer = StopsWriter(queue.clone());
+        move || {
+            let _stops_writer = stops_writer;
+            file(&*journal, &heads, &ended)
+        }
     });
     let no_thread = |error: std::io::Error| JournalError::Storage(error.to_string());
     let (writer, filer) = (writer.map_err(no_thread)?, filer.map_err(no_thread)?);
@@ -78,25 +99,33 @@ impl Running {
     /// Lets the writer take what already waits, and waits for both threads. Blocks.
     pub fn stop(self) -> Result<(), SequencerError> {
         let _ = self.queue.blocking_send(Ask::Stop);
-        let outcome = self.writer.join();
-        let _ = self.filer.join();
-        let panicked = || SequencerError::Contradiction("the writer panicked".into());
-        outcome.unwrap_or_else(|_| Err(panicked()))
+        let (writer, filer) = (self.writer.join(), self.filer.join());
+        let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
+        writer.unwrap_or_else(|_| Err(panicked("writer")))?;
+        Ok(filer.map_err(|_| panicked("filer"))??)
     }
 }
 
 /// How long new entries may gather before they are filed: filing few costs as much as many.
 const FILING_PAUSE: Duration = Duration::from_millis(250);
 
-/// Files behind the writer until it has ended.
-fn file(journal: &dyn Journal, heads: &watch::Receiver<Arc<Head>>, ended: &watch::Receiver<bool>) {
+/// Files behind the writer until it has ended. Fails only where the process must end.
+fn file(
+    journal: &dyn Journal,
+    heads: &watch::Receiver<Arc<Head>>,
+    ended: &watch::Receiver<bool>,
+) -> Result<(), JournalError> {
     while !*ended.borrow() {
         let size = heads.borrow().size;
         match journal.filed() {
             Ok(filed) if filed < size => {
-                if let Err(error) = journal.file_up_to(size) {
-                    tracing::error!("filing waits: {error}");
-                    std::thread::sleep(FILING_PAUSE);
+                match journal.file_up_to(size) {
+                    Ok(_) => {}
+                    Err(error) if error.is_fatal() => return Err(error),
+                    Err(error) => {
+                        tracing::error!("filing waits: {error}");
+                        std::thread::sleep(FILING_PAUSE);
+                    }
                 }
                 // Far behind: no pause.
                 if size - filed >= 16_384 {
@@ -108,4 +137,5 @@ fn file(journal: &dyn Journal, heads: &watch::Receiver<Arc<Head>>, ended: &watch
         }
         std::thread::sleep(FILING_PAUSE);
     }
+    Ok(())
 }

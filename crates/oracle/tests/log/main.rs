@@ -277,6 +277,44 @@ async fn a_key_file_that_fails_without_a_sync_costs_one_answer() {
     log.stop().await;
 }
 
+/// A process whose writer is gone but which never ends takes nothing, and nobody starts it anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_panics_ends_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    log.panic_at(2);
+    let told = log.service.report(log.submission(7, 2)).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::OutcomeUnknown)), "{told:?}");
+    log.ends().await;
+    let outcome = tokio::time::timeout(Duration::from_secs(10), log.outcome()).await;
+    assert!(outcome.expect("both threads end").is_err());
+
+    let log = Log::start(&folder);
+    assert_eq!(log.service.report(log.submission(7, 2)).await.unwrap().index, 1);
+    log.assert_whole();
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_fails_while_filing_ends_the_log_and_another_fault_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.fail_next_filing(JournalError::Storage("on purpose".into()));
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    wait_until_filed(&log).await;
+    log.fail_next_filing(JournalError::Fatal("on purpose".into()));
+    log.service.report(log.submission(7, 2)).await.unwrap();
+    log.ends().await;
+    let outcome = log.outcome().await;
+    assert!(matches!(outcome, Err(SequencerError::Journal(JournalError::Fatal(_)))), "{outcome:?}");
+
+    let log = Log::start(&folder);
+    assert_eq!(log.service.head().size, 2);
+    log.assert_whole();
+    log.stop().await;
+}
+
 async fn wait_until_filed(log: &Log) {
     let until = Instant::now() + Duration::from_secs(20);
     while log.service.filed().unwrap() < log.service.head().size {

@@ -5,11 +5,12 @@ use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_keys::wrap::MasterKey;
+use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Plan, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox, SecretKey,
-    SubjectTag, Tail, TrailHead,
+    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Notary, NotaryError,
+    Outbox, SecretKey, SubjectTag, Tail, TrailHead,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
@@ -25,6 +26,7 @@ use medtrail_store::{KeyFileDb, Store, StoreOptions, fsck};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -36,6 +38,19 @@ const ORIGIN: &str = "log.example/test";
 
 pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+/// The notary; panics when it is asked about this many entries.
+struct Pen {
+    inner: NotaryKeys,
+    panics_at: AtomicU64,
+}
+
+impl Notary for Pen {
+    fn sign(&self, head: &Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError> {
+        assert_ne!(head.size, self.panics_at.load(Ordering::SeqCst), "on purpose");
+        self.inner.sign(head, time_ms)
+    }
 }
 
 /// What the disk does with the next commits.
@@ -56,6 +71,7 @@ pub(crate) struct Disk {
     store: Store,
     pub(crate) next: Mutex<Vec<Fault>>,
     hold: Mutex<Option<Hold>>,
+    filing: Mutex<Option<JournalError>>,
 }
 
 /// Keeps the next look into the index back, once it has looked.
@@ -105,7 +121,10 @@ impl Journal for Disk {
         self.store.filed()
     }
     fn file_up_to(&self, size: u64) -> Result<u64, JournalError> {
-        self.store.file_up_to(size)
+        match self.filing.lock().unwrap().take() {
+            Some(error) => Err(error),
+            None => self.store.file_up_to(size),
+        }
     }
 }
 
@@ -147,6 +166,7 @@ pub(crate) struct Log {
     running: Option<Running>,
     pub(crate) disk: Arc<Disk>,
     key_file: Arc<Keys>,
+    pen: Arc<Pen>,
     pub(crate) custodian: ReporterKey,
     pub(crate) keys: LogKeys,
     _status: watch::Sender<Status>,
@@ -183,22 +203,25 @@ impl Log {
             store: open(folder.path()),
             next: Mutex::default(),
             hold: Mutex::default(),
+            filing: Mutex::default(),
         });
         let inner = key_file(folder.path(), log);
         let key_file = Arc::new(Keys { inner, next: Mutex::default() });
+        let inner = NotaryKeys::new(note, operator, log, CHAIN, REGISTRY);
+        let pen = Arc::new(Pen { inner, panics_at: AtomicU64::new(u64::MAX) });
         let (status_in, status) = watch::channel(Status::default());
         let setup = Setup {
             journal: disk.clone(),
             outbox: disk.clone(),
             keys: key_file.clone(),
-            notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
+            notary: pen.clone(),
             trust,
             status,
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();
         let running = Some(running);
-        Self { service, running, disk, key_file, custodian, keys, _status: status_in }
+        Self { service, running, disk, key_file, pen, custodian, keys, _status: status_in }
     }
 
     pub(crate) async fn stop(self) {
@@ -215,6 +238,16 @@ impl Log {
     pub(crate) async fn ends(&self) {
         let ended = self.running.as_ref().unwrap().ended();
         tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the log goes on");
+    }
+
+    /// The writer panics when it signs a head of this many entries.
+    pub(crate) fn panic_at(&self, size: u64) {
+        self.pen.panics_at.store(size, Ordering::SeqCst);
+    }
+
+    /// The next filing fails.
+    pub(crate) fn fail_next_filing(&self, error: JournalError) {
+        *self.disk.filing.lock().unwrap() = Some(error);
     }
 
     /// The next new key is not known to be durable.

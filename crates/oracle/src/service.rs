@@ -217,9 +217,13 @@ impl Service {
 
     /// The entry at `index`. Blocks.
     pub fn entry(&self, index: u64) -> Result<Entry, EntryError> {
+        // The disk may be a commit ahead of the published head, which leads to no such entry.
         let size = self.head().size;
-        let row = self.0.journal.rows(index..index.saturating_add(1))?.pop();
-        self.0.opener.open(index, &row.ok_or(EntryError::Absent { index, size })?)
+        if index >= size {
+            return Err(EntryError::Absent { index, size });
+        }
+        let row = self.0.journal.rows(index..index + 1)?.pop();
+        self.0.opener.open(index, &row.ok_or(EntryError::Damaged(index))?)
     }
 
     /// A receipt for entry `index` under the newest checkpoint. Blocks.

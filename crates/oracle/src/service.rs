@@ -112,8 +112,12 @@ impl Service {
 
     /// Enters a report that nobody signed, as the operator's own word; every view says so.
     pub async fn relay(&self, submission: Submission) -> Result<Receipt, ReportError> {
-        Intake::new(&self.0.trust, (self.0.now_ms)()).check_relayed(&submission)?;
-        let prepared = self.prepare(submission);
+        let service = self.clone();
+        let checking = tokio::task::spawn_blocking(move || {
+            Intake::new(&service.0.trust, (service.0.now_ms)()).check_relayed(&submission)?;
+            service.prepare(submission)
+        });
+        let prepared = checking.await.unwrap_or_else(|_| Err(PlaceError::Stopped.into()));
         let mut outcomes = self.place(vec![prepared]).await;
         outcomes.pop().unwrap_or(Err(ReportError::Place(PlaceError::Stopped)))
     }

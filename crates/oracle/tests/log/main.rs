@@ -318,6 +318,27 @@ async fn a_sync_that_fails_while_filing_ends_the_log_and_another_fault_does_not(
     log.stop().await;
 }
 
+/// On one thread: whoever blocks it holds up every other request.
+#[tokio::test]
+async fn a_relayed_report_that_waits_for_the_disk_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let mut sent = log.submission(7, 1);
+    sent.report.actor = log.keys.operator;
+    sent.evidence = medtrail_ledger::proof::Evidence::Relayed;
+    let (looked, release) = log.hold_next_look();
+    let service = log.service.clone();
+    let relayed = tokio::spawn(async move { service.relay(sent).await });
+    let waiting = Instant::now();
+    while looked.try_recv().is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(waiting.elapsed() < Duration::from_secs(10), "the thread was blocked");
+    release.send(()).unwrap();
+    assert_eq!(relayed.await.unwrap().unwrap().index, 0);
+    log.stop().await;
+}
+
 async fn wait_until_filed(log: &Log) {
     let until = Instant::now() + Duration::from_secs(20);
     while log.service.filed().unwrap() < log.service.head().size {

@@ -21,7 +21,7 @@ use medtrail_ledger::schema::Place;
 use medtrail_ledger::tile::{TileId, TileReader};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Entries in one commit at most.
@@ -30,6 +30,10 @@ const BATCH_ENTRIES_MAX: usize = 4096;
 pub const UNFILED_ENTRIES_MAX: u64 = 500_000;
 /// Rows read at once while reloading.
 const RELOAD_ROWS: u64 = 16_384;
+/// A group gathers for this part of a commit's time at most.
+const GATHERING_PART: u32 = 4;
+/// How often it looks who has come meanwhile.
+const GATHERING_PAUSE: Duration = Duration::from_micros(20);
 /// How long the writer waits before it looks again at a disk that failed.
 const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 
@@ -184,14 +188,18 @@ impl Sequencer {
     /// Takes reports until it is asked to stop, then what still waits, and ends.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Ask>) -> Result<(), SequencerError> {
         let mut asked = Vec::with_capacity(BATCH_ENTRIES_MAX);
+        let mut pace = Pace::default();
         while queue.blocking_recv_many(&mut asked, BATCH_ENTRIES_MAX) > 0 {
+            pace.gather(&mut queue, &mut asked);
             if asked.iter().any(|ask| matches!(ask, Ask::Stop)) {
                 queue.close();
             }
+            let (group, started) = (asked.len(), Instant::now());
             self.append(asked.drain(..).filter_map(|ask| match ask {
                 Ask::Place(waiting) => Some(*waiting),
                 Ask::Stop => None,
             }))?;
+            pace.done(group, started.elapsed());
         }
         Ok(())
     }
@@ -452,6 +460,37 @@ impl Sequencer {
             }
         }
         self.reload()
+    }
+}
+
+/// How large groups have been of late, and how long their commits took.
+///
+/// Reporters that were answered together come back together, but not at the same instant: a writer
+/// that starts with the first of them commits a few, then all the others, and each waits twice.
+#[derive(Default)]
+struct Pace {
+    groups: [usize; 2],
+    commit: Duration,
+}
+
+impl Pace {
+    /// Waits for as many as came of late, but never longer than a part of a commit. A lone
+    /// reporter never waits.
+    fn gather(&self, queue: &mut mpsc::Receiver<Ask>, asked: &mut Vec<Ask>) {
+        let usual = self.groups[0].max(self.groups[1]).min(BATCH_ENTRIES_MAX);
+        let until = Instant::now() + self.commit / GATHERING_PART;
+        while asked.len() < usual && Instant::now() < until {
+            match queue.try_recv() {
+                Ok(ask) => asked.push(ask),
+                Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(GATHERING_PAUSE),
+                Err(mpsc::error::TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn done(&mut self, group: usize, commit: Duration) {
+        self.groups = [group, self.groups[0]];
+        self.commit = commit;
     }
 }
 

@@ -113,12 +113,19 @@ impl Service {
     /// Enters a report that nobody signed, as the operator's own word; every view says so.
     pub async fn relay(&self, submission: Submission) -> Result<Receipt, ReportError> {
         let service = self.clone();
-        let checking = tokio::task::spawn_blocking(move || {
-            Intake::new(&service.0.trust, (service.0.now_ms)()).check_relayed(&submission)?;
-            service.prepare(submission)
-        });
-        let prepared = checking.await.unwrap_or_else(|_| Err(PlaceError::Stopped.into()));
-        let mut outcomes = self.place(vec![prepared]).await;
+        let checking = tokio::task::spawn_blocking(move || service.check_relayed(submission));
+        self.enter(checking.await.unwrap_or_else(|_| Err(PlaceError::Stopped.into()))?).await
+    }
+
+    /// The first half of [`Self::relay`], for callers with threads of their own. Blocks.
+    pub fn check_relayed(&self, submission: Submission) -> Result<Checked, ReportError> {
+        Intake::new(&self.0.trust, (self.0.now_ms)()).check_relayed(&submission)?;
+        self.prepare(submission).map(Checked)
+    }
+
+    /// The second half: a place in the log, and the receipt once it is durable.
+    pub async fn enter(&self, checked: Checked) -> Result<Receipt, ReportError> {
+        let mut outcomes = self.place(vec![Ok(checked.0)]).await;
         outcomes.pop().unwrap_or(Err(ReportError::Place(PlaceError::Stopped)))
     }
 
@@ -355,6 +362,9 @@ impl Service {
         }))
     }
 }
+
+/// A report that was checked, and waits for nothing but its place.
+pub struct Checked(Prepared);
 
 /// What the reporter's thread has made of a report.
 struct Prepared {

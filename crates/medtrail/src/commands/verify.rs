@@ -8,13 +8,21 @@ use medtrail_ledger::proof::{PROOF_BYTES_MAX, Proof, require_spelling, spell};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::trust::{LogKeys, TrustFile};
 use medtrail_ledger::verify::{AnchorSeen, ChainFacts, Findings, Step, Verdict, verify};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Anchors the registry's ring holds.
+const RING: u64 = 64;
 
 /// Checks proofs and receipts against the chain, and says each step with its numbers.
 ///
 /// Exit code 0: all green. 3: nothing wrong, but something is missing (a log you have not named, a
 /// block that is not final). 1: something is wrong, or a file cannot be read.
+///
+/// The chain is what the endpoint says it is. An endpoint that lies can show any checkpoint that
+/// the log has signed as anchored and final, at any time; with a trust file it cannot show one
+/// that the log has not signed. Use a node of your own, or ask two.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Proof or receipt files (medtrail/proof-v1, medtrail/receipt-v1)
@@ -44,6 +52,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             }
             Err(Failed::Chain(failure)) => return Err(failure),
         };
+        let findings = printable(findings);
         worst = worst.max(findings.verdict());
         match args.json {
             true => printed.push(serde_json::json!({
@@ -64,9 +73,29 @@ pub(crate) async fn run(args: Args) -> Outcome {
 
 /// Reads a trust file, or says what is wrong with it.
 pub(crate) fn read_trust(path: &Path) -> Result<TrustFile, Failure> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+    let bytes = read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     TrustFile::parse(&bytes).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// Reads no more than shows that it is too much: the name may be that of a device without end.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(PROOF_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Words of the file stand in findings, and whoever made it may be the enemy: it must not be able
+/// to move the cursor over a verdict, to colour it, or to turn the line around.
+fn printable(mut findings: Findings) -> Findings {
+    let is_harmless = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        !c.is_control() && !turns && !matches!(c, '\u{2028}' | '\u{2029}')
+    };
+    for step in &mut findings.steps {
+        let shown = |c: char| if is_harmless(c) { c } else { '\u{fffd}' };
+        step.words = step.words.chars().map(shown).collect();
+    }
+    findings
 }
 
 enum Failed {
@@ -83,7 +112,7 @@ impl<E: std::error::Error> From<E> for Failed {
 }
 
 async fn check_file(file: &Path, trust: Option<&TrustFile>, rpc: &Rpc) -> Result<Findings, Failed> {
-    let bytes = std::fs::read(file).map_err(|error| Failed::File(error.to_string()))?;
+    let bytes = read(file).map_err(|error| Failed::File(error.to_string()))?;
     check_bytes(&bytes, trust, rpc).await
 }
 
@@ -93,7 +122,7 @@ async fn check_bytes(
     rpc: &Rpc,
 ) -> Result<Findings, Failed> {
     if bytes.len() > PROOF_BYTES_MAX {
-        return Err(Failed::File(format!("has {} bytes; proofs have fewer", bytes.len())));
+        return Err(Failed::File(format!("more than {PROOF_BYTES_MAX} bytes; proofs have fewer")));
     }
     if is_receipt(bytes) {
         return check_receipt(bytes, trust, rpc).await;
@@ -166,9 +195,18 @@ async fn chain_facts(
     });
     if let Some(extension) = &proof.extension {
         let lives = chain.living(claim.log, &extension.anchor, At::Latest).await?;
-        facts.extension_lives = Some(lives);
+        // Read after it: an anchor that left the ring in between is counted as gone.
+        let count = chain.log_head(claim.log, At::Latest).await?.count;
+        facts.extension_lives = said_by_ring(lives, extension.anchor.number, count);
     }
     Ok(facts)
+}
+
+/// What the ring says of an anchor with this number, after `count` of them: nothing, once the
+/// anchor of that number has left it.
+fn said_by_ring(lives: bool, number: u64, count: u64) -> Option<bool> {
+    let has_left = number > 0 && number.checked_add(RING).is_some_and(|end| end <= count);
+    (lives || !has_left).then_some(lives)
 }
 
 /// Whether the registry's rules are known: its address commits to our code (CREATE2, EIP-1014),
@@ -208,6 +246,33 @@ async fn check_receipt(
     let chain = Chain::new(rpc.clone(), chain_id, trust.registry, Finality::Tag);
     let head = chain.log_head(trust.log, At::Latest).await?;
     let info = chain.log_info(trust.log, At::Latest).await?;
+    let registered = Registered {
+        // A closed log has no operator any more, but its cold key stays.
+        is_open: !info.cold_key.is_zero(),
+        note_key: info.note_key,
+        anchored: head.size,
+        anchor_within_s: info.anchor_within_s,
+    };
+    judge_receipt(&receipt, trust, &registered)
+}
+
+/// What the registry says of the log that a trust file names.
+struct Registered {
+    /// Whether it was ever opened.
+    is_open: bool,
+    note_key: B256,
+    /// Entries that are anchored.
+    anchored: u64,
+    /// Its promise, in seconds.
+    anchor_within_s: u32,
+}
+
+fn judge_receipt(
+    receipt: &Receipt,
+    trust: &TrustFile,
+    registered: &Registered,
+) -> Result<Findings, Failed> {
+    let step = |name, verdict, words: String| Step { name, verdict, words };
     let mut steps = vec![step(
         "log",
         Verdict::Green,
@@ -217,7 +282,8 @@ async fn check_receipt(
         ),
     )];
     let keys = operators(trust)?;
-    if keys.iter().any(|keys| B256::from(*keys.note_key.as_bytes()) != info.note_key) {
+    let differs = |keys: &LogKeys| B256::from(*keys.note_key.as_bytes()) != registered.note_key;
+    if registered.is_open && keys.iter().any(differs) {
         let words = "The note key in your trust file is not the one the registry has.".into();
         steps.push(step("keys", Verdict::Red, words));
         return Ok(Findings { steps });
@@ -234,26 +300,31 @@ async fn check_receipt(
         Err(error) => steps.push(step("receipt", Verdict::Red, error.to_string())),
         Ok((signed, time_ms)) => {
             let size = signed.checkpoint.size;
-            steps.push(step(
-                "receipt",
-                Verdict::Green,
-                format!(
-                    "{} hashes lead from entry {} to a head of {size} entries that the log and \
-                     operator {} signed at {time_ms} ms.",
-                    receipt.path.len(),
-                    receipt.index,
-                    operator
+            let words = format!(
+                "{} hashes lead from entry {} to a head of {size} entries that the log and \
+                 operator {operator} signed at {time_ms} ms.",
+                receipt.path.len(),
+                receipt.index,
+            );
+            steps.push(match trust.operator_speaks(operator, time_ms) {
+                true => step("receipt", Verdict::Green, words),
+                false => {
+                    let words = format!("{words} By your trust file it did not speak then.");
+                    step("receipt", Verdict::Amber, words)
+                }
+            });
+            let words = match registered {
+                Registered { is_open: false, .. } => {
+                    "The registry does not know this log yet: no anchor is promised there.".into()
+                }
+                Registered { anchored, .. } if *anchored > receipt.index => format!(
+                    "The log is anchored up to {anchored} entries: ask the log for the proof of \
+                     entry {}.",
+                    receipt.index
                 ),
-            ));
-            let anchored = head.size > receipt.index;
-            let words = match anchored {
-                true => format!(
-                    "The log is anchored up to {} entries: ask the log for the proof of entry {}.",
-                    head.size, receipt.index
-                ),
-                false => format!(
-                    "Not anchored yet ({} entries are). The log promises an anchor within {} s.",
-                    head.size, info.anchor_within_s
+                Registered { anchored, anchor_within_s, .. } => format!(
+                    "Not anchored yet ({anchored} entries are). The log promises an anchor within \
+                     {anchor_within_s} s."
                 ),
             };
             steps.push(step("anchor", Verdict::Amber, words));
@@ -266,4 +337,87 @@ async fn check_receipt(
 fn operators(trust: &TrustFile) -> Result<Vec<LogKeys>, Failed> {
     let keys = trust.operator.keys.iter().rev().map(|key| trust.log_keys(key.address));
     Ok(keys.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEIPT: &[u8] = include_bytes!("../../../../tests/data/formats/receipt-v1.json");
+    const TRUST: &[u8] = include_bytes!("../../../../tests/data/formats/trust-v1.json");
+
+    fn verdicts(trust: &TrustFile, registered: &Registered) -> Vec<(&'static str, Verdict)> {
+        let receipt = serde_json::from_slice(RECEIPT).unwrap();
+        let Ok(findings) = judge_receipt(&receipt, trust, registered) else { panic!("no finding") };
+        findings.steps.iter().map(|step| (step.name, step.verdict)).collect()
+    }
+
+    fn registered(trust: &TrustFile) -> Registered {
+        let keys = operators(trust).ok().unwrap();
+        let note_key = B256::from(*keys[0].note_key.as_bytes());
+        Registered { is_open: true, note_key, anchored: 0, anchor_within_s: 3600 }
+    }
+
+    #[test]
+    fn a_receipt_is_a_promise_and_never_green() {
+        use Verdict::{Amber, Green};
+        let trust = TrustFile::parse(TRUST).unwrap();
+        let promised = vec![("log", Green), ("receipt", Green), ("anchor", Amber)];
+        for anchored in [0, 4, 5, u64::MAX] {
+            let registered = Registered { anchored, ..registered(&trust) };
+            assert_eq!(verdicts(&trust, &registered), promised);
+        }
+    }
+
+    #[test]
+    fn a_receipt_of_a_log_that_the_registry_does_not_know_yet_is_not_wrong() {
+        use Verdict::{Amber, Green};
+        let trust = TrustFile::parse(TRUST).unwrap();
+        let unknown =
+            Registered { is_open: false, note_key: B256::ZERO, anchored: 0, anchor_within_s: 0 };
+        let promised = vec![("log", Green), ("receipt", Green), ("anchor", Amber)];
+        assert_eq!(verdicts(&trust, &unknown), promised);
+        let another = Registered { note_key: B256::ZERO, ..registered(&trust) };
+        assert_eq!(verdicts(&trust, &another), [("log", Green), ("keys", Verdict::Red)]);
+    }
+
+    #[test]
+    fn a_receipt_by_a_key_that_had_retired_is_said_to_be_so() {
+        use Verdict::{Amber, Green};
+        let mut trust = TrustFile::parse(TRUST).unwrap();
+        trust.operator.keys[0].until_ms = Some(2);
+        let told = vec![("log", Green), ("receipt", Amber), ("anchor", Amber)];
+        assert_eq!(verdicts(&trust, &registered(&trust)), told);
+    }
+
+    #[test]
+    fn the_ring_says_nothing_of_an_anchor_that_has_left_it() {
+        for (lives, number, count, said) in [
+            (true, 70, 70, Some(true)),
+            (false, 70, 70, Some(false)),
+            (false, 7, 70, Some(false)),
+            (false, 6, 70, None),
+            (false, 71, 70, Some(false)),
+            (false, 0, 70, Some(false)),
+            (false, u64::MAX, 70, Some(false)),
+        ] {
+            assert_eq!(said_by_ring(lives, number, count), said, "{number} of {count}");
+        }
+    }
+
+    #[test]
+    fn no_word_of_a_file_moves_the_cursor_or_turns_the_line() {
+        let error = Proof::parse(br#"{"\u001b[2J\u001b[32mVerified.\r\u202e": 1}"#).unwrap_err();
+        let step = Step { name: "file", verdict: Verdict::Red, words: error.to_string() };
+        assert!(step.words.contains('\u{1b}'), "the message quotes the file");
+        let shown = printable(Findings { steps: vec![step] });
+        let words = &shown.steps[0].words;
+        assert!(words.contains("Verified."), "{words}");
+        assert!(!words.contains(['\u{1b}', '\r', '\u{202e}']), "{words:?}");
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        assert_eq!(read(Path::new("/dev/zero")).unwrap().len(), PROOF_BYTES_MAX + 1);
+    }
 }

@@ -127,6 +127,7 @@ impl Cursor {
 
 /// An anchor of ours as the chain shows it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AnchorRecord {
     /// The anchor.
     pub anchor: Anchor,

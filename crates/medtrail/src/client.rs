@@ -37,14 +37,10 @@ impl Client {
     }
 
     /// The proof of a receipt's entry, or `None` while no anchor covers it.
-    pub(crate) async fn proof(
-        &self,
-        receipt: &Receipt,
-        details: bool,
-    ) -> Result<Option<Vec<u8>>, Failure> {
+    pub(crate) async fn proof(&self, receipt: &Receipt) -> Result<Option<Vec<u8>>, Failure> {
         let request = self
             .http
-            .get(format!("{}/v1/entries/{}/proof?details={details}", self.url, receipt.index))
+            .get(format!("{}/v1/entries/{}/proof", self.url, receipt.index))
             .header("medtrail-place", receipt.place_hash.to_string());
         let response = request.send().await?;
         if response.headers().contains_key("retry-after")
@@ -82,7 +78,7 @@ async fn checked(response: Response) -> Result<Response, Failure> {
     };
     let advice = match text("advice") {
         empty if empty.is_empty() => empty,
-        advice => format!(" {advice}"),
+        advice => format!(". {advice}"),
     };
     Err(Failure::new(format!("the service answered {status}: {detail}{advice}{retry}")))
 }

@@ -116,7 +116,7 @@ impl Default for LimitsConfig {
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("no configuration at {0}: write one (docs/operating.md), or name it with --config")]
+    #[error("no configuration at {0}: write one (docs/for-operators.md), or name it with --config")]
     Absent(PathBuf),
     #[error("configuration: {0}")]
     Figment(Box<figment::Error>),

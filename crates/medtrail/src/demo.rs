@@ -6,6 +6,7 @@ mod anvil;
 mod clinic;
 
 use crate::client::Client;
+use crate::commands::proof::with_details;
 use crate::commands::report::one_report;
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
@@ -23,8 +24,10 @@ use medtrail_ledger::proof::spell;
 use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
+use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,21 +70,22 @@ pub(crate) async fn run(args: Args) -> Outcome {
     println!("Medtrail demo. Invented people, test money, a chain on this machine only: it shows");
     println!("how checks work; on a public chain they bind the operator.\n");
 
-    let binary = anvil::find(args.anvil.as_deref())?;
-    let anvil = Anvil::start(&binary, args.rpc_port, &folder, &accounts).await?;
-    let rpc = Rpc::new(&[anvil.url()])?;
-    println!("Chain     {} (chain {}, a block every 2 s)", anvil.url(), anvil::CHAIN_ID);
-
-    let (config, keys) = configure(&args, &folder, &accounts, anvil.url())?;
-    let deployment = deploy(&rpc, keys.operator.clone()).await?;
-    println!("Registry  {}; its code is the code of this build", deployment.registry);
-
-    let node = node::start(&config, keys).await?;
+    // Heard from the start: a demo that is cut short must not leave its chain running, which sits
+    // in a process group of its own and is killed only when it is dropped.
+    let mut quit = pin!(asked_to_end());
+    let starting = start(&args, &folder, &accounts);
+    let (anvil, rpc, config, node) = tokio::select! {
+        started = starting => started?,
+        () = &mut quit => return Ok(ExitCode::from(OK)),
+    };
     let url = format!("http://localhost:{}", node.address.port());
     println!("Log       {} takes reports at {url}", config.origin);
-    let told = tell(&args, &folder, &accounts, &node, &url, &rpc, &config).await;
+    let told = tokio::select! {
+        told = tell(&args, &folder, &accounts, &node, &url, &rpc, &config) => told.map(Some),
+        () = &mut quit => Ok(None),
+    };
     let stopped = match &told {
-        Ok(Verdict::Green) if !args.once => {
+        Ok(Some(Verdict::Green)) if !args.once => {
             println!("\nRunning at {url}. Ctrl-C stops everything.");
             let told_of_the_end = async {
                 anvil.ended().await;
@@ -90,7 +94,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             };
             let quit = async {
                 tokio::select! {
-                    () = asked_to_end() => {}
+                    () = quit => {}
                     () = told_of_the_end => {}
                 }
             };
@@ -101,9 +105,28 @@ pub(crate) async fn run(args: Args) -> Outcome {
     anvil.stop().await;
     stopped?;
     Ok(ExitCode::from(match told? {
-        Verdict::Green => OK,
-        _ => FAILED,
+        Some(Verdict::Green) | None => OK,
+        Some(_) => FAILED,
     }))
+}
+
+/// Starts the chain, puts the registry on it, and starts the log.
+async fn start(
+    args: &Args,
+    folder: &Path,
+    accounts: &Accounts,
+) -> Result<(Anvil, Rpc, Config, Node), Failure> {
+    let binary = anvil::find(args.anvil.as_deref())?;
+    let anvil = Anvil::start(&binary, args.rpc_port, folder, accounts).await?;
+    let rpc = Rpc::new(&[anvil.url()])?;
+    println!("Chain     {} (chain {}, a block every 2 s)", anvil.url(), anvil::CHAIN_ID);
+
+    let (config, keys) = configure(args, folder, accounts, anvil.url())?;
+    let deployment = deploy(&rpc, keys.operator.clone()).await?;
+    println!("Registry  {}; its code is the code of this build", deployment.registry);
+
+    let node = node::start(&config, keys).await?;
+    Ok((anvil, rpc, config, node))
 }
 
 /// The story so far: one access, from a report to a green check; and a clinic behind it.
@@ -128,7 +151,7 @@ async fn tell(
         );
     }
 
-    let receipt = report(&client, accounts, &trust).await?;
+    let (receipt, details) = report(&client, accounts, &trust).await?;
     std::fs::write(folder.join("receipt.json"), spell(&receipt))?;
     println!(
         "Report    Kalda Family Doctors read Mari Tamm's allergies: entry {}, receipt in {}",
@@ -137,6 +160,7 @@ async fn tell(
     );
 
     let proof = await_proof(&client, &receipt, &trust, rpc).await?;
+    let proof = with_details(&proof, &details)?;
     let file = folder.join("proof.json");
     std::fs::write(&file, &proof)?;
     println!("Proof     anchored and final; in {}\n", file.display());
@@ -212,12 +236,13 @@ async fn report(
     client: &Client,
     accounts: &Accounts,
     trust: &TrustFile,
-) -> Result<Receipt, Failure> {
+) -> Result<(Receipt, Box<RawValue>), Failure> {
     let kalda = accounts.reporter("Kalda Family Doctors")?;
     let mari = accounts.by_role("patient").address;
     let line = clinic::mari_s_allergies_read(mari, now_ms());
     let (report, signature) = line.signed(&kalda, trust);
-    client.report(one_report(&report, &line.details, &signature)?).await
+    let receipt = client.report(one_report(&report, &line.details, &signature)?).await?;
+    Ok((receipt, line.details))
 }
 
 /// Waits until the anchor that covers the receipt is final, as the chain itself says.
@@ -229,7 +254,7 @@ async fn await_proof(
 ) -> Result<Vec<u8>, Failure> {
     let until = Instant::now() + PROOF_WAIT;
     while Instant::now() < until {
-        if let Some(proof) = client.proof(receipt, true).await? {
+        if let Some(proof) = client.proof(receipt).await? {
             let findings = check_proof(&proof, Some(trust), rpc).await?;
             if findings.verdict() != Verdict::Amber {
                 return Ok(proof);

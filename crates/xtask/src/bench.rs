@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result {
         )
     })?;
     let report = render::report(&Machine::this()?, &results, others, args.quick);
-    let path = if args.quick { "target/bench.md" } else { "docs/bench.md" };
+    let path = "docs/bench.md";
     fs::write(root().join(path), report)
         .map_err(|error| Failure::new(format!("{path}: {error}"), "may this user write there?"))?;
     println!("> {path}");

@@ -2,13 +2,12 @@
 
 use crate::answer::{blocking, document};
 use crate::caller::ShownPlace;
-use crate::problem::{self, Problem};
+use crate::problem::Problem;
 use crate::state::State;
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, routes};
 use medtrail_ledger::proof::spell;
 use medtrail_oracle::service::Shown;
-use serde::Deserialize;
 
 /// The receipt of an entry, under the newest checkpoint.
 #[routes]
@@ -27,35 +26,24 @@ pub(super) async fn receipt(
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProofQuery {
-    /// The details document too.
-    #[serde(default)]
-    details: bool,
-}
-
 /// The proof of an entry, in its one spelling. The place stays hashed: whoever shows only the
-/// place hash may be the reporter, who must not learn about the person's other entries.
+/// place hash may be the reporter, who must not learn about the person's other entries. Details
+/// are left out: a proof carries its place hash, so whoever was shown one could ask for them here.
 #[routes]
 #[get("/v1/entries/{index}/proof")]
 #[head("/v1/entries/{index}/proof")]
 pub(super) async fn proof(
     index: Path<String>,
     place: ShownPlace,
-    query: Result<Query<ProofQuery>, actix_web::Error>,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let index = parse_index(&index, &state)?;
-    let asked = query.map(Query::into_inner).map_err(|error| error.to_string());
     let proof = blocking(move || {
         // Nothing about the entry, not even that it has no anchor, before the place was right.
         if !place.opens(state.service.entry(index)?.place.hash()) {
             return Err(Problem::no_such_entry());
         }
-        let asked = asked.map_err(|detail| Problem::new(&problem::INVALID_QUERY, detail))?;
-        let shown = Shown { place: false, details: asked.details };
-        Ok(state.service.proof(index, shown)?.to_bytes())
+        Ok(state.service.proof(index, Shown::default())?.to_bytes())
     });
     Ok(document(proof.await?))
 }

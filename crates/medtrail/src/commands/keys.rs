@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Makes keys.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Makes operator.json and note.key of the configured log; never overwrites
+    /// Makes note.key and, unless a remote signer holds the key, operator.json; never overwrites
     Init {
         #[command(flatten)]
         configured: Configured,
@@ -30,14 +30,19 @@ pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::Init { configured } => {
             let config = configured.load()?;
-            let passphrase = configured.passphrase().read()?;
             create_folder(&config.keys_dir)?;
-            let operator =
-                LocalSigner::create(&config.keys_dir.join("operator.json"), &passphrase)?;
+            let operator = match &config.operator.remote_signer {
+                Some(remote) => remote.address,
+                None => {
+                    let passphrase = configured.passphrase().read()?;
+                    let path = config.keys_dir.join("operator.json");
+                    LocalSigner::create(&path, &passphrase)?.address()
+                }
+            };
             let note = NoteKey::create(&config.keys_dir.join("note.key"), &config.origin)?;
-            println!("Operator:  {}", operator.address());
+            println!("Operator:  {}", operator);
             println!("Note key:  {}", note.verifier());
-            println!("Log:       {}", config.log_of(operator.address()));
+            println!("Log:       {}", config.log_of(operator));
             println!(
                 "Give the operator's address some coin for gas; it can do nothing but anchor."
             );

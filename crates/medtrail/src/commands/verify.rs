@@ -50,7 +50,9 @@ pub(crate) async fn run(args: Args) -> Outcome {
             Err(Failed::File(words)) => {
                 Findings { steps: vec![Step { name: "file", verdict: Verdict::Red, words }] }
             }
-            Err(Failed::Chain(failure)) => return Err(failure),
+            Err(Failed::Chain(failure)) => {
+                return Err(Failure::new(format!("{}: {failure}", args.rpc)));
+            }
         };
         let findings = printable(findings);
         worst = worst.max(findings.verdict());

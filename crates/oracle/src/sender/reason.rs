@@ -149,12 +149,12 @@ impl Stop {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::RestoredBackup { .. } => {
-                "take no entries; run `medtrail recover` to bring the missing entries from the \
-                 gateways and mirrors"
+                "put the newest copy of the data folder back: what is missing here was \
+                 acknowledged and anchored"
             }
             Self::ForeignNonce { .. } => {
                 "if the key was stolen, rotate the operator with the cold key; if it was you, use \
-                 the key nowhere else and run `medtrail recover` to take over from the chain"
+                 a key that signs nothing else"
             }
             Self::NotOperator { .. } => "configure the key of the operator that the registry names",
             Self::Closed => "open a successor log; entries of this one can no longer be anchored",

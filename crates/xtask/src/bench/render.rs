@@ -28,10 +28,13 @@ struct Section {
 /// `others` is the share of all cores that other processes used meanwhile.
 pub(super) fn report(machine: &Machine, results: &Results, others: f64, quick: bool) -> String {
     let soundness = if others < OTHERS_MAX { "sound" } else { "**not sound, do not quote it**" };
-    let length = if quick { " A quick run: not for publication." } else { "" };
+    let (flag, length) = match quick {
+        true => (" --quick", " Its large log has one million entries."),
+        false => ("", " Its large log has ten million entries."),
+    };
     let mut text = format!(
         "# Benchmark\n\n\
-         Written by `cargo xtask bench`. All numbers are of one run on one machine.{length}\n\n\
+         Written by `cargo xtask bench{flag}`. All numbers are of one run on one machine.{length}\n\n\
          | | |\n|---|---|\n\
          | commit | {} |\n\
          | processor | {}, {} cores |\n\

@@ -90,9 +90,18 @@ impl Running {
 
     /// Asks it to end (SIGTERM) and waits until it has.
     pub fn terminate(&mut self, limit: Duration) -> ExitStatus {
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM {id}");
+        self.signal("TERM");
+        self.wait_for_end(limit)
+    }
+
+    /// Asks it to end as Ctrl-C does (SIGINT) and waits until it has.
+    pub fn interrupt(&mut self, limit: Duration) -> ExitStatus {
+        self.signal("INT");
+        self.wait_for_end(limit)
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_for_end(&mut self, limit: Duration) -> ExitStatus {
         let end = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
@@ -101,6 +110,12 @@ impl Running {
             assert!(Instant::now() < end, "still running after {limit:?}:\n{}", self.said());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {id}");
     }
 }
 

@@ -209,9 +209,12 @@ impl Keyed {
         SubjectTag(self.tag(&[b"subject\0", subject.as_slice()]))
     }
 
-    /// How the disk names one subject's copy of a reported event.
-    pub fn event_key(&self, subject: B256, event_id: B256) -> EventKey {
-        EventKey(self.tag(&[b"event\0", subject.as_slice(), event_id.as_slice()]))
+    /// How the disk names one subject's copy of an event that `actor` reported. The actor is in
+    /// it although an event id is made of its custodian: who knows another's event id must not be
+    /// able to report under it first, nor learn whether it was reported.
+    pub fn event_key(&self, actor: Address, subject: B256, event_id: B256) -> EventKey {
+        let parts = [actor.as_slice(), subject.as_slice(), event_id.as_slice()];
+        EventKey(self.tag(&[b"event\0", &parts.concat()]))
     }
 
     /// How the disk names a record; all zero for none.

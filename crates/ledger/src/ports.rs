@@ -16,8 +16,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SubjectTag(pub [u8; 16]);
 
-/// A reported event as the disk knows it: HMAC-SHA-256 under the log's key over
-/// subject and event id, first 16 bytes.
+/// A reported event as the disk knows it: HMAC-SHA-256 under the log's key over actor, subject and
+/// event id, first 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct EventKey(pub [u8; 16]);
 

@@ -17,6 +17,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(60))
+            // A place hash is for this host only.
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
     }

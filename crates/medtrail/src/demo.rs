@@ -100,7 +100,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             };
             node.run_until(quit).await
         }
-        _ => node.stop().await,
+        _ => node.stop().await.map_err(Failure::from),
     };
     anvil.stop().await;
     stopped?;

@@ -2,6 +2,7 @@
 
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
 use crate::config::{Config, RemoteSignerConfig};
+use crate::exit::Failure;
 use alloy_primitives::{Address, B256};
 use medtrail_api::{Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
@@ -12,8 +13,9 @@ use medtrail_keys::note::{NotaryKeys, NoteKey, NoteKeyError};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::remote::RemoteSigner;
 use medtrail_keys::wrap::MasterKey;
-use medtrail_ledger::plan::Call;
-use medtrail_ledger::ports::{Journal, JournalError, KeyFile, RegistryError};
+use medtrail_ledger::plan::{Anchor, Call, LogHead};
+use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, RegistryError};
+use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::{self, Anchorer};
 use medtrail_oracle::sender::Limits;
@@ -22,6 +24,7 @@ use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
 use medtrail_store::{KeyFileDb, OpenError, Store, StoreOptions};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
@@ -73,6 +76,17 @@ pub(crate) enum StartError {
          is the newest copy ({0}). Bring the chain back, or the newer copy"
     )]
     OtherMachine(RegistryError),
+    #[error(
+        "the chain's newest anchor of this log covers {size} entries, but not these entries: this \
+         is another copy of the log, which went its own way. Put the anchored one back"
+    )]
+    Forked { size: u64 },
+    #[error(
+        "{file} is gone or empty, but the log has entries sealed under it: put its backup back. \
+         Without it the entries still verify, but nothing can be added or read",
+        file = file.display()
+    )]
+    KeysLost { file: PathBuf },
     #[error("the note key is named {found}, the origin is {origin}")]
     NoteName { found: String, origin: String },
 }
@@ -93,9 +107,7 @@ impl Keys {
     }
 
     /// Reads configuration and keys; scrypt takes its time, off the async threads.
-    pub(crate) async fn unlock(
-        configured: &Configured,
-    ) -> Result<(Config, Self), crate::exit::Failure> {
+    pub(crate) async fn unlock(configured: &Configured) -> Result<(Config, Self), Failure> {
         let config = configured.load()?;
         let (asked, passphrase) = (config.clone(), configured.passphrase().clone());
         let loading = tokio::task::spawn_blocking(move || Self::load(&asked, &passphrase));
@@ -145,14 +157,14 @@ pub(crate) async fn start(config: &Config, keys: Keys) -> Result<Node, StartErro
     }
     let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
     let rpc = Rpc::new(&config.chain.rpc)?;
-    let chain = Chain::new(rpc, config.chain.chain_id, config.chain.registry, finality);
+    let chain = Chain::new(rpc.clone(), config.chain.chain_id, config.chain.registry, finality);
 
     let (store, key_file) = {
         let (config, operator) = (config.clone(), operator);
         let opening = tokio::task::spawn_blocking(move || open(&config, operator));
         opening.await.map_err(|lost| JournalError::Storage(lost.to_string()))??
     };
-    refuse_old_backup(&store, &chain, log).await?;
+    refuse_other_history(&store, &rpc, &chain, log).await?;
 
     let trust = trust_file(config, &keys, log, since_ms(&store)?);
     let note_key = keys.note.public_key();
@@ -201,15 +213,24 @@ pub(crate) async fn start(config: &Config, keys: Keys) -> Result<Node, StartErro
 
 impl Node {
     /// Runs until `quit` resolves or the log cannot go on; then lets everything end in order.
-    pub(crate) async fn run_until(
-        self,
-        quit: impl Future<Output = ()>,
-    ) -> Result<(), SequencerError> {
-        tokio::select! {
-            () = quit => {}
-            () = self.running.ended() => {}
+    pub(crate) async fn run_until(self, quit: impl Future<Output = ()>) -> Result<(), Failure> {
+        let lost = tokio::select! {
+            () = quit => false,
+            () = self.running.ended() => false,
+            () = self.a_part_ended() => true,
+        };
+        self.stop().await?;
+        match lost {
+            true => Err(Failure::new("the server or the anchorer ended by itself: start anew")),
+            false => Ok(()),
         }
-        self.stop().await
+    }
+
+    /// Resolves when the server or the anchorer has ended although nobody asked.
+    async fn a_part_ended(&self) {
+        while !self.serving.is_finished() && !self.anchoring.is_finished() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Takes no more requests, makes durable what waits, and ends.
@@ -250,9 +271,6 @@ fn server_options(config: &Config) -> ServerOptions {
 
 /// Opens log and key file, and holds the configuration against what was stored at first start.
 fn open(config: &Config, operator: Address) -> Result<(Arc<Store>, Arc<dyn KeyFile>), StartError> {
-    std::fs::create_dir_all(config.log_dir()).map_err(|error| {
-        JournalError::Storage(format!("{}: {error}", config.log_dir().display()))
-    })?;
     let store = Store::open(&config.log_dir(), StoreOptions::default())?;
     fixed(&store, "origin", &config.origin)?;
     fixed(&store, "chain.chain_id", &config.chain.chain_id.to_string())?;
@@ -260,18 +278,24 @@ fn open(config: &Config, operator: Address) -> Result<(Arc<Store>, Arc<dyn KeyFi
     // The log's id is made of its opener: a rotated key is another address, but the same log.
     fixed(&store, "opener", &operator.to_string())?;
     let log = config.log_of(operator);
-    let master = open_master(config, log)?;
-    let key_file = KeyFileDb::open(&config.keys_dir, Box::new(master))?;
+    let key_file = open_keys(config, log, store.tail()?.size == 0)?;
     Ok((Arc::new(store), Arc::new(key_file)))
 }
 
-/// The master key; made at the first start of a log.
-pub(crate) fn open_master(config: &Config, log: B256) -> Result<MasterKey, StartError> {
+/// The key file under its master key. Both are made at the first start of a log and never again:
+/// under new keys every event would look new, and every trail would begin anew.
+pub(crate) fn open_keys(config: &Config, log: B256, is_new: bool) -> Result<KeyFileDb, StartError> {
     let path = config.keys_dir.join("master.key");
-    match path.exists() {
-        true => Ok(MasterKey::load(&path, log)?),
-        false => Ok(MasterKey::create(&path, log)?),
+    let master = match (path.exists(), is_new) {
+        (true, _) => MasterKey::load(&path, log)?,
+        (false, true) => MasterKey::create(&path, log)?,
+        (false, false) => return Err(StartError::KeysLost { file: path }),
+    };
+    let keys = KeyFileDb::open(&config.keys_dir, Box::new(master))?;
+    if !is_new && keys.open(KeyTag::Log)?.is_none() {
+        return Err(StartError::KeysLost { file: config.keys_dir.join("keys.redb") });
     }
+    Ok(keys)
 }
 
 fn fixed(store: &Store, name: &'static str, value: &str) -> Result<(), StartError> {
@@ -300,14 +324,22 @@ fn since_ms(store: &Store) -> Result<u64, JournalError> {
 /// A chain that knows more of the log than the disk does means that an old backup was restored:
 /// going on would fork the log. Where the chain is silent, only the machine that had the log last
 /// may go on.
-async fn refuse_old_backup(store: &Arc<Store>, chain: &Chain, log: B256) -> Result<(), StartError> {
+async fn refuse_other_history(
+    store: &Arc<Store>,
+    rpc: &Rpc,
+    chain: &Chain,
+    log: B256,
+) -> Result<(), StartError> {
     const NAME: &str = "machine_id";
     let here = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let here = here.trim().as_bytes();
     let (tail, machine) = (store.tail()?, store.meta(NAME)?);
-    match chain.log_head(log, At::Latest).await {
+    match anchored_head(rpc, chain, log).await {
         Ok(head) if head.size > tail.size => {
             return Err(StartError::OldBackup { on_chain: head.size, on_disk: tail.size });
+        }
+        Ok(head) if head.count > 0 && !holds(store, chain, log, head).await? => {
+            return Err(StartError::Forked { size: head.size });
         }
         Err(error) if machine.as_deref().is_some_and(|last| last != here) => {
             return Err(StartError::OtherMachine(error));
@@ -321,6 +353,41 @@ async fn refuse_old_backup(store: &Arc<Store>, chain: &Chain, log: B256) -> Resu
         store.set_meta(NAME, here)?;
     }
     Ok(())
+}
+
+/// The registry's head of the log, from the configured chain: any other knows nothing of the log,
+/// which would look like a log without anchors.
+async fn anchored_head(rpc: &Rpc, chain: &Chain, log: B256) -> Result<LogHead, RegistryError> {
+    let (expected, found) = (chain.chain_id(), rpc.chain_id().await?);
+    if found != expected {
+        return Err(RegistryError::WrongChain { expected, found });
+    }
+    chain.log_head(log, At::Latest).await
+}
+
+/// Whether the anchored head is a head of what stands on this disk. If the chain falls silent in
+/// between, the anchorer asks again before it sends anything.
+async fn holds(
+    store: &Arc<Store>,
+    chain: &Chain,
+    log: B256,
+    head: LogHead,
+) -> Result<bool, StartError> {
+    let store = store.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        TileReader::new(|id| store.tile(id)).root(head.size).map_err(|error| error.to_string())
+    });
+    let root = reading.await.unwrap_or_else(|lost| Err(lost.to_string()));
+    let root = root.map_err(JournalError::Damaged)?;
+    let anchor =
+        Anchor { number: head.count, size: head.size, root: B256::from(root), time_s: head.time_s };
+    match chain.living(log, &anchor, At::Latest).await {
+        Ok(lives) => Ok(lives),
+        Err(error) => {
+            tracing::warn!("the newest anchor could not be compared: {error}");
+            Ok(true)
+        }
+    }
 }
 
 fn trust_file(config: &Config, keys: &Keys, log: B256, from_ms: u64) -> TrustFile {

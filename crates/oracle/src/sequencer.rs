@@ -32,6 +32,8 @@ pub const UNFILED_ENTRIES_MAX: u64 = 500_000;
 const RELOAD_ROWS: u64 = 16_384;
 /// A group gathers for this part of a commit's time at most.
 const GATHERING_PART: u32 = 4;
+/// A group never gathers longer than this, however slow the disk was.
+const GATHERING_MAX: Duration = Duration::from_millis(5);
 /// How often it looks who has come meanwhile.
 const GATHERING_PAUSE: Duration = Duration::from_micros(20);
 /// How long the writer waits before it looks again at a disk that failed.
@@ -478,7 +480,7 @@ impl Pace {
     /// reporter never waits.
     fn gather(&self, queue: &mut mpsc::Receiver<Ask>, asked: &mut Vec<Ask>) {
         let usual = self.groups[0].max(self.groups[1]).min(BATCH_ENTRIES_MAX);
-        let until = Instant::now() + self.commit / GATHERING_PART;
+        let until = Instant::now() + (self.commit / GATHERING_PART).min(GATHERING_MAX);
         while asked.len() < usual && Instant::now() < until {
             match queue.try_recv() {
                 Ok(ask) => asked.push(ask),

@@ -176,7 +176,7 @@ impl Service {
             subject: self.0.tags.subject_tag(report.subject),
             // The writer counts; any number but zero says that there is a trail to count in.
             ordinal: u64::from(is_person),
-            event: self.0.tags.event_key(report.subject, report.eventId),
+            event: self.0.tags.event_key(report.actor, report.subject, report.eventId),
             record: self.0.tags.record_tag(report.record),
         };
         let filed = self.0.journal.filed()?;

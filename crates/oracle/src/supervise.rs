@@ -9,7 +9,7 @@ use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, Notary, Out
 use medtrail_ledger::trust::TrustFile;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// What a log runs on.
@@ -106,8 +106,13 @@ impl Running {
     }
 }
 
-/// How long new entries may gather before they are filed: filing few costs as much as many.
+/// How often the filer looks what is to do.
 const FILING_PAUSE: Duration = Duration::from_millis(250);
+/// Entries that wait for a quiet moment at most. Indexes cost the disk more than the entries
+/// themselves, and filing many at once costs less an entry: in a burst the disk is the writer's.
+const HELD_ENTRIES_MAX: u64 = 131_072;
+/// How long entries wait for a quiet moment at most.
+const HELD_MAX: Duration = Duration::from_secs(5);
 
 /// Files behind the writer until it has ended. Fails only where the process must end.
 fn file(
@@ -115,27 +120,32 @@ fn file(
     heads: &watch::Receiver<Arc<Head>>,
     ended: &watch::Receiver<bool>,
 ) -> Result<(), JournalError> {
+    let (mut seen, mut held_since) = (0, None);
     while !*ended.borrow() {
+        std::thread::sleep(FILING_PAUSE);
         let size = heads.borrow().size;
-        match journal.filed() {
-            Ok(filed) if filed < size => {
-                match journal.file_up_to(size) {
-                    Ok(_) => {}
-                    Err(error) if error.is_fatal() => return Err(error),
-                    Err(error) => {
-                        tracing::error!("filing waits: {error}");
-                        std::thread::sleep(FILING_PAUSE);
-                    }
-                }
-                // Far behind: no pause.
-                if size - filed >= 16_384 {
-                    continue;
-                }
+        let is_quiet = size == std::mem::replace(&mut seen, size);
+        let unfiled = match journal.filed() {
+            Ok(filed) => size.saturating_sub(filed),
+            Err(error) => {
+                tracing::error!("filing waits: {error}");
+                continue;
             }
+        };
+        if unfiled == 0 {
+            held_since = None;
+            continue;
+        }
+        let held = held_since.get_or_insert_with(Instant::now).elapsed();
+        if !is_quiet && unfiled < HELD_ENTRIES_MAX && held < HELD_MAX {
+            continue;
+        }
+        held_since = None;
+        match journal.file_up_to(size) {
             Ok(_) => {}
+            Err(error) if error.is_fatal() => return Err(error),
             Err(error) => tracing::error!("filing waits: {error}"),
         }
-        std::thread::sleep(FILING_PAUSE);
     }
     Ok(())
 }

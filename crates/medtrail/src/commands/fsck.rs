@@ -2,11 +2,11 @@
 
 use super::Configured;
 use crate::exit::{FAILED, OK, Outcome};
-use crate::node::{Keys, open_master};
+use crate::node::{Keys, open_keys};
 use crate::render::Progress;
 use medtrail_ledger::ports::KeyFile;
 use medtrail_oracle::opener::Opener;
-use medtrail_store::{KeyFileDb, Store, StoreOptions, fsck};
+use medtrail_store::{Store, StoreOptions, fsck};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -32,9 +32,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         false => {
             let keys = Keys::load(&config, args.configured.passphrase())?;
             let log = config.log_of(keys.operator.address());
-            let master = open_master(&config, log)?;
-            let keys: Arc<dyn KeyFile> =
-                Arc::new(KeyFileDb::open(&config.keys_dir, Box::new(master))?);
+            let keys: Arc<dyn KeyFile> = Arc::new(open_keys(&config, log, false)?);
             Opener::new(log, keys)?
         }
     };

@@ -196,7 +196,7 @@ async fn sent(
 ) -> bool {
     let report = Report {
         eventId: B256::left_padding_from(&(number + 1).to_be_bytes()),
-        subject: keccak256(person.to_be_bytes()),
+        subject: B256::left_padding_from(&(person + 1).to_be_bytes()),
         ..report.clone()
     };
     let details = Some(details.to_vec());

@@ -1,6 +1,8 @@
 //! Journeys and faults.
 
 mod chain_faults;
+mod crash;
 mod journey;
 mod site;
 mod support;
+mod tamper;

@@ -5,9 +5,9 @@ use alloy::primitives::{Address, B256};
 use journeys::anvil::{ACCOUNTS, Anvil, Mining, Options};
 use journeys::medtrail::{Running, binary};
 use medtrail_keys::reporter::ReporterKey;
-use medtrail_ledger::entry::{Kind, details_hash, event_id};
+use medtrail_ledger::entry::{Kind, batch_root, details_hash, event_id};
 use medtrail_ledger::receipt::Receipt;
-use medtrail_ledger::schema::{Report, domain};
+use medtrail_ledger::schema::{Report, ReportBatch, domain};
 use medtrail_ledger::trust::TrustFile;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -373,6 +373,24 @@ impl Custodian {
 
     /// Who saw what of whom: the body of a request, made the same every time.
     pub(crate) fn saw(&self, trust: &TrustFile, person: u64, event: &str) -> String {
+        let (report, details) = self.access(trust, person, event);
+        let signature = self.0.sign(&report, &domain(trust.chain_id, trust.registry));
+        json!({ "report": report, "details": details, "signature": signature }).to_string()
+    }
+
+    /// The same of many events, signed once.
+    pub(crate) fn saw_together(&self, trust: &TrustFile, person: u64, events: &[String]) -> String {
+        let lines: Vec<_> = events.iter().map(|event| self.access(trust, person, event)).collect();
+        let hashes: Vec<_> = lines.iter().map(|(report, _)| report.hash()).collect();
+        let batch = ReportBatch { root: batch_root(&hashes).into(), count: hashes.len() as u64 };
+        let signature = self.0.sign_batch(&batch, &domain(trust.chain_id, trust.registry));
+        let item = |(report, details)| json!({ "report": report, "details": details });
+        let items: Vec<_> = lines.into_iter().map(item).collect();
+        let (root, count) = (batch.root, batch.count);
+        json!({ "root": root, "count": count, "signature": signature, "items": items }).to_string()
+    }
+
+    fn access(&self, trust: &TrustFile, person: u64, event: &str) -> (Report, Value) {
         let details = json!({ "resourceType": "AuditEvent", "action": "R", "id": event });
         let report = Report {
             log: trust.log,
@@ -385,8 +403,7 @@ impl Custodian {
             details: details_hash(details.to_string().as_bytes()),
             ..Report::default()
         };
-        let signature = self.0.sign(&report, &domain(trust.chain_id, trust.registry));
-        json!({ "report": report, "details": details, "signature": signature }).to_string()
+        (report, details)
     }
 }
 

@@ -3,6 +3,7 @@
 mod chain_faults;
 mod crash;
 mod journey;
+mod outage;
 mod site;
 mod support;
 mod tamper;

@@ -41,7 +41,7 @@ impl Chance {
 }
 
 /// What the clients have: every report they ever sent, and the receipts they got.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Book {
     sent: BTreeMap<String, String>,
     acknowledged: BTreeMap<String, Receipt>,
@@ -101,7 +101,8 @@ async fn no_acknowledged_entry_is_lost_by_kill_9_under_load() {
             starting.kill_9();
         }
         let node = site.serve();
-        all_stand_where_they_stood(&node, &book.lock().unwrap()).await;
+        let told = book.lock().unwrap().clone();
+        all_stand_where_they_stood(&node, &told).await;
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let client = format!("round {round}, client {client}");

@@ -57,13 +57,10 @@ async fn a_node_that_restarts_with_its_chain_is_followed_on() {
 async fn a_wrong_chain_and_a_wrong_registry_are_named_and_entries_are_taken() {
     let anvil = ticking_chain().await;
     let custodian = Custodian::fjord();
-    let cases: [(&str, fn(&mut Settings)); 2] = [
-        ("serves chain", |settings| settings.chain_id += 1),
-        ("contract", |settings| settings.registry = Some([0x77; 20].into())),
-    ];
-    for (words, spoil) in cases {
-        let mut settings = Settings::on(&anvil);
-        spoil(&mut settings);
+    let right = Settings::on(&anvil);
+    let wrong_chain = Settings { chain_id: right.chain_id + 1, ..right.clone() };
+    let wrong_registry = Settings { registry: Some([0x77; 20].into()), ..right };
+    for (words, settings) in [("serves chain", wrong_chain), ("contract", wrong_registry)] {
         let site = Site::new(settings);
         site.give_coin(&anvil).await;
         let node = site.serve();

@@ -21,7 +21,7 @@ fn what_is_no_proof_is_refused_in_words_and_never_a_panic() {
         ("object", b"{}".to_vec(), "version"),
         ("text", b"I swear it was so.".to_vec(), "line 1"),
         ("not-utf8", [&PROOF.as_bytes()[..400], &[0xff, 0xfe], b"\"}"].concat(), "line"),
-        ("latin1", PROOF.replace('ä', "\u{e4}").bytes().map(|b| b | 0x80).collect(), "line"),
+        ("latin1", PROOF.bytes().map(|b| b | 0x80).collect(), "line"),
         ("utf16", PROOF.encode_utf16().flat_map(u16::to_le_bytes).collect(), "line 1"),
         ("bom", [b"\xef\xbb\xbf", PROOF.as_bytes()].concat(), "line 1"),
         ("deep-lists", deep("[").into_bytes(), "line 1"),

@@ -3,7 +3,7 @@
 //! - [`service`]: what everyone outside calls
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`opener`]: opens rows with the subjects' keys
-//! - [`sequencer`]: the one writer; with it `overlay`, `row`, `sealer` and `subjects`
+//! - [`sequencer`]: the one writer; with it `overlay`, `pace`, `row`, `sealer` and `subjects`
 //! - [`supervise`]: the threads, and how they end
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
@@ -12,6 +12,7 @@ pub mod follower;
 pub mod intake;
 pub mod opener;
 mod overlay;
+mod pace;
 mod row;
 mod sealer;
 pub mod sender;

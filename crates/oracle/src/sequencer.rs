@@ -5,6 +5,7 @@
 //! that starts it: there is no second recovery path.
 
 use crate::overlay::Overlay;
+use crate::pace::Pace;
 use crate::row::with_place;
 use crate::sealer::{Draw, SubjectKeys};
 use crate::subjects::{Subject, Subjects};
@@ -25,17 +26,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Entries in one commit at most.
-const BATCH_ENTRIES_MAX: usize = 4096;
+pub(crate) const BATCH_ENTRIES_MAX: usize = 4096;
 /// Durable entries that may wait for the filer; above this, reporters are told to come back.
 pub const UNFILED_ENTRIES_MAX: u64 = 500_000;
 /// Rows read at once while reloading.
 const RELOAD_ROWS: u64 = 16_384;
-/// A group gathers for this part of a commit's time at most.
-const GATHERING_PART: u32 = 4;
-/// A group never gathers longer than this, however slow the disk was.
-const GATHERING_MAX: Duration = Duration::from_millis(5);
-/// How often it looks who has come meanwhile.
-const GATHERING_PAUSE: Duration = Duration::from_micros(20);
 /// How long the writer waits before it looks again at a disk that failed.
 const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 
@@ -462,37 +457,6 @@ impl Sequencer {
             }
         }
         self.reload()
-    }
-}
-
-/// How large groups have been of late, and how long their commits took.
-///
-/// Reporters that were answered together come back together, but not at the same instant: a writer
-/// that starts with the first of them commits a few, then all the others, and each waits twice.
-#[derive(Default)]
-struct Pace {
-    groups: [usize; 2],
-    commit: Duration,
-}
-
-impl Pace {
-    /// Waits for as many as came of late, but never longer than a part of a commit. A lone
-    /// reporter never waits.
-    fn gather(&self, queue: &mut mpsc::Receiver<Ask>, asked: &mut Vec<Ask>) {
-        let usual = self.groups[0].max(self.groups[1]).min(BATCH_ENTRIES_MAX);
-        let until = Instant::now() + (self.commit / GATHERING_PART).min(GATHERING_MAX);
-        while asked.len() < usual && Instant::now() < until {
-            match queue.try_recv() {
-                Ok(ask) => asked.push(ask),
-                Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(GATHERING_PAUSE),
-                Err(mpsc::error::TryRecvError::Disconnected) => return,
-            }
-        }
-    }
-
-    fn done(&mut self, group: usize, commit: Duration) {
-        self.groups = [group, self.groups[0]];
-        self.commit = commit;
     }
 }
 

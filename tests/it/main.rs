@@ -6,6 +6,7 @@
 mod chain_faults;
 mod crash;
 mod journey;
+mod operator;
 mod outage;
 mod site;
 mod support;

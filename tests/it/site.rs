@@ -148,6 +148,11 @@ impl Site {
         &self.data_dir
     }
 
+    /// A file of the log.
+    pub(crate) fn log_file(&self, name: &str) -> PathBuf {
+        self.data_dir.join("log").join(name)
+    }
+
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, content).unwrap();

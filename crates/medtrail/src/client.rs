@@ -14,6 +14,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(url: &str) -> Result<Self, Failure> {
+        let is_http = reqwest::Url::parse(url).is_ok_and(|url| url.scheme().starts_with("http"));
+        if !is_http {
+            return Err(Failure::new(format!("{url} is no URL: name the service as http(s)://…")));
+        }
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(60))

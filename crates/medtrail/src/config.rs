@@ -118,6 +118,8 @@ impl Default for LimitsConfig {
 pub(crate) enum ConfigError {
     #[error("no configuration at {0}: write one (docs/for-operators.md), or name it with --config")]
     Absent(PathBuf),
+    #[error("there is no log in {}: correct data_dir, or --data-dir", .0.display())]
+    NoLog(PathBuf),
     #[error("configuration: {0}")]
     Figment(Box<figment::Error>),
     #[error("configuration: {0}")]
@@ -184,5 +186,13 @@ impl Config {
 
     pub(crate) fn log_dir(&self) -> PathBuf {
         self.data_dir.join("log")
+    }
+
+    /// The folder of a log that is there. Opening the store would make a new one in a mistyped
+    /// folder, and a check of that finds nothing wrong.
+    pub(crate) fn existing_log_dir(&self) -> Result<PathBuf, ConfigError> {
+        let folder = self.log_dir();
+        let has_files = ["head.redb", "log.redb"].iter().any(|name| folder.join(name).exists());
+        has_files.then_some(folder).ok_or_else(|| ConfigError::NoLog(self.log_dir()))
     }
 }

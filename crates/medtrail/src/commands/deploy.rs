@@ -1,7 +1,7 @@
 //! `medtrail deploy`: puts the registry on a chain.
 
 use super::Configured;
-use crate::exit::{OK, Outcome};
+use crate::exit::{Failure, OK, Outcome};
 use crate::node::Keys;
 use medtrail_chain::{Rpc, deploy};
 use std::process::ExitCode;
@@ -22,7 +22,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Outcome {
     let (config, keys) = Keys::unlock(&args.configured).await?;
     let rpc = Rpc::new(&config.chain.rpc)?;
-    let deployment = deploy(&rpc, keys.operator.clone()).await?;
+    let deployment = deploy(&rpc, keys.operator.clone()).await.map_err(|error| {
+        Failure::new(format!("{}: {}", config.chain.rpc.join(", "), Failure::from(error)))
+    })?;
     let log = config.log_of(keys.operator.address());
     if args.json {
         let printed = serde_json::json!({

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let config = args.configured.load()?;
-    let store = Store::open(&config.log_dir(), StoreOptions::default())?;
+    let store = Store::open(&config.existing_log_dir()?, StoreOptions::default())?;
     let to = &args.to;
     std::fs::create_dir_all(to)?;
     if std::fs::read_dir(to)?.next().is_some() {

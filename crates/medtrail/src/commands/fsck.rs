@@ -26,7 +26,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let config = args.configured.load()?;
     let options = StoreOptions { check_every_page: true, ..StoreOptions::default() };
-    let store = Store::open(&config.log_dir(), options)?;
+    let store = Store::open(&config.existing_log_dir()?, options)?;
     let opener = match args.without_keys {
         true => None,
         false => {

@@ -33,7 +33,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Outcome {
     let bytes = std::fs::read(&args.receipt)
         .map_err(|error| Failure::new(format!("{}: {error}", args.receipt.display())))?;
-    let receipt: Receipt = serde_json::from_slice(&bytes)?;
+    let receipt: Receipt = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!("{}: not a receipt: {error}", args.receipt.display()))
+    })?;
     let details = match &args.details {
         None => None,
         Some(file) => {

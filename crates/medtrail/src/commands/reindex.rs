@@ -18,7 +18,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let config = args.configured.load()?;
     let progress = Progress::new("entries");
-    let covered = reindex(&config.log_dir(), StoreOptions::default(), |done, of| {
+    let covered = reindex(&config.existing_log_dir()?, StoreOptions::default(), |done, of| {
         progress.at(done, of);
     })?;
     progress.finish();

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
 use crate::node::now_ms;
 use crate::render;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use medtrail_chain::{At, Chain, Finality, Rpc};
 use medtrail_keys::file::check_folder;
 use medtrail_ledger::verify::Verdict;
@@ -148,7 +148,16 @@ async fn node(config: &Config, url: &str, operator: Option<Address>) -> Result<F
         );
         return Ok(red("chain", words));
     }
+    let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
+    let chain = Chain::new(rpc.clone(), chain_id, registry, finality);
     if registry != medtrail_chain::registry_address() {
+        if let Err(error) = chain.log_head(B256::ZERO, At::Latest).await {
+            let words = format!(
+                "{url}: the contract at {registry} does not answer as the registry does: correct \
+                 chain.registry ({error})"
+            );
+            return Ok(red("chain", words));
+        }
         let words = format!(
             "{url}: the contract at {registry} is not at this build's address {}: be sure that \
              it is the registry",
@@ -156,8 +165,6 @@ async fn node(config: &Config, url: &str, operator: Option<Address>) -> Result<F
         );
         return Ok(amber("chain", words));
     }
-    let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
-    let chain = Chain::new(rpc.clone(), chain_id, registry, finality);
     let finalized = chain.finalized().await?;
     let now_s = now_ms() / 1000;
     if finalized.time_s > now_s + CLOCK_S_MAX {

@@ -143,4 +143,48 @@ mod tests {
             prop_assert_eq!(keys.open(log, 9, &row[..row.len() - 1]), None);
         }
     }
+
+    /// A row of format 1, sealed once: every later version must open it.
+    const FIXTURE: &str = include_str!("../tests/data/row-v1.hex");
+
+    #[test]
+    fn a_row_of_format_1_opens_for_ever() {
+        use crate::row::{Row, encode_report, with_place};
+        use alloy_primitives::{Address, hex};
+        use medtrail_ledger::entry::details_hash;
+        use medtrail_ledger::proof::Evidence;
+        use medtrail_ledger::schema::Report;
+
+        let (keys, log) = (SubjectKeys::new(&SecretKey([5; 32])), B256::repeat_byte(8));
+        let details = br#"{"resourceType":"AuditEvent"}"#.to_vec();
+        let mut signature = vec![0x11; 64];
+        signature.push(27);
+        let row = Row {
+            report: Report {
+                log,
+                eventId: B256::repeat_byte(1),
+                kind: 2,
+                action: b'U',
+                timeMs: 1_767_605_400_120,
+                subject: B256::repeat_byte(2),
+                actor: Address::repeat_byte(3),
+                record: B256::repeat_byte(4),
+                toVersion: B256::repeat_byte(6),
+                details: details_hash(&details),
+                ..Report::default()
+            },
+            previous: B256::repeat_byte(7),
+            received_ms: 1_767_605_400_999,
+            evidence: Evidence::Signed(signature.into()),
+            details: Some(details),
+        };
+        let encoded = encode_report(&row.report, &row.evidence, row.details.as_deref());
+        let sealed = keys.seal(log, 9, &header(), Draw([1, 2, 3, 4]), |out| {
+            with_place(&row.previous, row.received_ms, &encoded, out);
+        });
+        let stored = hex::decode(FIXTURE.trim()).unwrap();
+        assert_eq!(hex::encode(&sealed), hex::encode(&stored), "the format changed: version it");
+        let opened = keys.open(log, 9, &stored).unwrap();
+        assert_eq!(Row::decode(log, &opened), Some(row));
+    }
 }

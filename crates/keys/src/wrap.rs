@@ -212,4 +212,17 @@ mod tests {
         let shown = format!("{:?}", MasterKey::from_bytes(&[0xab; 32], LOG));
         assert!(!shown.contains("abab") && !shown.contains("171, 171"), "{shown}");
     }
+
+    /// Keys wrapped once in format 1: every later version must open them.
+    #[test]
+    fn keys_wrapped_in_format_1_open_for_ever() {
+        let master = MasterKey::from_bytes(&[7; 32], LOG);
+        let tags = [KeyTag::Log, KeyTag::Custodian([3; 20]), KeyTag::Subject(SubjectTag([4; 16]))];
+        let lines: Vec<&str> = include_str!("../tests/data/wrapped-v1.hex").lines().collect();
+        assert_eq!(lines.len(), tags.len());
+        for (tag, line) in tags.into_iter().zip(lines) {
+            let wrapped = hex::decode(line).unwrap();
+            assert_eq!(master.unwrap(tag, &wrapped), Some(SecretKey([9; 32])), "{tag:?}");
+        }
+    }
 }

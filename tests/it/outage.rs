@@ -90,7 +90,7 @@ async fn a_wrong_chain_and_a_wrong_registry_are_named_and_entries_are_taken() {
         let node = site.serve();
         let trust = node.trust().await;
         node.report(&Custodian::fjord().saw(&trust, 1, "on the wrong chain")).await;
-        let problem = node.wait_for_problem("").await;
+        let problem = node.wait_for_problem(words[0]).await;
         let said = problem["what"].as_str().unwrap();
         assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {problem:#}");
         let status = site.run(["status", "--url", &node.url]);

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const KILLS: u64 = 20;
 /// Clients that report at the same time.
 const CLIENTS: u64 = 6;
+/// Receipts that the clients have before the load counts as on.
+const LOAD: usize = 15;
 /// People whom the reports are about: fewer than clients, so that every trail is contended.
 const PEOPLE: u64 = 4;
 
@@ -123,7 +125,7 @@ async fn no_acknowledged_entry_is_lost_by_kill_9_under_load() {
         // Every fourth dies at any moment, the others once the load is on: before the filer's first
         // turn, in it and after it.
         if round % 4 > 0 {
-            acknowledged_beyond(&book, before + CLIENTS as usize).await;
+            acknowledged_beyond(&book, before + LOAD).await;
         }
         tokio::time::sleep(chance.below_ms(400)).await;
         node.kill_9();
@@ -136,6 +138,7 @@ async fn no_acknowledged_entry_is_lost_by_kill_9_under_load() {
     let book = Arc::into_inner(book).unwrap().into_inner().unwrap();
     let acknowledged = book.acknowledged.len();
     println!("{} reports sent, {acknowledged} acknowledged", book.sent.len());
+    assert!(acknowledged as u64 > 10 * KILLS, "hardly a load: {acknowledged}");
     all_stand_where_they_stood(&node, &book).await;
     // Reports whose answer was lost may stand or not; sent again, all do, each once.
     let bodies: Vec<_> = book.sent.values().cloned().collect();

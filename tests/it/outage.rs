@@ -58,14 +58,20 @@ async fn without_a_chain_entries_are_taken_and_anchors_follow_once_it_is_there()
 async fn a_wrong_chain_and_a_wrong_registry_are_named_and_entries_are_taken() {
     let anvil = ticking_chain().await;
     let own = Site::on(&anvil).await;
-    // Nothing stands at the first; at the second, a contract that is no registry.
+    // Nothing stands here.
     let nowhere = address!("7777777777777777777777777777777777777777");
-    let factory = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
+    // Two contracts that are no registry: one refuses every call, one answers with 20 zero bytes.
+    let refusing = address!("8888888888888888888888888888888888888888");
+    let babbling = address!("9999999999999999999999999999999999999999");
+    for (at, code) in [(refusing, "0x60006000fd"), (babbling, "0x60146000f3")] {
+        anvil.call("anvil_setCode", serde_json::json!([at, code])).await.unwrap();
+    }
     let ids = [anvil.chain_id(), anvil.chain_id() + 1].map(|id| id.to_string());
-    let (at_nowhere, at_factory) = (nowhere.to_string(), factory.to_string());
+    let [at_nowhere, at_refusing, at_babbling] =
+        [nowhere, refusing, babbling].map(|at| at.to_string());
     type Spoil<'a> = &'a dyn Fn(&mut Settings);
     // What the service says, and what the doctor, who looks closer.
-    let cases: [(Spoil<'_>, &[&str], &[&str]); 3] = [
+    let cases: [(Spoil<'_>, &[&str], &[&str]); 4] = [
         (
             &|settings| settings.chain_id += 1,
             &[&ids[0], &ids[1]],
@@ -77,9 +83,14 @@ async fn a_wrong_chain_and_a_wrong_registry_are_named_and_entries_are_taken() {
             &[&at_nowhere, "no contract", "medtrail deploy"],
         ),
         (
-            &|settings| settings.registry = Some(factory),
+            &|settings| settings.registry = Some(refusing),
             &["reverted"],
-            &[&at_factory, "does not answer as the registry", "correct chain.registry"],
+            &[&at_refusing, "does not answer as the registry", "correct chain.registry"],
+        ),
+        (
+            &|settings| settings.registry = Some(babbling),
+            &["makes no sense"],
+            &[&at_babbling, "does not answer as the registry", "correct chain.registry"],
         ),
     ];
     for (spoil, words, closer) in cases {

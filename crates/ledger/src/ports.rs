@@ -352,6 +352,19 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// What the operator should do.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::WrongChain { .. } => "correct chain.rpc or chain.chain_id",
+            Self::Nonsense(_) => {
+                "correct chain.registry if it is wrong (`medtrail doctor` says); else check the node"
+            }
+            _ => "nothing at first: entries are still taken; if it lasts, check the node",
+        }
+    }
+}
+
 /// Why a call is not worth a transaction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

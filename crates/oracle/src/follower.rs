@@ -67,9 +67,7 @@ impl FollowError {
     /// What the operator should do.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Registry(_) => {
-                "nothing at first: entries are still taken; if it lasts, check the node"
-            }
+            Self::Registry(error) => error.advice(),
             Self::Vanished { .. } => {
                 "point chain.rpc at the chain this log was opened on; for a local chain that is \
                  gone, start a new log in a new data folder"

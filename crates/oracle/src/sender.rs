@@ -113,18 +113,6 @@ pub fn watched(plan: &Plan, account: Address) -> Vec<B256> {
     open.flat_map(|intent| intent.attempts.iter().map(|attempt| attempt.hash)).collect()
 }
 
-/// Forgets every intent that can no longer be mined, after somebody found out who else used the
-/// key or after a restore: the nonce at the chain's head is then taken as it is.
-pub fn take_over(view: &ChainView, plan: &Plan, account: Address) -> Vec<PlanChange> {
-    let spent = plan
-        .intents
-        .iter()
-        .filter(|intent| intent.account != account || intent.nonce < view.nonce_finalized);
-    spent
-        .map(|intent| PlanChange::DropIntent { account: intent.account, nonce: intent.nonce })
-        .collect()
-}
-
 /// What to do at this head. Without `due` it only looks after what is under way; asked again with
 /// `due` and the same view, it also plans.
 pub fn step(

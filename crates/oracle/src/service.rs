@@ -10,7 +10,7 @@ use medtrail_ledger::entry::{Keyed, Kind};
 use medtrail_ledger::merkle::{Hash, leaf_hash};
 use medtrail_ledger::plan::AnchorRecord;
 use medtrail_ledger::ports::{Journal, JournalError, Outbox, RowHeader};
-use medtrail_ledger::proof::{self, AnchorClaim, Document, Extension, Proof, ShownPlace};
+use medtrail_ledger::proof::{self, AnchorClaim, Extension, Proof, ShownPlace};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
 use medtrail_ledger::trust::TrustFile;
@@ -36,15 +36,6 @@ pub(crate) struct Inner {
     pub(crate) heads: watch::Receiver<Arc<Head>>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) now_ms: fn() -> u64,
-}
-
-/// What a proof shows besides the line and its check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Shown {
-    /// The place opened: number, previous line, time, salt. For the subject only.
-    pub place: bool,
-    /// The details document.
-    pub details: bool,
 }
 
 impl Service {
@@ -252,8 +243,9 @@ impl Service {
         })
     }
 
-    /// A proof for entry `index` under the first anchor that covers it. Blocks.
-    pub fn proof(&self, index: u64, shown: Shown) -> Result<Proof, EntryError> {
+    /// A proof for entry `index` under the first anchor that covers it: the line and its check, the
+    /// place hashed, no details. Blocks.
+    pub fn proof(&self, index: u64) -> Result<Proof, EntryError> {
         let entry = self.entry(index)?;
         let anchors = self.anchors()?;
         let not_anchored = || {
@@ -271,11 +263,8 @@ impl Service {
             version: proof::VERSION.to_owned(),
             index,
             path: words(self.path(index, size)?),
-            place: match shown.place {
-                true => ShownPlace::Open(entry.place),
-                false => ShownPlace::Hash(entry.place.hash()),
-            },
-            details: entry.details.filter(|_| shown.details).map(|bytes| Document::of(&bytes)),
+            place: ShownPlace::Hash(entry.place.hash()),
+            details: None,
             report: entry.report,
             evidence: entry.evidence,
             checkpoint: String::from_utf8_lossy(&checkpoint).into_owned(),

@@ -7,7 +7,6 @@ use crate::state::State;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, routes};
 use medtrail_ledger::proof::spell;
-use medtrail_oracle::service::Shown;
 
 /// The receipt of an entry, under the newest checkpoint.
 #[routes]
@@ -43,7 +42,7 @@ pub(super) async fn proof(
         if !place.opens(state.service.entry(index)?.place.hash()) {
             return Err(Problem::no_such_entry());
         }
-        Ok(state.service.proof(index, Shown::default())?.to_bytes())
+        Ok(state.service.proof(index)?.to_bytes())
     });
     Ok(document(proof.await?))
 }

@@ -18,7 +18,8 @@ const RING: u64 = 64;
 /// Checks proofs and receipts against the chain, and says each step with its numbers.
 ///
 /// Exit code 0: all green. 3: nothing wrong, but something is missing (a log you have not named, a
-/// block that is not final). 1: something is wrong, or a file cannot be read.
+/// block that is not final). 1: something is wrong, or a file cannot be read. A receipt names no log:
+/// without --trust there is nothing to check it against, and it ends with 1.
 ///
 /// The chain is what the endpoint says it is. An endpoint that lies can show any checkpoint that
 /// the log has signed as anchored and final, at any time; with a trust file it cannot show one

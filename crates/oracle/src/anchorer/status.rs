@@ -111,8 +111,8 @@ impl TickError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Follow(error) => error.advice(),
-            Self::Registry(_) | Self::Preflight(PreflightError::Registry(_)) => {
-                "nothing at first: entries are still taken; if it lasts, check the node"
+            Self::Registry(error) | Self::Preflight(PreflightError::Registry(error)) => {
+                error.advice()
             }
             Self::Disk(_) => "free space or replace the disk, then restart",
             Self::ReadBack(_) => {

@@ -340,13 +340,3 @@ fn a_log_is_opened_only_where_the_registry_does_not_know_it() {
     let steps = step(&view(), &plan(vec![]), &local(), Some(opening), &LIMITS);
     assert_eq!(steps, [Step::Wait(Wait::HeadMoved)]);
 }
-
-#[test]
-fn taking_over_forgets_what_can_no_longer_be_mined() {
-    let stuck = plan(vec![
-        intent(2, IntentState::Pending, &[attempt(1, GWEI, 21 * GWEI)]),
-        intent(3, IntentState::Pending, &[attempt(2, GWEI, 21 * GWEI)]),
-    ]);
-    let changes = take_over(&view(), &stuck, US);
-    assert_eq!(changes, [PlanChange::DropIntent { account: US, nonce: 2 }]);
-}

@@ -219,7 +219,7 @@ async fn an_entry_that_is_not_there_or_not_anchored_is_said_to_be_so() {
     // An index is whatever stands in a URL.
     let last = log.service.receipt(u64::MAX);
     assert!(matches!(last, Err(EntryError::Absent { index: u64::MAX, size: 1 })), "{last:?}");
-    let proof = log.service.proof(0, Default::default());
+    let proof = log.service.proof(0);
     assert!(matches!(proof, Err(EntryError::NotAnchored { index: 0, anchored: 0 })));
     log.stop().await;
 }

@@ -1,0 +1,20 @@
+//! FHIR R4 audit events (IHE BALP): from the bytes received to reports, and what a person reads of
+//! them. Pure: no IO, no clock.
+//!
+//! - [`event`]: the bytes of an AuditEvent, checked by the rules of R4 and flagged by those of BALP
+//! - [`report`]: from an event to the reports of its patients
+//! - [`reading`]: the facts a person reads, and the sentence they make
+//! - [`search`], [`bundle`], [`outcome`], [`capability`]: the FHIR side of an Audit Record
+//!   Repository (IHE ITI-20 in, ITI-81 out)
+
+pub mod bundle;
+pub mod capability;
+pub mod event;
+mod json;
+mod moment;
+pub mod outcome;
+pub mod reading;
+pub mod report;
+mod rules;
+pub mod search;
+mod words;

@@ -1,0 +1,472 @@
+//! What a person reads, as vectors for the page (`tests/vectors/lines.json`, written with
+//! `MEDTRAIL_BLESS=1`), and what must never stand in a line.
+
+use alloy_primitives::{Address, B256};
+use medtrail_fhir::event::read;
+use medtrail_fhir::reading::{Facts, reading, sentence};
+use medtrail_fhir::report::{Reporter, reports};
+use medtrail_ledger::entry::Kind;
+use medtrail_ledger::ports::SecretKey;
+use medtrail_ledger::schema::Report;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const KEY: SecretKey = SecretKey([7; 32]);
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    name: String,
+    report: Report,
+    details: Option<String>,
+    evidence: Word,
+    organisation_name: Option<String>,
+    facts: Facts,
+    sentence: String,
+}
+
+/// What stands beside the report: the vectors carry no signatures.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Word {
+    Signed,
+    Relayed,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(root().join(format!("tests/data/fhir/{name}.json"))).unwrap()
+}
+
+fn line(name: &str, report: Report, details: Option<String>, organisation: Option<&str>) -> Line {
+    line_by(Word::Signed, name, report, details, organisation)
+}
+
+fn relayed(name: &str, report: Report, details: Option<String>) -> Line {
+    line_by(Word::Relayed, name, report, details, None)
+}
+
+fn line_by(
+    evidence: Word,
+    name: &str,
+    report: Report,
+    details: Option<String>,
+    organisation: Option<&str>,
+) -> Line {
+    let is_relayed = evidence == Word::Relayed;
+    let facts = reading(&report, details.as_deref().map(str::as_bytes), is_relayed, &|_| {
+        organisation.map(str::to_owned)
+    });
+    Line {
+        name: name.to_owned(),
+        report,
+        details,
+        evidence,
+        organisation_name: organisation.map(str::to_owned),
+        sentence: sentence(&facts),
+        facts,
+    }
+}
+
+/// The lines of an event, one a patient.
+fn lines(
+    name: &str,
+    text: &str,
+    organisation: Option<&str>,
+    relayed_for: Option<&str>,
+) -> Vec<Line> {
+    let event = read(text.as_bytes()).unwrap_or_else(|issues| panic!("{name}: {issues:#?}"));
+    let by = Reporter {
+        log: B256::repeat_byte(1),
+        organisation: Address::repeat_byte(2),
+        actor: Address::repeat_byte(if relayed_for.is_some() { 9 } else { 2 }),
+        key: &KEY,
+        relayed_for,
+    };
+    let parts = reports(&event, text.as_bytes(), &by);
+    let count = parts.len();
+    let lines = parts.into_iter().enumerate().map(|(place, part)| {
+        let name = if count == 1 { name.to_owned() } else { format!("{name} {}", place + 1) };
+        let details = Some(String::from_utf8(part.details).unwrap());
+        let evidence = if relayed_for.is_some() { Word::Relayed } else { Word::Signed };
+        line_by(evidence, &name, part.report, details, organisation)
+    });
+    lines.collect()
+}
+
+fn plain(kind: Kind, action: u8) -> Report {
+    let (subject, actor) = (B256::repeat_byte(3), Address::repeat_byte(2));
+    let (log, event_id) = (B256::repeat_byte(1), B256::repeat_byte(4));
+    let kind = kind.number();
+    let time_ms = 1_795_245_150_120;
+    Report {
+        log,
+        eventId: event_id,
+        kind,
+        action,
+        timeMs: time_ms,
+        subject,
+        actor,
+        ..Report::default()
+    }
+}
+
+/// `patient-read` with some of its text changed.
+fn changed(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(file("patient-read"), |text, (old, new)| {
+        assert!(text.contains(old), "{old}");
+        text.replacen(old, new, 1)
+    })
+}
+
+const NAME: &str = "\"Dr Liis Kask\"";
+
+fn all() -> Vec<Line> {
+    let (kalda, harbour, lumi) = ("Kalda Family Doctors", "Harbour Hospital", "Lumi Laboratory");
+    let mut all = Vec::new();
+    for (name, organisation) in [
+        ("patient-read", kalda),
+        ("patient-query", lumi),
+        ("patient-update", kalda),
+        ("patient-create", lumi),
+        ("patient-delete", kalda),
+        ("disclosure-source", kalda),
+        ("break-glass", harbour),
+        ("psychiatric-note-at-night", harbour),
+        ("two-patients", harbour),
+        ("without-patient", harbour),
+        ("machine-read", lumi),
+        ("access-denied", harbour),
+        ("failed-update", kalda),
+        ("everything-r4-allows", kalda),
+    ] {
+        all.extend(lines(name, &file(name), Some(organisation), None));
+    }
+    let import = file("disclosure-source").replacen("110106", "110107", 1).replacen(
+        "\"action\": \"R\"",
+        "\"action\": \"C\"",
+        1,
+    );
+    all.extend(lines("disclosure-recipient", &import, Some(harbour), None));
+    all.extend(lines("relayed read", &file("patient-read"), None, Some(kalda)));
+    all.extend(lines("relayed, two patients", &file("two-patients"), None, Some(harbour)));
+    all.extend(lines("nobody knows the organisation", &file("patient-read"), None, None));
+    let own = changed(&[
+        (
+            r#""reference": "Patient/mari-tamm""#,
+            r#""reference": "Patient/mari-tamm", "type": "Patient""#,
+        ),
+        (
+            r#""system": "https://registers.example/doctors""#,
+            r#""system": "https://id.example/person""#,
+        ),
+        ("\"D01882\"", "\"48504120221\""),
+        (NAME, r#""Mari Tamm", "type": "Patient""#),
+        ("\"TREAT\"", "\"PATRQT\""),
+    ]);
+    all.extend(lines("she herself", &own, Some(kalda), None));
+    let permitted = file("access-denied").replacen("\"outcome\": \"8\"", "\"outcome\": \"0\"", 1);
+    all.extend(lines("access permitted", &permitted, Some("Tide Sensors"), None));
+    for (name, code) in [
+        ("emergency treatment", "ETREAT"),
+        ("for research", "HRESCH"),
+        ("at her request", "PATRQT"),
+        ("an unknown purpose", "XPARTY"),
+    ] {
+        let text = changed(&[("\"TREAT\"", &format!("\"{code}\""))]);
+        all.extend(lines(name, &text, Some(kalda), None));
+    }
+    let unknown = changed(&[("AllergyIntolerance/a7/_history/2", "Basic/b1")]);
+    all.extend(lines("an uncommon resource", &unknown, Some(kalda), None));
+
+    let legacy =
+        changed(&[("\"IRCP\"", "\"OTHER\""), ("\"requestor\": true", "\"requestor\": false")]);
+    all.extend(lines("nobody is called requestor", &legacy, Some(kalda), None));
+    let device = file("machine-read").replacen("\"requestor\": false", "\"requestor\": true", 1);
+    all.extend(lines("a machine that requested", &device, Some(lumi), None));
+    let office = changed(&[
+        ("\"IRCP\"", "\"OTHER\""),
+        (NAME, r#""Kalda Family Doctors", "type": "Organization""#),
+    ]);
+    all.extend(lines("an organisation that requested", &office, Some(kalda), None));
+
+    let hostile = [
+        (
+            "control characters in a name",
+            r#""Dr\u001b[31m\r\nLiis\u0000 Kask\t\u2028\u0085x""#.to_owned(),
+        ),
+        ("bidi overrides in a name", r#""\u202eksaK siiL rD\u202c\u2066\u200b\ufeff""#.to_owned()),
+        ("a name of 10 kB", format!("\"{}\"", "Liis ".repeat(2000))),
+        ("marks of emphasis in a name", r#""**Emergency.** Kask""#.to_owned()),
+        ("a name of astral letters", format!("\"{}\"", "🩺".repeat(90))),
+        ("a name that hides", r#""\u200b\u200e""#.to_owned()),
+    ];
+    for (name, display) in hostile {
+        all.extend(lines(name, &changed(&[(NAME, &display)]), Some(kalda), None));
+    }
+    all.extend(lines(
+        "a hostile organisation",
+        &file("patient-read"),
+        Some("Kalda\u{202e}\nxyz"),
+        None,
+    ));
+
+    let read_only = || plain(Kind::Access, b'R');
+    let nested = |depth| format!("\"x\": {}{}, \"agent\":", "[".repeat(depth), "]".repeat(depth));
+    let odd = [
+        ("half a letter in a name", changed(&[(NAME, r#""Liis \ud83e Kask""#)])),
+        ("nested as deeply as is read", changed(&[("\"agent\":", &nested(23))])),
+        ("nested too deeply", changed(&[("\"agent\":", &nested(24))])),
+        ("a name that stands twice", changed(&[(NAME, r#""Dr One", "display": "Dr Two""#)])),
+        ("a number out of range", changed(&[(NAME, r#""Dr Liis Kask", "x": 1e999"#)])),
+        (
+            "texts of wrong types",
+            changed(&[(NAME, "[1]"), ("\"D01882\"", "{}"), ("\"TREAT\"", "null")]),
+        ),
+    ];
+    for (name, text) in odd {
+        all.push(line(name, read_only(), Some(text), Some(kalda)));
+    }
+
+    let mut act = plain(Kind::Access, b'R');
+    all.push(line("no details", act.clone(), None, Some(kalda)));
+    all.push(line("details that are no JSON", act.clone(), Some("{\"a\":".into()), Some(kalda)));
+    all.push(line("details of another kind", act.clone(), Some("{\"a\":[1]}".into()), Some(kalda)));
+    act.kind = Kind::Change.number();
+    all.push(line(
+        "details that tell of another act",
+        act,
+        Some(file("patient-read")),
+        Some(kalda),
+    ));
+    let broken = r#"{"version":"medtrail/relayed-v1","organisation":7,"document":"{"}"#;
+    all.push(relayed("a broken relayed document", plain(Kind::Access, b'R'), Some(broken.into())));
+    all.extend(hostile_words());
+    let refused = plain(Kind::Refusal, b'U');
+    all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
+    all.push(line("a refused look", plain(Kind::Refusal, b'R'), None, Some(harbour)));
+    for number in (4..=18).filter(|number| *number != 8) {
+        let kind = Kind::from_number(number);
+        all.push(line(&format!("kind {number}"), plain(kind, 0), None, Some(kalda)));
+    }
+    all.push(line(
+        "an operation with details",
+        plain(Kind::Operation, 0),
+        Some(file("patient-read")),
+        None,
+    ));
+    all
+}
+
+/// Whose word a line is comes from what stands beside the report, never from its document.
+fn hostile_words() -> Vec<Line> {
+    let read = || plain(Kind::Access, b'R');
+    let event = file("patient-read");
+    let envelope = serde_json::json!({
+        "version": "medtrail/relayed-v1",
+        "organisation": Address::repeat_byte(7),
+        "name": "Harbour Hospital",
+        "document": event,
+    });
+    let open = event.replacen('{', "{\"version\": \"medtrail/relayed-v1\",", 1);
+    let other = open.replacen("relayed-v1", "binding-v1", 1);
+    let organisation = |name: &str| {
+        let id = Address::repeat_byte(2);
+        Some(format!(
+            r#"{{"version":"medtrail/binding-v1","organisation":{{"id":"{id}","name":"{name}"}}}}"#
+        ))
+    };
+    let lumi = Some("Lumi Laboratory");
+    let mut lines = vec![
+        line("signed, and said to be relayed", read(), Some(envelope.to_string()), lumi),
+        line("signed, and said to be relayed, in the open", read(), Some(open.clone()), lumi),
+        relayed("relayed, and not said to be", read(), Some(event)),
+        relayed("relayed, in the open", read(), Some(open)),
+        relayed("relayed without a document", read(), None),
+        line_by(Word::Relayed, "relayed by a name", read(), None, lumi),
+        relayed("a relayed refusal", plain(Kind::Refusal, b'R'), None),
+        relayed("a connection", plain(Kind::Binding, 0), organisation("Tide Sensors")),
+        line("a signed connection", plain(Kind::Binding, 0), organisation("Tide Sensors"), None),
+        line("an event of another version", read(), Some(other), lumi),
+        relayed("a relayed operation", plain(Kind::Operation, 0), None),
+    ];
+    for number in [7, 12, 13, 14, 15, 18] {
+        let kind = Kind::from_number(number);
+        lines.push(relayed(&format!("relayed, kind {number}"), plain(kind, 0), None));
+    }
+    lines
+}
+
+#[test]
+fn only_what_stands_beside_a_report_says_whose_word_it_is() {
+    let lines = hostile_words();
+    let read = |name: &str| {
+        let line = lines.iter().find(|line| line.name == name).unwrap_or_else(|| panic!("{name}"));
+        (line.facts.relayed, line.facts.organisation.as_deref(), line.sentence.as_str())
+    };
+    let lumi = (false, Some("Lumi Laboratory"), "Lumi Laboratory read your data.");
+    assert_eq!(read("signed, and said to be relayed"), lumi);
+    assert_eq!(read("signed, and said to be relayed, in the open"), lumi);
+    let nobody = (
+        true,
+        None,
+        "An organisation without a name read your data. Only the operator of this service says so.",
+    );
+    for name in ["relayed without a document", "relayed by a name", "relayed, in the open"] {
+        assert_eq!(read(name), nobody, "{name}");
+    }
+    let (is_relayed, organisation, words) = read("relayed, and not said to be");
+    assert_eq!((is_relayed, organisation), (true, None));
+    assert!(words.ends_with("Only the operator of this service says so."), "{words}");
+    let connected = (false, Some("Tide Sensors"), "Tide Sensors was connected to your trail.");
+    assert_eq!(read("a connection"), connected);
+    assert_eq!(read("a signed connection").1, None);
+    for line in lines.iter().filter(|line| line.name.starts_with("relayed, kind")) {
+        assert!(line.sentence.ends_with("Only the operator of this service says so."), "{line:?}");
+    }
+    let own = "The operator of this service worked on it.";
+    assert_eq!(read("a relayed operation"), (false, None, own));
+}
+
+#[test]
+fn lines_are_those_of_the_vectors() {
+    let path = root().join("tests/vectors/lines.json");
+    let lines = all();
+    assert!(lines.len() >= 25);
+    if std::env::var_os("MEDTRAIL_BLESS").is_some() {
+        let text = serde_json::to_string_pretty(&lines).unwrap();
+        std::fs::write(&path, format!("{text}\n")).unwrap();
+    }
+    let known: Vec<Line> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(lines.len(), known.len());
+    for (line, known) in lines.iter().zip(&known) {
+        assert_eq!(line, known);
+    }
+}
+
+#[test]
+fn lines_read_as_they_should() {
+    let lines = all();
+    let sentence = |name: &str| {
+        let line = lines.iter().find(|line| line.name == name).unwrap_or_else(|| panic!("{name}"));
+        line.sentence.as_str()
+    };
+    for (name, expected) in [
+        (
+            "patient-read",
+            "Dr Liis Kask, Kalda Family Doctors, read your allergies. For your treatment.",
+        ),
+        (
+            "patient-query",
+            "Rein Oja, Lumi Laboratory, searched your measurements. For your treatment.",
+        ),
+        (
+            "patient-update",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your treatment.",
+        ),
+        (
+            "patient-delete",
+            "Dr Liis Kask, Kalda Family Doctors, deleted your appointments. For patient administration.",
+        ),
+        (
+            "disclosure-source",
+            "Kalda Family Doctors passed your documents on to Harbour Hospital. To coordinate your care.",
+        ),
+        (
+            "disclosure-recipient",
+            "Harbour Hospital received your documents from Kalda Family Doctors. To coordinate your care.",
+        ),
+        (
+            "break-glass",
+            "Emergency. Dr Peeter Saar, Harbour Hospital, opened your allergies and medicines; you could not be asked.",
+        ),
+        (
+            "psychiatric-note-at-night",
+            "Unusual. A nurse at Harbour Hospital (no. 4417, name not given) read a psychiatric note. No reason given.",
+        ),
+        ("machine-read", "Automatic check: Lumi Laboratory read your measurements."),
+        ("a machine that requested", "Automatic check: Lumi Laboratory read your measurements."),
+        (
+            "nobody is called requestor",
+            "Dr Liis Kask, Kalda Family Doctors, read your allergies. For your treatment.",
+        ),
+        (
+            "an organisation that requested",
+            "Kalda Family Doctors read your allergies. For your treatment.",
+        ),
+        (
+            "access-denied",
+            "Refused. Dr Peeter Saar, Harbour Hospital, asked to see your data. The answer was no. For your treatment.",
+        ),
+        (
+            "failed-update",
+            "Dr Liis Kask, Kalda Family Doctors, tried to change your allergies. It did not succeed. For your treatment.",
+        ),
+        (
+            "relayed read",
+            "Dr Liis Kask, Kalda Family Doctors, read your allergies. For your treatment. Not signed by Kalda Family Doctors.",
+        ),
+        ("she herself", "You, through Kalda Family Doctors, read your allergies. At your request."),
+        (
+            "a refused change",
+            "Refused. Dr Liis Kask, Harbour Hospital, tried to change your medicines without your permission. Nothing changed. For your treatment.",
+        ),
+        ("no details", "Kalda Family Doctors read your data."),
+        (
+            "details that tell of another act",
+            "Dr Liis Kask, Kalda Family Doctors, changed your allergies. For your treatment.",
+        ),
+        (
+            "a name that hides",
+            "Somebody at Kalda Family Doctors (no. D01882, name not given) read your allergies. For your treatment.",
+        ),
+        ("kind 11", "Kalda Family Doctors was connected to your trail."),
+        ("kind 18", "Something happened that this version cannot name."),
+    ] {
+        assert_eq!(sentence(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn no_word_of_the_log_stands_on_a_persons_screen() {
+    const WORDS: [&str; 15] = [
+        "subject",
+        "controller",
+        "custodian",
+        "actor",
+        "entry",
+        "commitment",
+        "roster",
+        "checkpoint",
+        "anchor",
+        "refusal",
+        "binding",
+        "withheld",
+        "merkle",
+        "hash",
+        "ledger",
+    ];
+    for line in all() {
+        let text = line.sentence.to_lowercase();
+        let mut words = text.split(|letter: char| !letter.is_alphanumeric());
+        assert!(words.all(|word| !WORDS.contains(&word)), "{}: {text}", line.name);
+    }
+}
+
+#[test]
+fn no_foreign_text_breaks_a_line() {
+    for line in all() {
+        let hides = |letter: char| {
+            letter.is_control()
+                || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        };
+        assert!(!line.sentence.contains(hides), "{}: {:?}", line.name, line.sentence);
+        assert!(!line.sentence.contains("**"), "{}: {}", line.name, line.sentence);
+        assert!(line.sentence.chars().count() < 500, "{}: {}", line.name, line.sentence);
+        let facts = serde_json::to_string(&line.facts).unwrap();
+        assert!(facts.len() < 4000, "{}: {} bytes of facts", line.name, facts.len());
+    }
+}

@@ -3,8 +3,9 @@
 //! - [`operator`]: the operator's hot key, which signs checkpoints and anchors; [`local`] in a
 //!   Web3 keystore, or [`remote`] behind a signer of its own
 //! - [`note`]: the log's Ed25519 key, and both keys together as the [`Notary`](note::NotaryKeys)
-//! - [`reporter`]: a custodian's key
+//! - [`reporter`]: a custodian's key; [`person`]: a person's, where a program stands in for a wallet
 //! - [`wrap`]: the master key, under which every key in the key file is sealed
+//! - [`seal`]: the seal of the directory's rows, under the log's key
 //! - [`cross_check`]: a second encoder, which must agree before anything is broadcast
 //! - [`file`](mod@file), [`passphrase`]: how keys and passphrases come from disk
 //!
@@ -17,8 +18,10 @@ pub mod local;
 pub mod note;
 pub mod operator;
 pub mod passphrase;
+pub mod person;
 pub mod remote;
 pub mod reporter;
+pub mod seal;
 pub mod wrap;
 
 use zeroize::Zeroizing;

@@ -2,8 +2,9 @@
 
 use crate::local::{InvalidKey, KeystoreError, LocalSigner};
 use crate::operator::Signer;
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::sol_types::Eip712Domain;
+use medtrail_ledger::custodian::ReportSigner;
 use medtrail_ledger::schema::{self, Report, ReportBatch};
 use secrecy::SecretString;
 use std::path::Path;
@@ -45,10 +46,19 @@ impl ReporterKey {
     }
 }
 
+impl ReportSigner for ReporterKey {
+    fn address(&self) -> Address {
+        self.0.address()
+    }
+
+    fn sign(&self, digest: B256) -> Bytes {
+        self.0.sign_digest(digest).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy::primitives::B256;
     use medtrail_ledger::entry::batch_root;
     use medtrail_ledger::proof::{BatchEvidence, Evidence};
 
@@ -61,6 +71,9 @@ mod tests {
         assert!(signed.verify(&report, &domain).unwrap());
         let other = Report { kind: 2, ..report };
         signed.verify(&other, &domain).unwrap_err();
+        let signer: &dyn ReportSigner = &key;
+        let by_digest = Evidence::Signed(signer.sign(schema::digest(&report, &domain)));
+        assert_eq!((signer.address(), by_digest), (key.address(), signed));
 
         let hashes = [report.hash(), other.hash()];
         let batch = ReportBatch { root: B256::from(batch_root(&hashes)), count: 2 };

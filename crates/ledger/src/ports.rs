@@ -176,6 +176,11 @@ pub trait Journal: Send + Sync {
     /// Makes `batch` durable directly after `tail` and returns the new tail. Once it returns
     /// `Ok`, the batch survives power loss.
     fn commit(&self, tail: &Tail, batch: &Batch) -> Result<Tail, CommitError>;
+    /// Begins a commit directly after `tail` whose rows are handed over as they are sealed, so that
+    /// the disk's work begins while others are on their way. Whoever holds it must not commit.
+    fn begin<'a>(&'a self, tail: &Tail) -> Box<dyn Appending + 'a> {
+        Box::new(Gathered { journal: self, tail: tail.clone(), rows: Vec::new() })
+    }
     /// The end of a trail among the **filed** entries; newer ones are the overlay's to know.
     fn last_of(&self, subject: SubjectTag) -> Result<Option<TrailHead>, JournalError>;
     /// Where a report stands among the **filed** entries.
@@ -192,6 +197,35 @@ pub trait Journal: Send + Sync {
     /// Files entries up to `size`, some at a time, and returns how many are filed now. An entry
     /// is filed durably before it is dropped from the head: a crash leaves a double, never a hole.
     fn file_up_to(&self, size: u64) -> Result<u64, JournalError>;
+}
+
+/// A commit in the making. Nothing of it is durable, nor visible to any reader, before
+/// [`finish`](Self::finish) has returned; dropped before that, it never was.
+pub trait Appending {
+    /// Takes rows that follow those it has. What goes wrong is told at the end.
+    fn push(&mut self, rows: Vec<Vec<u8>>);
+    /// Appends the rows of `rest` and what else is in it, and makes all of it durable, as
+    /// [`Journal::commit`] does.
+    fn finish(self: Box<Self>, rest: Batch) -> Result<Tail, CommitError>;
+}
+
+/// For journals that commit in one go.
+struct Gathered<'a, J: ?Sized> {
+    journal: &'a J,
+    tail: Tail,
+    rows: Vec<Vec<u8>>,
+}
+
+impl<J: Journal + ?Sized> Appending for Gathered<'_, J> {
+    fn push(&mut self, mut rows: Vec<Vec<u8>>) {
+        self.rows.append(&mut rows);
+    }
+
+    fn finish(mut self: Box<Self>, mut rest: Batch) -> Result<Tail, CommitError> {
+        self.rows.append(&mut rest.rows);
+        rest.rows = self.rows;
+        self.journal.commit(&self.tail, &rest)
+    }
 }
 
 /// What the sender must remember across a crash.
@@ -244,6 +278,17 @@ pub trait KeyFile: Send + Sync {
     fn create(&self, tags: &[KeyTag]) -> Result<Vec<SecretKey>, JournalError>;
     /// Removes the wrapped key; durable when this returns.
     fn destroy(&self, tag: KeyTag) -> Result<(), JournalError>;
+}
+
+/// Seals rows that tell who is whose patient, so that a disk without its keys does not.
+pub trait RowSeal: Send + Sync {
+    /// What row `key` of `table` is called on disk: always the same, and unguessable without the
+    /// log's key.
+    fn name(&self, table: &str, key: &[u8]) -> [u8; 32];
+    /// A sealed form of `plain` that opens only at the same place; another one each time.
+    fn seal(&self, place: &[u8], plain: &[u8]) -> Vec<u8>;
+    /// The row, or `None` if these bytes were not sealed here, at this place, for this log.
+    fn open(&self, place: &[u8], sealed: &[u8]) -> Option<Vec<u8>>;
 }
 
 /// Signs checkpoints with the log's note key and the operator's hot key.

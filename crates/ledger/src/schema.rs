@@ -57,6 +57,29 @@ sol! {
         bytes32 root;
         uint64 timeMs;
     }
+
+    /// A person and an organisation say together that a pseudonym is this person. Both sign it;
+    /// `statement` is what the person reads ([`binding::statement`](crate::binding::statement)).
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Binding {
+        string statement;
+        address subject;
+        address custodian;
+        bytes32 pseudonym;
+        uint64 expiresAt;
+    }
+
+    /// A custodian's daily count of what it reported, over `[fromMs, toMs)`.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Coverage {
+        bytes32 log;
+        address custodian;
+        uint64 fromMs;
+        uint64 toMs;
+        uint64 reports;
+    }
 }
 
 /// The domain of every document that the AnchorRegistry owns (EIP-712).

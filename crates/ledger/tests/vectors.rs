@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolStruct;
 use medtrail_ledger::edge::RightEdge;
 use medtrail_ledger::merkle::empty_root;
-use medtrail_ledger::schema::{Checkpoint, Entry, Place, Report, ReportBatch, domain};
+use medtrail_ledger::schema::{Checkpoint, Coverage, Entry, Place, Report, ReportBatch, domain};
 use medtrail_ledger::signature::{self, SIGNATURE_BYTES};
 use medtrail_ledger::tile::{TileId, TileReader};
 use secp256k1::{Message, SecretKey};
@@ -138,6 +138,21 @@ fn the_document_vectors_hold_every_struct_of_the_log() {
     let (root, log) = (keccak256("root"), keccak256("log"));
     let batch = ReportBatch { root, count: 1000 };
     let head = Checkpoint { log, size: 5214, root, timeMs: 1_767_605_400_120 };
+    let person = address!("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955");
+    let binding = medtrail_ledger::binding::document(
+        "Kalda Family Doctors",
+        report.actor,
+        report.subject,
+        person,
+        1_767_605_459,
+    );
+    let coverage = Coverage {
+        log,
+        custodian: report.actor,
+        fromMs: 1_767_571_200_000,
+        toMs: 1_767_657_600_000,
+        reports: 5214,
+    };
     assert_eq!(
         medtrail_ledger::entry::commitment(&report, &place),
         entry.eip712_hash_struct(),
@@ -156,6 +171,15 @@ fn the_document_vectors_hold_every_struct_of_the_log() {
             document(&batch, json!({"root": root, "count": "1000"})),
             document(&head, json!({
                 "log": log, "size": "5214", "root": root, "timeMs": "1767605400120",
+            })),
+            document(&binding, json!({
+                "statement": binding.statement, "subject": binding.subject,
+                "custodian": binding.custodian, "pseudonym": binding.pseudonym,
+                "expiresAt": "1767605459",
+            })),
+            document(&coverage, json!({
+                "log": log, "custodian": report.actor, "fromMs": "1767571200000",
+                "toMs": "1767657600000", "reports": "5214",
             })),
         ],
     });

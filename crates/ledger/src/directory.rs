@@ -1,0 +1,236 @@
+//! What the operator keeps beside the log: who may report, with which keys, and which pseudonym
+//! is whose. Each change of it is an entry of the log too; this is its present state.
+
+use crate::ports::JournalError;
+use alloy_primitives::{Address, B256, Bytes};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The id of an organisation that was named before it had a signing key: the first 20 bytes of
+/// `SHA-256("medtrail/organisation" ‖ 0x00 ‖ name)`. Others have the address of their first key.
+pub fn organisation_id(name: &str) -> Address {
+    Address::from_slice(&hash(b"medtrail/organisation\0", name.as_bytes())[..20])
+}
+
+/// What is kept of a code from a custodian's desk: `SHA-256("medtrail/desk-code" ‖ 0x00 ‖ code)`,
+/// the code in upper case without blanks and hyphens, since people type it. A code needs 60 random
+/// bits or more (12 characters of base 32): its hash leaves the desk.
+pub fn code_hash(code: &str) -> B256 {
+    let is_kept = |char: &char| !char.is_whitespace() && *char != '-';
+    let plain: String = code.chars().filter(is_kept).flat_map(char::to_uppercase).collect();
+    hash(b"medtrail/desk-code\0", plain.as_bytes())
+}
+
+/// What is kept of an invite's code: `SHA-256("medtrail/invite" ‖ 0x00 ‖ code)`.
+pub fn invite_hash(code: &str) -> B256 {
+    hash(b"medtrail/invite\0", code.as_bytes())
+}
+
+/// What is kept of an API key: SHA-256 of its secret part.
+pub fn secret_hash(secret: &str) -> B256 {
+    hash(b"", secret.as_bytes())
+}
+
+fn hash(label: &[u8], value: &[u8]) -> B256 {
+    let whole = Sha256::new().chain_update(label).chain_update(value);
+    B256::from(<[u8; 32]>::from(whole.finalize()))
+}
+
+/// A signing key of an organisation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// Its address.
+    pub address: Address,
+    /// From when it speaks, milliseconds since 1970.
+    pub from_ms: u64,
+    /// Until when, if it has ended.
+    pub until_ms: Option<u64>,
+}
+
+/// An organisation that was added while the log ran, or further keys of a configured one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrganisationRow {
+    /// Its id, for ever.
+    pub id: Address,
+    /// Name.
+    pub name: String,
+    /// Number in a public register.
+    pub register_number: Option<String>,
+    /// Internet domain.
+    pub domain: String,
+    /// The address that was named when it was added: no other key may enrol first.
+    pub expected_key: Option<Address>,
+    /// Signing keys, newest last.
+    pub keys: Vec<KeyRow>,
+    /// When it was added, milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+/// A one-time code with which a key joins an organisation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InviteRow {
+    /// [`invite_hash`] of its code.
+    pub code_hash: B256,
+    /// Whom it invites.
+    pub organisation: Address,
+    /// Until when, milliseconds since 1970.
+    pub expires_ms: u64,
+    /// The key that used it.
+    pub used_by: Option<Address>,
+}
+
+/// An API key: its secret is never kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ApiKeyRow {
+    /// Its public part.
+    pub id: String,
+    /// Whose it is.
+    pub organisation: Address,
+    /// [`secret_hash`] of its secret part.
+    pub secret_hash: B256,
+    /// When it was made, milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it was revoked.
+    pub revoked_ms: Option<u64>,
+}
+
+/// A pseudonym on its way to a person, or there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BindingRow {
+    /// Its id: [`code_hash`] of the code from the desk.
+    pub id: B256,
+    /// Whose pseudonym it is.
+    pub organisation: Address,
+    /// The pseudonym.
+    pub pseudonym: B256,
+    /// Until when code and document are good, milliseconds since 1970.
+    pub expires_ms: u64,
+    /// How far it is.
+    pub state: BindingState,
+}
+
+/// What a binding's document says beside pseudonym and expiry; with them it is made anew, byte
+/// for byte.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BindingParties {
+    /// The organisation's name when the document was made: it stands in the statement.
+    pub name: String,
+    /// The key that must countersign.
+    pub custodian: Address,
+    /// The person who came with the code.
+    pub subject: Address,
+}
+
+/// How far a binding is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum BindingState {
+    /// The desk gave its code out.
+    Issued,
+    /// A person came with the code; nobody else may from now on.
+    Claimed(BindingParties),
+    /// The person signed.
+    Signed {
+        /// Who.
+        parties: BindingParties,
+        /// The person's signature.
+        signature: Bytes,
+    },
+    /// Both signed. The pseudonym is moved from here on, whether or not its entries are in the log.
+    Entering {
+        /// Who.
+        parties: BindingParties,
+        /// The person's signature.
+        signature: Bytes,
+        /// The organisation's signature.
+        countersignature: Bytes,
+        /// The time of both entries, milliseconds since 1970.
+        time_ms: u64,
+    },
+    /// Both entries are in the log; the signatures stand there.
+    Entered {
+        /// Who has the pseudonym's entries now.
+        subject: Address,
+        /// The last entry of the pseudonym's trail, and the same in the address's.
+        entries: [u64; 2],
+    },
+    /// Another binding of the same pseudonym came first; it was told.
+    Refused,
+}
+
+/// An entry of the operator that an act promised: it is durable together with the act, and stays
+/// until the log has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PendingEntry {
+    /// The entry's event id: entering it twice gives one entry.
+    pub event: B256,
+    /// The entry's kind.
+    pub kind: u8,
+    /// Its subject; zero for none.
+    pub subject: B256,
+    /// Its time, milliseconds since 1970.
+    pub time_ms: u64,
+    /// Its details document.
+    pub details: Vec<u8>,
+}
+
+/// Everything the directory holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Contents {
+    /// By id.
+    pub organisations: Vec<OrganisationRow>,
+    /// By hash.
+    pub invites: Vec<InviteRow>,
+    /// By id.
+    pub api_keys: Vec<ApiKeyRow>,
+    /// By id.
+    pub bindings: Vec<BindingRow>,
+    /// By event id.
+    pub pending: Vec<PendingEntry>,
+    /// When each organisation was last heard, milliseconds since 1970, by its id.
+    pub heard: Vec<(Address, u64)>,
+}
+
+/// One change of the directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DirectoryChange {
+    /// Adds or replaces an organisation.
+    PutOrganisation(OrganisationRow),
+    /// Adds or replaces an invite.
+    PutInvite(InviteRow),
+    /// Removes an invite by its hash.
+    DropInvite(B256),
+    /// Adds or replaces an API key.
+    PutApiKey(ApiKeyRow),
+    /// Adds or replaces a binding.
+    PutBinding(BindingRow),
+    /// Removes a binding by its id.
+    DropBinding(B256),
+    /// Adds a promised entry.
+    PutPending(PendingEntry),
+    /// Removes a promised entry by its event id: the log has it.
+    DropPending(B256),
+    /// When an organisation was last heard, milliseconds since 1970.
+    Heard(Address, u64),
+}
+
+/// The directory on disk. Blocking; call it off the async threads.
+pub trait Directory: Send + Sync {
+    /// Everything as last saved, each list in the order of its keys.
+    fn load(&self) -> Result<Contents, JournalError>;
+    /// Makes all changes durable together, in order, or none of them.
+    fn save(&self, changes: &[DirectoryChange]) -> Result<(), JournalError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_the_same_however_it_is_typed_and_no_code_is_an_invite() {
+        assert_eq!(code_hash("k7qm-2xvd-9rta"), code_hash(" K7QM 2XVD9RTA "));
+        assert_ne!(code_hash("K7QM2XVD9RTA"), code_hash("K7QM2XVD9RTB"));
+        assert_ne!(code_hash("A"), invite_hash("A"));
+        assert_ne!(invite_hash("a"), invite_hash("A"));
+        assert_ne!(organisation_id("Clinic"), organisation_id("clinic"));
+    }
+}

@@ -3,14 +3,16 @@
 use crate::OpenError;
 use crate::files::{FileName, Files};
 use medtrail_ledger::ports::{CommitError, JournalError};
+use parking_lot::{RwLock, RwLockReadGuard};
 use redb::{
     BackendError, Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase,
     StorageBackend, TableDefinition, TableError, WriteTransaction,
 };
 use std::io::{self, ErrorKind};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// The file format this code writes; a file of a newer one is refused.
 pub(crate) const FORMAT: u32 = 1;
@@ -237,9 +239,10 @@ impl Db {
         let name = options.name;
         let io = |source| OpenError::file(name, source);
         let opened = Self::open_backend(options, files.create(name).map_err(io)?)?;
-        let filled = durable(&opened.database, |txn| {
+        let filled = begin(&opened.database).and_then(|txn| {
             txn.open_table(STATE)?.insert(FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
-            fill(txn)
+            fill(&txn)?;
+            Ok(txn.commit()?)
         });
         filled.map_err(|fault| OpenError::fault(name, opened.judge(fault)))?;
         opened.database.close().map_err(|error| OpenError::fault(name, error.into()))?;
@@ -305,14 +308,37 @@ impl Db {
         &self,
         body: impl FnOnce(&WriteTransaction) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
-        self.with(|opened| durable(&opened.database, body))
+        let mut writing = self.begin()?;
+        let done = writing.with(body)?;
+        writing.commit()?;
+        Ok(done)
+    }
+
+    /// Begins a transaction; dropped without a commit, it never was. Until then nobody else can
+    /// write to this file, nor open it again.
+    pub(crate) fn begin(&self) -> Result<Writing<'_>, Fault> {
+        let opened = self.usable()?;
+        let txn = opened
+            .as_ref()
+            .map(|opened| begin(&opened.database).map_err(|error| opened.judge(error)));
+        let txn = txn.transpose()?;
+        Ok(Writing { txn, opened })
     }
 
     fn with<R>(&self, access: impl FnOnce(&Opened) -> Result<R, Fault>) -> Result<R, Fault> {
+        let opened = self.usable()?;
+        let opened = opened.as_ref().ok_or_else(|| Fault::Engine(NOT_OPEN.to_owned()))?;
+        access(opened).map_err(|fault| opened.judge(fault))
+    }
+
+    /// The file, opened again if its last access failed. The lock is taken again by the thread
+    /// that writes, when it reads what it builds on: a thread that waits to open the file must
+    /// not come between.
+    fn usable(&self) -> Result<RwLockReadGuard<'_, Option<Opened>>, Fault> {
         loop {
-            let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(opened) = opened.as_ref().filter(|opened| !opened.must_reopen()) {
-                return access(opened).map_err(|fault| opened.judge(fault));
+            let opened = self.opened.read_recursive();
+            if opened.as_ref().is_some_and(|opened| !opened.must_reopen()) {
+                return Ok(opened);
             }
             drop(opened);
             self.reopen()?;
@@ -320,7 +346,11 @@ impl Db {
     }
 
     fn reopen(&self) -> Result<(), Fault> {
-        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        // The transaction that keeps it may be the caller's own: it fails at its end, and is
+        // dropped then.
+        let Some(mut opened) = self.opened.try_write_for(REOPEN_WAIT) else {
+            return Err(Fault::Engine("the file waits to be opened again".to_owned()));
+        };
         if opened.as_ref().is_some_and(|opened| !opened.must_reopen()) {
             return Ok(());
         }
@@ -339,25 +369,48 @@ impl Db {
     }
 }
 
-/// One transaction, durable when this returns `Ok`.
+/// How long an access waits until transactions under way let go of a file that failed.
+const REOPEN_WAIT: Duration = Duration::from_secs(1);
+const NOT_OPEN: &str = "the file is not open";
+
+/// A transaction under way.
+pub(crate) struct Writing<'a> {
+    /// Dropped before the guard: whoever waits to open the file again must not find it in use.
+    txn: Option<WriteTransaction>,
+    opened: RwLockReadGuard<'a, Option<Opened>>,
+}
+
+impl Writing<'_> {
+    /// A part of it. After an `Err` it must be dropped: nothing of it was written.
+    pub(crate) fn with<R>(
+        &mut self,
+        body: impl FnOnce(&WriteTransaction) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let txn = self.txn.as_ref().ok_or_else(|| Fault::Engine(NOT_OPEN.to_owned()))?;
+        body(txn).map_err(|fault| self.judge(fault))
+    }
+
+    /// Durable once this returns `Ok`.
+    pub(crate) fn commit(mut self) -> Result<(), Fault> {
+        let txn = self.txn.take().ok_or_else(|| Fault::Engine(NOT_OPEN.to_owned()))?;
+        txn.commit().map_err(|error| self.judge(error.into()))
+    }
+
+    fn judge(&self, fault: Fault) -> Fault {
+        match &*self.opened {
+            Some(opened) => opened.judge(fault),
+            None => fault,
+        }
+    }
+}
+
+/// A transaction that is durable once committed.
 ///
 /// Two phases: redb's one-phase commits lost acknowledged data in crashes during recovery before
 /// 4.2. Quick repair: a restart after power loss reads no more than one small table.
-fn durable<R>(
-    database: &Database,
-    body: impl FnOnce(&WriteTransaction) -> Result<R, Fault>,
-) -> Result<R, Fault> {
+fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     let mut txn = database.begin_write()?;
     txn.set_two_phase_commit(true);
     txn.set_quick_repair(true);
-    match body(&txn) {
-        Ok(done) => {
-            txn.commit()?;
-            Ok(done)
-        }
-        Err(fault) => {
-            txn.abort()?;
-            Err(fault)
-        }
-    }
+    Ok(txn)
 }

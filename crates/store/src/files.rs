@@ -18,6 +18,10 @@ pub enum FileName {
     Log,
     /// Wrapped keys, in a folder of their own.
     Keys,
+    /// Organisations, their keys, and bindings, in a folder of their own.
+    Directory,
+    /// A custodian's events and reports, in the folder of its gateway.
+    Spool,
 }
 
 impl FileName {
@@ -27,6 +31,8 @@ impl FileName {
             Self::Head => "head.redb",
             Self::Log => "log.redb",
             Self::Keys => "keys.redb",
+            Self::Directory => "directory.redb",
+            Self::Spool => "spool.redb",
         }
     }
 }

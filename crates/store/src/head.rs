@@ -121,52 +121,71 @@ pub(crate) fn next_epoch(txn: &WriteTransaction) -> Result<Tail, Fault> {
     Ok(tail)
 }
 
-/// Writes a batch behind `built_on`, and returns the tail it makes.
-pub(crate) fn append(
-    txn: &WriteTransaction,
-    shape: Shape,
-    built_on: &Tail,
-    batch: &Batch,
-) -> Result<Tail, Fault> {
-    let mut state = txn.open_table(STATE)?;
-    let found = get_tail(&state)?;
+/// Refuses to build on a tail that moved.
+pub(crate) fn expect_tail(txn: &WriteTransaction, built_on: &Tail) -> Result<(), Fault> {
+    let found = get_tail(&txn.open_table(STATE)?)?;
     if (found.size, found.epoch) != (built_on.size, built_on.epoch) {
         return Err(Fault::Fenced { expected: built_on.size, found: found.size });
     }
-    check(batch)?;
-    let size = found.size + batch.rows.len() as u64;
-    let mut rows = batch.rows.iter();
-    for (table, piece) in shape.pieces(found.size..size) {
+    Ok(())
+}
+
+/// Writes rows from `first` on.
+pub(crate) fn put_rows(
+    txn: &WriteTransaction,
+    shape: Shape,
+    first: u64,
+    rows: &[Vec<u8>],
+) -> Result<(), Fault> {
+    check_rows(rows)?;
+    let mut left = rows.iter();
+    for (table, piece) in shape.pieces(first..first + rows.len() as u64) {
         let name = rows_table(table);
         let mut table = txn.open_table(definition(&name))?;
-        for (index, row) in piece.zip(&mut rows) {
+        for (index, row) in piece.zip(&mut left) {
             table.insert(index, row.as_slice())?;
         }
     }
+    Ok(())
+}
+
+/// Writes what a batch changes beside its rows, once those up to `size` are written; returns the
+/// tail it makes.
+pub(crate) fn put_end(
+    txn: &WriteTransaction,
+    built_on: &Tail,
+    size: u64,
+    batch: &Batch,
+) -> Result<Tail, Fault> {
+    check_tiles(&batch.tiles)?;
     let mut tiles = txn.open_table(TILES)?;
     for (id, bytes) in &batch.tiles {
         tiles.insert(&tile_key(*id), bytes.as_slice())?;
     }
     let tail = Tail {
         size,
-        epoch: found.epoch,
+        epoch: built_on.epoch,
         peaks: batch.peaks.clone(),
         checkpoint: batch.checkpoint.clone(),
         received_ms: batch.received_ms,
     };
-    put_tail(&mut state, &tail)?;
+    put_tail(&mut txn.open_table(STATE)?, &tail)?;
     Ok(tail)
 }
 
 /// What the filer could not digest must not be acknowledged.
-fn check(batch: &Batch) -> Result<(), Fault> {
-    if let Some(place) = batch.rows.iter().position(|row| RowHeader::decode(row).is_none()) {
-        return Err(Fault::Malformed(format!("row {place} of the batch has no known header")));
+fn check_rows(rows: &[Vec<u8>]) -> Result<(), Fault> {
+    match rows.iter().position(|row| RowHeader::decode(row).is_none()) {
+        Some(place) => Err(Fault::Malformed(format!("row {place} has no known header"))),
+        None => Ok(()),
     }
+}
+
+fn check_tiles(tiles: &[(TileId, Vec<u8>)]) -> Result<(), Fault> {
     let is_tile = |bytes: &[u8]| {
         !bytes.is_empty() && bytes.len() <= TILE_BYTES && bytes.len().is_multiple_of(32)
     };
-    match batch.tiles.iter().find(|(_, bytes)| !is_tile(bytes)) {
+    match tiles.iter().find(|(_, bytes)| !is_tile(bytes)) {
         Some((id, bytes)) => Err(Fault::Malformed(format!("{id:?} has {} bytes", bytes.len()))),
         None => Ok(()),
     }

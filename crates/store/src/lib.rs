@@ -9,13 +9,19 @@
 //!
 //! - [`Store`]: the [`Journal`] and the [`Outbox`] over the two files
 //! - [`KeyFileDb`]: the [`KeyFile`], in a folder of its own
+//! - [`DirectoryDb`]: the [`Directory`], in a folder of its own
+//! - [`SpoolDb`]: a custodian's [`Spool`], in the folder of its gateway
 //! - [`fsck`], [`reindex`], [`export`]: checks it all, rebuilds the indexes, reads it out
 //!
 //! [`Journal`]: medtrail_ledger::ports::Journal
 //! [`Outbox`]: medtrail_ledger::ports::Outbox
 //! [`KeyFile`]: medtrail_ledger::ports::KeyFile
+//! [`Directory`]: medtrail_ledger::directory::Directory
+//! [`Spool`]: medtrail_ledger::custodian::Spool
 
+mod append;
 mod db;
+mod directory;
 mod error;
 mod export;
 mod filer;
@@ -28,12 +34,15 @@ mod log;
 mod outbox;
 mod reindex;
 mod rows;
+mod spool;
 mod store;
 
+pub use directory::DirectoryDb;
 pub use error::OpenError;
 pub use export::{Export, Exported, export};
 pub use files::{FileName, Files, Folder};
 pub use fsck::{Damage, Finding, FsckReport, OpenRow, Place, fsck};
 pub use key_file::KeyFileDb;
 pub use reindex::{ReindexError, reindex, reindex_on};
+pub use spool::SpoolDb;
 pub use store::{Store, StoreOptions};

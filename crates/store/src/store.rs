@@ -1,10 +1,12 @@
 use crate::OpenError;
+use crate::append::Append;
 use crate::db::{Db, DbOptions};
 use crate::files::{FileName, Files, Folder};
 use crate::head::{self, META, Shape};
 use crate::{log, outbox};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, RecordTag, SubjectTag, Tail, TrailHead,
+    Appending, Batch, CommitError, EventKey, Journal, JournalError, RecordTag, SubjectTag, Tail,
+    TrailHead,
 };
 use medtrail_ledger::tile::TileId;
 use std::ops::Range;
@@ -177,7 +179,11 @@ impl Journal for Store {
     }
 
     fn commit(&self, tail: &Tail, batch: &Batch) -> Result<Tail, CommitError> {
-        Ok(self.head.write(|txn| head::append(txn, self.shape, tail, batch))?)
+        Ok(Append::begin(self, tail).end(batch)?)
+    }
+
+    fn begin<'a>(&'a self, tail: &Tail) -> Box<dyn Appending + 'a> {
+        Box::new(Append::begin(self, tail))
     }
 
     fn last_of(&self, subject: SubjectTag) -> Result<Option<TrailHead>, JournalError> {

@@ -8,7 +8,7 @@ use medtrail_store::{FileName, OpenError, Store, StoreOptions};
 use std::path::Path;
 use std::process::Command;
 use support::disk::{Disk, Failure};
-use support::{Dice, SMALL, Writer, assert_clean};
+use support::{Dice, SMALL, Writer, assert_clean, commit_in};
 
 /// A log with some history; its next commit is the one to fail.
 fn some_log(disk: &Disk) -> (Store, Writer) {
@@ -22,14 +22,14 @@ fn some_log(disk: &Disk) -> (Store, Writer) {
 #[test]
 fn after_a_failed_commit_the_tail_tells_whether_it_happened() {
     let (mut refused, mut fatal, mut happened) = (0, 0, 0);
-    for happens in [false, true] {
+    for (happens, pieces) in [(false, 0), (true, 0), (false, 2), (true, 2)] {
         for after in 0.. {
             let disk = Disk::default();
             let (store, mut writer) = some_log(&disk);
             let before = writer.tail.clone();
             let plan = writer.plan(90);
             disk.fail(Failure { after, happens });
-            let answer = store.commit(&before, &plan.batch);
+            let answer = commit_in(pieces, &store, &before, &plan.batch);
             if disk.is_failure_due() {
                 assert!(answer.is_ok());
                 break;
@@ -46,7 +46,7 @@ fn after_a_failed_commit_the_tail_tells_whether_it_happened() {
                 if error.is_fatal() {
                     fatal += 1;
                     // No write comes through again in this process.
-                    let again = store.commit(&before, &plan.batch);
+                    let again = commit_in(pieces, &store, &before, &plan.batch);
                     assert!(again.as_ref().is_err_and(CommitError::is_fatal), "{again:?}");
                     drop(store);
                     let store = Store::open_on(disk.after_kill().files(), SMALL).unwrap();
@@ -61,7 +61,7 @@ fn after_a_failed_commit_the_tail_tells_whether_it_happened() {
             // The same handle: it opens the file again by itself.
             let tail = store.tail().unwrap();
             assert_eq!(tail.epoch, before.epoch);
-            let again = store.commit(&before, &plan.batch);
+            let again = commit_in(pieces, &store, &before, &plan.batch);
             if tail.size == before.size {
                 assert!(failed);
                 assert_eq!(again.unwrap().size, expected.len() as u64);

@@ -4,7 +4,7 @@ mod support;
 
 use medtrail_ledger::ports::{Batch, CommitError, Journal};
 use medtrail_store::{OpenError, Store};
-use support::{Dice, SMALL, Writer};
+use support::{Dice, SMALL, Writer, commit_in};
 
 #[test]
 fn what_was_committed_is_read_back_filed_or_not_and_after_reopening() {
@@ -57,4 +57,34 @@ fn a_batch_on_a_moved_tail_is_fenced_and_writes_nothing() {
     assert!(matches!(fenced, Err(CommitError::Fenced { .. })), "{fenced:?}");
     assert_eq!(store.rows(0..99).unwrap(), writer.acknowledged);
     assert_eq!(store.tail().unwrap(), writer.tail);
+}
+
+#[test]
+fn a_commit_in_pieces_is_seen_by_nobody_before_its_end_and_dropped_it_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), SMALL).unwrap();
+    let mut writer = Writer::resume(&store, Dice(3));
+    writer.append(&store, 10);
+    let tail = store.tail().unwrap();
+    let plan = writer.plan(600);
+    for _ in 0..2 {
+        let mut dropped = store.begin(&tail);
+        dropped.push(plan.batch.rows[..500].to_vec());
+        assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);
+        assert_eq!(store.tail().unwrap(), tail);
+    }
+    assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);
+    assert_eq!(commit_in(3, &store, &tail, &plan.batch).unwrap().size, 610);
+    writer.accept(plan);
+    assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);
+
+    let mut late = store.begin(&tail);
+    late.push(vec![b"no row at all".to_vec()]);
+    let fenced = late.finish(Batch::default());
+    assert!(matches!(fenced, Err(CommitError::Fenced { expected: 10, found: 610 })), "{fenced:?}");
+    let mut malformed = store.begin(&store.tail().unwrap());
+    malformed.push(vec![b"no row at all".to_vec()]);
+    let refused = malformed.finish(Batch::default());
+    assert!(matches!(refused, Err(CommitError::Malformed(_))), "{refused:?}");
+    assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);
 }

@@ -156,9 +156,10 @@ impl Writer {
         row
     }
 
-    /// Commits a plan and, if that worked, remembers it as acknowledged.
+    /// Commits a plan, in one go or in pieces, and, if that worked, remembers it as acknowledged.
     pub fn commit(&mut self, journal: &impl Journal, plan: Plan) -> Result<(), CommitError> {
-        self.tail = journal.commit(&self.tail, &plan.batch)?;
+        let pieces = self.dice.below(4) as usize;
+        self.tail = commit_in(pieces, journal, &self.tail, &plan.batch)?;
         self.accept(plan);
         Ok(())
     }
@@ -173,6 +174,26 @@ impl Writer {
         let plan = self.plan(rows);
         self.commit(journal, plan).expect("a commit");
     }
+}
+
+/// Commits a batch whose rows are handed over in so many pieces before the end; in one go for none.
+#[allow(dead_code)]
+pub fn commit_in(
+    pieces: usize,
+    journal: &impl Journal,
+    tail: &Tail,
+    batch: &Batch,
+) -> Result<Tail, CommitError> {
+    if pieces == 0 {
+        return journal.commit(tail, batch);
+    }
+    let mut appending = journal.begin(tail);
+    let mut rest = batch.clone();
+    for _ in 0..pieces {
+        let later = rest.rows.split_off(rest.rows.len() / 2);
+        appending.push(std::mem::replace(&mut rest.rows, later));
+    }
+    appending.finish(rest)
 }
 
 pub struct Plan {

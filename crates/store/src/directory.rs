@@ -1,0 +1,195 @@
+//! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding
+//! and promised entry, and one for when each organisation was last heard.
+//!
+//! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
+//! without the keys learns how many rows there are and how long, not whose patient anybody is.
+
+use crate::OpenError;
+use crate::db::{Db, DbOptions, Fault};
+use crate::files::{FileName, Files, Folder};
+use alloy_primitives::Address;
+use medtrail_ledger::directory::{
+    ApiKeyRow, BindingRow, Contents, Directory, DirectoryChange, InviteRow, OrganisationRow,
+    PendingEntry,
+};
+use medtrail_ledger::ports::{JournalError, RowSeal};
+use redb::{ReadTransaction, TableDefinition, TableHandle, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::{self, Debug, Formatter};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Sealed rows by name.
+type Rows = TableDefinition<'static, &'static [u8; 32], &'static [u8]>;
+
+const ORGANISATIONS: Rows = TableDefinition::new("organisations");
+const INVITES: Rows = TableDefinition::new("invites");
+const API_KEYS: Rows = TableDefinition::new("api-keys");
+const BINDINGS: Rows = TableDefinition::new("bindings");
+const PENDING: Rows = TableDefinition::new("pending");
+const HEARD: Rows = TableDefinition::new("heard");
+const TABLES: [Rows; 6] = [ORGANISATIONS, INVITES, API_KEYS, BINDINGS, PENDING, HEARD];
+
+const VERSION: u8 = 1;
+const OPTIONS: DbOptions =
+    DbOptions { name: FileName::Directory, cache_bytes: 8 << 20, check_every_page: false };
+
+/// The [`Directory`] over one redb file, in a folder of its own.
+pub struct DirectoryDb {
+    db: Db,
+    seal: Box<dyn RowSeal>,
+}
+
+impl Debug for DirectoryDb {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryDb").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+impl DirectoryDb {
+    /// Opens the directory in `dir`. If there is none, `is_new` says whether one is made: a log
+    /// that had one must not go on as if nobody had ever been added. Rows are opened by
+    /// [`load`](Directory::load), which finds them damaged if `seal` is another log's.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] if there is none and none is to be made; else as for the log's files.
+    pub fn open(dir: &Path, is_new: bool, seal: Box<dyn RowSeal>) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(Folder::lock(dir)?), is_new, seal)
+    }
+
+    /// The same over other files than those of a folder.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_on(
+        files: Arc<dyn Files>,
+        is_new: bool,
+        seal: Box<dyn RowSeal>,
+    ) -> Result<Self, OpenError> {
+        let db = match (Db::open(OPTIONS, &files)?, is_new) {
+            (Some(db), _) => db,
+            (None, true) => Db::create(OPTIONS, &files, create)?,
+            (None, false) => return Err(OpenError::Missing { file: FileName::Directory }),
+        };
+        Ok(Self { db, seal })
+    }
+}
+
+fn create(txn: &WriteTransaction) -> Result<(), Fault> {
+    TABLES.into_iter().try_for_each(|table| Ok(txn.open_table(table).map(drop)?))
+}
+
+/// `version ‖ table ‖ 0 ‖ name`: a row copied to another row's name, or into another table, does
+/// not open, nor does one that is called a row of another version.
+fn place(table: Rows, name: &[u8; 32]) -> Vec<u8> {
+    [&[VERSION], table.name().as_bytes(), &[0], name].concat()
+}
+
+/// One transaction's reading.
+struct Reader<'a> {
+    txn: &'a ReadTransaction,
+    seal: &'a dyn RowSeal,
+}
+
+impl Reader<'_> {
+    /// All rows of `table` in the order of their keys; on disk they stand in that of their names.
+    fn all<T: DeserializeOwned, K: Ord>(
+        &self,
+        table: Rows,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Vec<T>, Fault> {
+        let opened = self.txn.open_table(table)?;
+        let rows = opened.range::<&[u8; 32]>(..)?.map(|row| {
+            let (name, row) = row?;
+            self.row(table, name.value(), row.value())
+        });
+        let mut rows = rows.collect::<Result<Vec<T>, Fault>>()?;
+        rows.sort_by_key(key);
+        Ok(rows)
+    }
+
+    fn row<T: DeserializeOwned>(
+        &self,
+        table: Rows,
+        name: &[u8; 32],
+        row: &[u8],
+    ) -> Result<T, Fault> {
+        let damaged =
+            |why| Fault::Damaged(format!("a row of directory table {} {why}", table.name()));
+        let Some((&VERSION, sealed)) = row.split_first() else {
+            return Err(damaged("is of another version"));
+        };
+        let plain = self.seal.open(&place(table, name), sealed).ok_or_else(|| {
+            damaged("does not open: the keys folder is another log's, or the row was changed")
+        })?;
+        match postcard::take_from_bytes(&plain) {
+            Ok((value, [])) => Ok(value),
+            _ => Err(damaged("opens, but makes no sense")),
+        }
+    }
+
+    fn contents(&self) -> Result<Contents, Fault> {
+        Ok(Contents {
+            organisations: self.all(ORGANISATIONS, |row: &OrganisationRow| row.id)?,
+            invites: self.all(INVITES, |row: &InviteRow| row.code_hash)?,
+            api_keys: self.all(API_KEYS, |row: &ApiKeyRow| row.id.clone())?,
+            bindings: self.all(BINDINGS, |row: &BindingRow| row.id)?,
+            pending: self.all(PENDING, |row: &PendingEntry| row.event)?,
+            heard: self.all(HEARD, |(organisation, _): &(Address, u64)| *organisation)?,
+        })
+    }
+}
+
+/// One transaction's writing.
+struct Writer<'a> {
+    txn: &'a WriteTransaction,
+    seal: &'a dyn RowSeal,
+}
+
+impl Writer<'_> {
+    fn put(&self, table: Rows, key: &[u8], row: &impl Serialize) -> Result<(), Fault> {
+        let name = self.seal.name(table.name(), key);
+        let plain =
+            postcard::to_allocvec(row).map_err(|error| Fault::Malformed(error.to_string()))?;
+        let mut bytes = vec![VERSION];
+        bytes.extend(self.seal.seal(&place(table, &name), &plain));
+        self.txn.open_table(table)?.insert(&name, bytes.as_slice())?;
+        Ok(())
+    }
+
+    fn drop(&self, table: Rows, key: &[u8]) -> Result<(), Fault> {
+        self.txn.open_table(table)?.remove(&self.seal.name(table.name(), key))?;
+        Ok(())
+    }
+
+    fn apply(&self, change: &DirectoryChange) -> Result<(), Fault> {
+        match change {
+            DirectoryChange::PutOrganisation(row) => self.put(ORGANISATIONS, &row.id[..], row),
+            DirectoryChange::PutInvite(row) => self.put(INVITES, &row.code_hash[..], row),
+            DirectoryChange::DropInvite(hash) => self.drop(INVITES, &hash[..]),
+            DirectoryChange::PutApiKey(row) => self.put(API_KEYS, row.id.as_bytes(), row),
+            DirectoryChange::PutBinding(row) => self.put(BINDINGS, &row.id[..], row),
+            DirectoryChange::DropBinding(id) => self.drop(BINDINGS, &id[..]),
+            DirectoryChange::PutPending(row) => self.put(PENDING, &row.event[..], row),
+            DirectoryChange::DropPending(event) => self.drop(PENDING, &event[..]),
+            DirectoryChange::Heard(organisation, at_ms) => {
+                self.put(HEARD, &organisation[..], &(organisation, at_ms))
+            }
+        }
+    }
+}
+
+impl Directory for DirectoryDb {
+    fn load(&self) -> Result<Contents, JournalError> {
+        Ok(self.db.read(|txn| Reader { txn, seal: &*self.seal }.contents())?)
+    }
+
+    fn save(&self, changes: &[DirectoryChange]) -> Result<(), JournalError> {
+        let saved = self.db.write(|txn| {
+            let writer = Writer { txn, seal: &*self.seal };
+            changes.iter().try_for_each(|change| writer.apply(change))
+        });
+        Ok(saved?)
+    }
+}

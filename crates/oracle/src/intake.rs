@@ -9,6 +9,7 @@ use medtrail_ledger::proof::{Evidence, EvidenceError};
 use medtrail_ledger::schema::Eip712Domain;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
+use serde_json::value::RawValue;
 
 /// Bytes of a details document at most.
 pub const DETAILS_BYTES_MAX: usize = 262_144;
@@ -76,6 +77,9 @@ pub enum ReportError {
     /// The document is too long.
     #[error("the details document has {0} bytes; at most {DETAILS_BYTES_MAX} are taken")]
     DetailsTooLong(usize),
+    /// The document names itself one that only the log writes: a view would tell of somebody else.
+    #[error("the details document is a {0}, which only the log itself writes")]
+    LogsDocument(String),
     /// No, or not the actor's, signature.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
@@ -97,6 +101,12 @@ pub enum ReportError {
         event: B256,
         /// Its entry.
         index: u64,
+    },
+    /// The pseudonym was bound to a person: the report is about another subject now.
+    #[error("report.subject is a pseudonym that was bound; report for {to} from now on")]
+    Moved {
+        /// The subject that has its entries now.
+        to: B256,
     },
     /// It got no place.
     #[error(transparent)]
@@ -130,6 +140,9 @@ impl<'a> Intake<'a> {
             return Err(ReportError::Kind(report.kind));
         }
         self.check_content(submission)?;
+        if let Some(version) = submission.details.as_deref().and_then(logs_version) {
+            return Err(ReportError::LogsDocument(version));
+        }
         // The signature last but one: everything above is cheaper. The organisation after it, so
         // that only the holder of a key learns whether it is known here.
         self.check_signature(submission)?;
@@ -215,4 +228,78 @@ fn is_reported(kind: Kind) -> bool {
             | Kind::Coverage
             | Kind::Claim
     )
+}
+
+/// Documents that the log itself writes. Whoever could sign one would let a view say that another
+/// organisation reported, or that two people signed.
+const LOGS_DOCUMENTS: [&str; 4] =
+    ["medtrail/relayed-", "medtrail/binding-", "medtrail/operation-", "medtrail/refusal-"];
+
+/// The version of a document that only the log writes. Readers differ in which of two members
+/// of the same name they take: any of them counts.
+fn logs_version(document: &[u8]) -> Option<String> {
+    let Versions(versions) = serde_json::from_slice(document).ok()?;
+    let is_the_logs = |version: &String| LOGS_DOCUMENTS.iter().any(|one| version.starts_with(one));
+    versions.into_iter().find(is_the_logs)
+}
+
+/// Every text that a document gives as its version.
+struct Versions(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Versions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(VersionsVisitor)
+    }
+}
+
+struct VersionsVisitor;
+
+impl<'de> serde::de::Visitor<'de> for VersionsVisitor {
+    type Value = Versions;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Versions, A::Error> {
+        let mut versions = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            // Kept as it stands: nothing in it may end the reading before the next member.
+            let value: &RawValue = map.next_value()?;
+            if name == "version" {
+                versions.extend(serde_json::from_str::<String>(value.get()));
+            }
+        }
+        Ok(Versions(versions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_of_the_log_are_known_however_they_are_written() {
+        for document in [
+            r#"{"version":"medtrail/relayed-v1","organisation":"0x22"}"#,
+            r#" {"resourceType":"AuditEvent","version":"medtrail\/operation-v9"} "#,
+            r#"{"\u0076ersion":"\u006dedtrail/binding-v1"}"#,
+            r#"{"version":"medtrail/refusal-v1","version":"2"}"#,
+            r#"{"version":1,"version":"medtrail/relayed-v1"}"#,
+            r#"{"version":1e400,"version":{"a":"\ud800"},"version":"medtrail/relayed-v1"}"#,
+            r#"{"x":[1e400],"version":"medtrail/relayed-v1"}"#,
+            r#"{"x":"\ud800","version":"medtrail/relayed-v1"}"#,
+        ] {
+            assert!(logs_version(document.as_bytes()).is_some(), "{document}");
+        }
+        for document in [
+            r#"{"version":"medtrail/shared-v1","event":{"version":"medtrail/relayed-v1"}}"#,
+            r#"{"resourceType":"AuditEvent"}"#,
+            r#"["version","medtrail/relayed-v1"]"#,
+            r#""medtrail/relayed-v1""#,
+            "no JSON",
+        ] {
+            assert_eq!(logs_version(document.as_bytes()), None, "{document}");
+        }
+    }
 }

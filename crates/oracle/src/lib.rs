@@ -2,17 +2,27 @@
 //!
 //! - [`service`]: what everyone outside calls
 //! - [`intake`]: checks a report on its reporter's thread
+//! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new
+//! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
+//! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`sequencer`]: the one writer; with it `overlay`, `pace`, `row`, `sealer` and `subjects`
 //! - [`supervise`]: the threads, and how they end
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
 pub mod anchorer;
+pub mod bindings;
+pub mod feed;
 pub mod follower;
+mod group;
 pub mod intake;
+mod live;
 pub mod opener;
+pub mod organisations;
 mod overlay;
+mod own;
 mod pace;
+mod recent;
 mod row;
 mod sealer;
 pub mod sender;
@@ -20,3 +30,4 @@ pub mod sequencer;
 pub mod service;
 mod subjects;
 pub mod supervise;
+pub mod trail;

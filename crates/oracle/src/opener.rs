@@ -37,6 +37,9 @@ pub enum EntryError {
         /// Entries in the log.
         size: u64,
     },
+    /// None that this caller may read: there may be one or not.
+    #[error("there is no entry {0} that you may read")]
+    Hidden(u64),
     /// Its subject's key was destroyed.
     #[error("the content of entry {0} was erased; its commitment stays in the log")]
     Erased(u64),

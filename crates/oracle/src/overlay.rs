@@ -1,7 +1,8 @@
 //! What the indexes do not know yet: entries that are durable but not filed.
 
+use alloy_primitives::map::HashMap;
 use medtrail_ledger::ports::{EventKey, RowHeader, SubjectTag, TrailHead};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Entries one generation holds. Generations are dropped whole once the filer is past them, so
 /// that forgetting costs nothing an entry.
@@ -30,8 +31,14 @@ impl Overlay {
     pub(crate) fn insert(&mut self, index: u64, header: &RowHeader) {
         let is_full = |generation: &Generation| index - generation.first >= GENERATION_ENTRIES;
         if self.generations.back().is_none_or(is_full) {
-            let (events, trails) = Default::default();
-            self.generations.push_back(Generation { first: index, events, trails });
+            // As large as the one before it became: a map that grows copies itself each time.
+            let like = self.generations.back().map(|full| (full.events.len(), full.trails.len()));
+            let (events, trails) = like.unwrap_or_default();
+            self.generations.push_back(Generation {
+                first: index,
+                events: HashMap::with_capacity_and_hasher(events, Default::default()),
+                trails: HashMap::with_capacity_and_hasher(trails, Default::default()),
+            });
         }
         let newest = self.generations.back_mut().expect("one was just made");
         newest.events.insert(header.event, (index - newest.first) as u32);

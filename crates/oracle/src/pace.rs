@@ -4,9 +4,9 @@ use crate::sequencer::{Ask, BATCH_ENTRIES_MAX};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A group gathers for this part of a commit's time at most.
+/// The writer idles for this part of a commit's time at most.
 const GATHERING_PART: u32 = 4;
-/// A group never gathers longer than this, however slow the disk was.
+/// It never idles longer than this, however slow the disk was.
 const GATHERING_MAX: Duration = Duration::from_millis(5);
 /// How often it looks who has come meanwhile.
 const GATHERING_PAUSE: Duration = Duration::from_micros(20);
@@ -22,22 +22,50 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Waits for as many as came of late, but never longer than a part of a commit. A lone
-    /// reporter never waits.
-    pub(crate) fn gather(&self, queue: &mut mpsc::Receiver<Ask>, asked: &mut Vec<Ask>) {
+    /// A group that begins with so many.
+    pub(crate) fn gathering(&self, gathered: usize) -> Gathering {
         let usual = self.groups[0].max(self.groups[1]).min(BATCH_ENTRIES_MAX);
-        let until = Instant::now() + (self.commit / GATHERING_PART).min(GATHERING_MAX);
-        while asked.len() < usual && Instant::now() < until {
-            match queue.try_recv() {
-                Ok(ask) => asked.push(ask),
-                Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(GATHERING_PAUSE),
-                Err(mpsc::error::TryRecvError::Disconnected) => return,
-            }
-        }
+        let patience = (self.commit / GATHERING_PART).min(GATHERING_MAX);
+        Gathering { usual, gathered, patience }
     }
 
-    pub(crate) fn done(&mut self, group: usize, commit: Duration) {
-        self.groups = [group, self.groups[0]];
+    pub(crate) fn done(&mut self, group: Gathering, commit: Duration) {
+        self.groups = [group.gathered, self.groups[0]];
         self.commit = commit;
+    }
+}
+
+/// A group that gathers.
+pub(crate) struct Gathering {
+    usual: usize,
+    gathered: usize,
+    /// How long the writer may still idle for it.
+    patience: Duration,
+}
+
+impl Gathering {
+    /// Waits for the next of as many as came of late, as long as it pays. A lone reporter never
+    /// waits. Returns whether anybody came.
+    pub(crate) fn more(&mut self, queue: &mut mpsc::Receiver<Ask>, asked: &mut Vec<Ask>) -> bool {
+        loop {
+            // Who is here already is taken, however many came of late: they would only wait.
+            while self.gathered < BATCH_ENTRIES_MAX {
+                match queue.try_recv() {
+                    Ok(ask) => asked.push(ask),
+                    Err(mpsc::error::TryRecvError::Empty) => break,
+                    Err(mpsc::error::TryRecvError::Disconnected) => return !asked.is_empty(),
+                }
+                self.gathered += 1;
+            }
+            if !asked.is_empty() {
+                return true;
+            }
+            if self.gathered >= self.usual || self.patience.is_zero() {
+                return false;
+            }
+            let idle = Instant::now();
+            std::thread::sleep(GATHERING_PAUSE);
+            self.patience = self.patience.saturating_sub(idle.elapsed());
+        }
     }
 }

@@ -7,13 +7,14 @@ use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::signature::SIGNATURE_BYTES;
 use medtrail_ledger::{ports::RowHeader, schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 type Word = [u8; 32];
 
 /// A report as stored: postcard, without what the row's place in the log already says (`log`,
 /// `ordinal`), without the salt, which is never stored, and without words that are zero.
 #[derive(Serialize, Deserialize)]
-struct StoredReport {
+struct StoredReport<'a> {
     event_id: Word,
     kind: u8,
     action: u8,
@@ -25,7 +26,8 @@ struct StoredReport {
     to_version: Option<Word>,
     permission: Option<Word>,
     evidence: StoredEvidence,
-    details: StoredDetails,
+    #[serde(borrow)]
+    details: StoredDetails<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,13 +45,15 @@ struct StoredSignature {
 }
 
 #[derive(Serialize, Deserialize)]
-enum StoredDetails {
+enum StoredDetails<'a> {
     /// Only the hash: the document is elsewhere, or was never sent.
     Hash(Word),
     /// The document; its hash is one SHA-256 away.
-    Document(Vec<u8>),
+    Document(#[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>),
 }
 
+/// A signed report without its details takes less.
+const FIXED_BYTES_MAX: usize = 400;
 /// The part of a place that is stored below the seal, in front of the report.
 const PLACE_BYTES: usize = 40;
 
@@ -84,11 +88,12 @@ pub(crate) fn encode_report(
         permission: word(report.permission),
         evidence: StoredEvidence::of(evidence),
         details: match details {
-            Some(document) => StoredDetails::Document(document.to_vec()),
+            Some(document) => StoredDetails::Document(Cow::Borrowed(document)),
             None => StoredDetails::Hash(report.details.0),
         },
     };
-    postcard::to_allocvec(&stored).expect("plain data encodes")
+    let room = Vec::with_capacity(FIXED_BYTES_MAX + details.map_or(0, <[u8]>::len));
+    postcard::to_extend(&stored, room).expect("plain data encodes")
 }
 
 /// What is sealed: `previous ‖ uint64be receivedMs ‖ report`.
@@ -102,14 +107,16 @@ impl Row {
     /// Reads what [`with_place`] wrote, or `None` if these bytes are nothing of the kind.
     pub(crate) fn decode(log: B256, opened: &[u8]) -> Option<Self> {
         let (place, report) = opened.split_at_checked(PLACE_BYTES)?;
-        let (stored, rest) = postcard::take_from_bytes::<StoredReport>(report).ok()?;
+        let (stored, rest) = postcard::take_from_bytes::<StoredReport<'_>>(report).ok()?;
         if !rest.is_empty() {
             return None;
         }
         let word = |value: Option<Word>| value.map_or(B256::ZERO, B256::from);
         let (details_word, details) = match stored.details {
             StoredDetails::Hash(hash) => (B256::from(hash), None),
-            StoredDetails::Document(document) => (details_hash(&document), Some(document)),
+            StoredDetails::Document(document) => {
+                (details_hash(&document), Some(document.into_owned()))
+            }
         };
         Some(Self {
             report: Report {

@@ -7,6 +7,8 @@ use medtrail_ledger::ports::{RowHeader, SecretKey};
 
 /// Random bytes in a row's nonce, drawn once a batch.
 const DRAW_BYTES: usize = 4;
+/// Header, draw, place and tag take less.
+const AROUND_BYTES_MAX: usize = 160;
 
 /// What one subject's key is used for: salts, and the seal of rows.
 pub(crate) struct SubjectKeys {
@@ -46,17 +48,19 @@ impl SubjectKeys {
         self.salt.salt(log, subject, number)
     }
 
-    /// `header ‖ draw ‖ AES-256-GCM(plain)`; log, index and header are bound in.
+    /// `header ‖ draw ‖ AES-256-GCM(plain)`; log, index and header are bound in. `length` is about
+    /// that of what is written.
     pub(crate) fn seal(
         &self,
         log: B256,
         index: u64,
         header: &RowHeader,
         draw: Draw,
+        length: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Vec<u8> {
         let clear = header.encode();
-        let mut row = Vec::with_capacity(1024);
+        let mut row = Vec::with_capacity(length + AROUND_BYTES_MAX);
         row.extend_from_slice(&clear);
         row.extend_from_slice(&draw.0);
         let start = row.len();
@@ -130,7 +134,7 @@ mod tests {
             let keys = SubjectKeys::new(&SecretKey([5; 32]));
             let log = B256::repeat_byte(8);
             let draw = Draw::fresh().unwrap();
-            let row = keys.seal(log, 9, &header(), draw, |out| out.extend_from_slice(&plain));
+            let row = keys.seal(log, 9, &header(), draw, plain.len(), |out| out.extend_from_slice(&plain));
             prop_assert_eq!(keys.open(log, 9, &row), Some(plain));
             prop_assert_eq!(RowHeader::decode(&row), Some(header()));
             prop_assert_eq!(keys.open(log, 10, &row), None);
@@ -179,7 +183,7 @@ mod tests {
             details: Some(details),
         };
         let encoded = encode_report(&row.report, &row.evidence, row.details.as_deref());
-        let sealed = keys.seal(log, 9, &header(), Draw([1, 2, 3, 4]), |out| {
+        let sealed = keys.seal(log, 9, &header(), Draw([1, 2, 3, 4]), encoded.len(), |out| {
             with_place(&row.previous, row.received_ms, &encoded, out);
         });
         let stored = hex::decode(FIXTURE.trim()).unwrap();

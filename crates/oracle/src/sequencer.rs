@@ -4,6 +4,7 @@
 //! After any failed commit it knows nothing and starts over from the disk, through the very code
 //! that starts it: there is no second recovery path.
 
+use crate::group::{Group, Taken};
 use crate::overlay::Overlay;
 use crate::pace::Pace;
 use crate::row::with_place;
@@ -15,12 +16,12 @@ use medtrail_ledger::edge::{EdgeError, RightEdge};
 use medtrail_ledger::entry::commitment_of;
 use medtrail_ledger::merkle::Hash;
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Notary, NotaryError,
-    RowHeader, SecretKey, SubjectTag, Tail,
+    Batch, CommitError, Journal, JournalError, KeyFile, KeyTag, Notary, NotaryError, RowHeader,
+    SecretKey, SubjectTag, Tail,
 };
 use medtrail_ledger::schema::Place;
 use medtrail_ledger::tile::{TileId, TileReader};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -69,7 +70,7 @@ pub(crate) enum Placed {
 #[derive(Debug)]
 pub(crate) struct Appended {
     pub(crate) index: u64,
-    pub(crate) place: Place,
+    pub(crate) place_hash: B256,
     pub(crate) path: Vec<Hash>,
     pub(crate) head: Arc<Head>,
 }
@@ -82,9 +83,17 @@ pub struct Head {
     /// RFC 9162 root over them.
     pub root: Hash,
     /// The signed note.
-    pub checkpoint: Vec<u8>,
+    pub checkpoint: String,
     /// Newest `receivedMs`.
     pub received_ms: u64,
+}
+
+/// What one commit appended, for those who follow the log. Durable when it is handed out.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// Index of the first of them. A follower that finds a gap before it reads the rows.
+    pub(crate) first: u64,
+    pub(crate) headers: Vec<RowHeader>,
 }
 
 /// Why a report got no place.
@@ -136,6 +145,8 @@ pub(crate) struct Ports {
     pub(crate) keys: Arc<dyn KeyFile>,
     pub(crate) notary: Arc<dyn Notary>,
     pub(crate) now_ms: fn() -> u64,
+    /// Told of every commit, but never waited for.
+    pub(crate) follower: mpsc::Sender<Committed>,
 }
 
 /// The writer. Its state is a copy of the disk's and is thrown away whenever that is in doubt.
@@ -186,63 +197,64 @@ impl Sequencer {
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Ask>) -> Result<(), SequencerError> {
         let mut asked = Vec::with_capacity(BATCH_ENTRIES_MAX);
         let mut pace = Pace::default();
+        let journal = self.ports.journal.clone();
         while queue.blocking_recv_many(&mut asked, BATCH_ENTRIES_MAX) > 0 {
-            pace.gather(&mut queue, &mut asked);
-            if asked.iter().any(|ask| matches!(ask, Ask::Stop)) {
-                queue.close();
+            let mut group = self.open_group()?;
+            let mut gathering = pace.gathering(asked.len());
+            // What has come gets its place while the others are on their way.
+            loop {
+                for ask in asked.drain(..) {
+                    match ask {
+                        Ask::Place(waiting) => self.admit(*waiting, &mut group)?,
+                        Ask::Stop => queue.close(),
+                    }
+                }
+                group.hand_over(&*journal, &self.tail);
+                if !gathering.more(&mut queue, &mut asked) {
+                    break;
+                }
             }
-            let (group, started) = (asked.len(), Instant::now());
-            self.append(asked.drain(..).filter_map(|ask| match ask {
-                Ask::Place(waiting) => Some(*waiting),
-                Ask::Stop => None,
-            }))?;
-            pace.done(group, started.elapsed());
+            let started = Instant::now();
+            self.append(group)?;
+            pace.done(gathering, started.elapsed());
         }
         Ok(())
     }
 
-    /// One group commit. Returns an error only where the process must end.
-    fn append(&mut self, waiting: impl Iterator<Item = Waiting>) -> Result<(), SequencerError> {
-        let Some(group) = self.admit(waiting)? else { return Ok(()) };
-        let received_ms = self.tail.received_ms.max((self.ports.now_ms)());
-        match self.commit(group, received_ms) {
-            Ok(()) => Ok(()),
-            Err(Failed { answers, cause }) => {
-                let (told, fatal) = cause.split();
-                for answer in answers {
-                    let _ = answer.send(Err(told.clone()));
-                }
-                match fatal {
-                    Some(error) => Err(error),
-                    None => self.reload_when_possible(),
-                }
-            }
-        }
+    fn open_group<'a>(&mut self) -> Result<Group<'a>, SequencerError> {
+        let filed = self.ports.journal.filed()?;
+        self.overlay.forget_below(filed);
+        self.subjects.age();
+        let draw = Draw::fresh().map_err(|error| NotaryError(error.to_string()))?;
+        Ok(Group::new(draw, self.tail.size - filed < UNFILED_ENTRIES_MAX))
     }
 
     /// Answers what needs no place: duplicates, and everything while the filer is far behind.
-    fn admit(
-        &mut self,
-        waiting: impl Iterator<Item = Waiting>,
-    ) -> Result<Option<Group>, SequencerError> {
-        let filed = self.ports.journal.filed()?;
-        self.overlay.forget_below(filed);
-        let has_room = self.tail.size - filed < UNFILED_ENTRIES_MAX;
-        let mut group = Group::default();
-        for report in waiting {
-            if let Some(index) = self.find(&report)? {
-                let _ = report.answer.send(Ok(Placed::Known { index }));
-            } else if !has_room {
+    /// Places what is about a known subject; the others wait for their keys.
+    fn admit(&mut self, report: Waiting, group: &mut Group<'_>) -> Result<(), SequencerError> {
+        let known = match self.find(&report) {
+            // One look that failed: the file is opened again by the next.
+            Err(JournalError::Storage(what)) => {
+                tracing::warn!("a report is sent back, the index cannot be read: {what}");
                 let _ = report.answer.send(Err(PlaceError::Busy));
-            } else if let Some(place) = group.events.get(&report.header.event) {
-                // Its first copy is in this very commit: it may be told only after that.
-                group.doubles.push((*place, report.answer));
-            } else {
-                group.events.insert(report.header.event, group.reports.len());
-                group.reports.push(report);
+                return Ok(());
             }
+            known => known?,
+        };
+        if let Some(index) = known {
+            let _ = report.answer.send(Ok(Placed::Known { index }));
+        } else if !group.has_room {
+            let _ = report.answer.send(Err(PlaceError::Busy));
+        } else if !group.events.insert(report.header.event) {
+            // Its first copy is in this very commit: it may be told only after that.
+            group.doubles.push((report.header.event, report.answer));
+        } else if report.header.ordinal == 0 || self.subjects.keep(report.header.subject) {
+            self.place(report, group);
+        } else {
+            // Also all later ones of the same subject: its reports keep their order.
+            group.strangers.push(report);
         }
-        Ok((!group.reports.is_empty()).then_some(group))
+        Ok(())
     }
 
     fn find(&self, report: &Waiting) -> Result<Option<u64>, JournalError> {
@@ -260,85 +272,103 @@ impl Sequencer {
         Ok(None)
     }
 
-    fn commit(&mut self, group: Group, received_ms: u64) -> Result<(), Failed> {
-        let Group { mut reports, doubles, .. } = group;
-        let built = self.build(&mut reports, received_ms);
-        let committed = built.and_then(|(batch, placed)| {
-            let tail = self.ports.journal.commit(&self.tail, &batch)?;
-            Ok((tail, placed))
-        });
-        let (tail, placed) = match committed {
-            Ok(done) => done,
-            Err(cause) => {
-                let doubles = doubles.into_iter().map(|(_, answer)| answer);
-                let answers = reports.into_iter().map(|report| report.answer).chain(doubles);
-                return Err(Failed { answers: answers.collect(), cause });
-            }
+    /// Gives a report its place and seals it. Changes the edge and the subject's end before
+    /// anything is durable: whoever fails from here on must reload.
+    fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
+        let Waiting { mut header, report_hash, encoded, answer, .. } = report;
+        let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
+        let index = self.edge.size();
+        let log_keys = &self.log_keys;
+        let mut person = match header.ordinal {
+            0 => None,
+            _ => self.subjects.get(header.subject),
         };
-        let first = self.tail.size;
-        self.tail = tail;
-        let head = self.publish();
-        {
-            let paths = self.edge.paths();
-            for (index, (report, place)) in (first..).zip(reports.into_iter().zip(placed)) {
-                self.overlay.insert(index, &report.header);
-                let path = paths.path(index).expect("appended since last settled");
-                let appended = Appended { index, place, path, head: head.clone() };
-                let _ = report.answer.send(Ok(Placed::New(Box::new(appended))));
+        let (keys, ordinal, previous) = match &person {
+            Some(person) => (&person.keys, person.ordinal + 1, person.last),
+            None => (log_keys, 0, B256::ZERO),
+        };
+        let salt = match report.is_salted_by_index {
+            true => log_keys.salt(self.log, report.subject, index),
+            false => keys.salt(self.log, report.subject, ordinal),
+        };
+        let place_hash = Place { ordinal, previous, receivedMs: received_ms, salt }.hash();
+        let commitment = commitment_of(report_hash, place_hash);
+        header.ordinal = ordinal;
+        group.rows.push(keys.seal(self.log, index, &header, group.draw, encoded.len(), |row| {
+            with_place(&previous, received_ms, &encoded, row);
+        }));
+        self.edge.append(&commitment.0);
+        if let Some(person) = &mut person {
+            (person.ordinal, person.last) = (ordinal, commitment);
+        }
+        group.received_ms = received_ms;
+        group.taken.push(Taken { index, header, place_hash, answer });
+    }
+
+    /// One group commit. Returns an error only where the process must end.
+    fn append(&mut self, mut group: Group<'_>) -> Result<(), SequencerError> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        match self.commit(&mut group) {
+            Ok(()) => Ok(()),
+            Err(cause) => {
+                let (told, fatal) = cause.split();
+                group.answers().for_each(|answer| {
+                    let _ = answer.send(Err(told.clone()));
+                });
+                match fatal {
+                    Some(error) => Err(error),
+                    None => self.reload_when_possible(),
+                }
             }
         }
-        for (place, answer) in doubles {
-            let _ = answer.send(Ok(Placed::Known { index: first + place as u64 }));
+    }
+
+    /// Commits, and answers everyone in the group: only then is it taken out of it.
+    fn commit(&mut self, group: &mut Group<'_>) -> Result<(), Cause> {
+        self.load_subjects(&group.strangers)?;
+        for report in std::mem::take(&mut group.strangers) {
+            self.place(report, group);
+        }
+        let batch = Batch {
+            rows: std::mem::take(&mut group.rows),
+            tiles: self.edge.changed_tiles(),
+            peaks: self.edge.peaks(),
+            checkpoint: self.sign(group.received_ms)?,
+            received_ms: group.received_ms,
+        };
+        let first = self.tail.size;
+        self.tail = match group.appending.take() {
+            Some(appending) => appending.finish(batch)?,
+            None => self.ports.journal.commit(&self.tail, &batch)?,
+        };
+        let head = self.publish();
+        let taken = std::mem::take(&mut group.taken);
+        if !self.ports.follower.is_closed() {
+            let headers = taken.iter().map(|taken| taken.header).collect();
+            let _ = self.ports.follower.try_send(Committed { first, headers });
+        }
+        {
+            let paths = self.edge.paths();
+            for Taken { index, header, place_hash, answer } in taken {
+                self.overlay.insert(index, &header);
+                let path = paths.path(index).expect("appended since last settled");
+                let appended = Appended { index, place_hash, path, head: head.clone() };
+                let _ = answer.send(Ok(Placed::New(Box::new(appended))));
+            }
+        }
+        for (event, answer) in group.doubles.drain(..) {
+            let index = self.overlay.find(event).expect("its first copy was in this commit");
+            let _ = answer.send(Ok(Placed::Known { index }));
         }
         self.edge.settle();
         Ok(())
     }
 
-    /// Gives each report its place and seals it. Changes the edge and the subjects' ends before
-    /// anything is durable: whoever fails from here on must reload.
-    fn build(
-        &mut self,
-        reports: &mut [Waiting],
-        received_ms: u64,
-    ) -> Result<(Batch, Vec<Place>), Cause> {
-        self.load_subjects(reports)?;
-        let draw = Draw::fresh().map_err(|error| NotaryError(error.to_string()))?;
-        let mut rows = Vec::with_capacity(reports.len());
-        let mut places = Vec::with_capacity(reports.len());
-        for report in reports {
-            let index = self.edge.size();
-            let (keys, ordinal, previous) = match self.subjects.get(report.header.subject) {
-                Some(subject) if report.header.ordinal > 0 => {
-                    (&subject.keys, subject.ordinal + 1, subject.last)
-                }
-                _ => (&self.log_keys, 0, B256::ZERO),
-            };
-            let salt = match report.is_salted_by_index {
-                true => self.log_keys.salt(self.log, report.subject, index),
-                false => keys.salt(self.log, report.subject, ordinal),
-            };
-            let place = Place { ordinal, previous, receivedMs: received_ms, salt };
-            let commitment = commitment_of(report.report_hash, place.hash());
-            report.header.ordinal = ordinal;
-            let encoded = std::mem::take(&mut report.encoded);
-            rows.push(keys.seal(self.log, index, &report.header, draw, |row| {
-                with_place(&previous, received_ms, &encoded, row);
-            }));
-            places.push(place);
-            self.edge.append(&commitment.0);
-            if ordinal > 0 {
-                self.subjects.advance(report.header.subject, ordinal, commitment);
-            }
-        }
-        let checkpoint = self.sign(received_ms)?;
-        let (tiles, peaks) = (self.edge.changed_tiles(), self.edge.peaks());
-        Ok((Batch { rows, tiles, peaks, checkpoint, received_ms }, places))
-    }
-
     /// Makes the keys and trail ends of all subjects of a batch known; keys of new subjects are
     /// durable before the commit that uses them, in one commit of the key file.
     fn load_subjects(&mut self, reports: &[Waiting]) -> Result<(), Cause> {
-        self.subjects.age();
         let persons = reports.iter().filter(|report| report.header.ordinal > 0);
         let mut missing = HashSet::new();
         let mut new = Vec::new();
@@ -393,7 +423,7 @@ impl Sequencer {
         let head = Arc::new(Head {
             size: self.tail.size,
             root: self.edge.root(),
-            checkpoint: self.tail.checkpoint.clone(),
+            checkpoint: String::from_utf8_lossy(&self.tail.checkpoint).into_owned(),
             received_ms: self.tail.received_ms,
         });
         self.heads.send_replace(head.clone());
@@ -458,20 +488,6 @@ impl Sequencer {
         }
         self.reload()
     }
-}
-
-/// Reports of one commit.
-#[derive(Default)]
-struct Group {
-    reports: Vec<Waiting>,
-    events: HashMap<EventKey, usize>,
-    doubles: Vec<(usize, oneshot::Sender<Result<Placed, PlaceError>>)>,
-}
-
-/// A commit that did not come back, and everyone who waits for it.
-struct Failed {
-    answers: Vec<oneshot::Sender<Result<Placed, PlaceError>>>,
-    cause: Cause,
 }
 
 #[derive(Debug, thiserror::Error)]

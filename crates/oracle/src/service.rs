@@ -1,19 +1,22 @@
 //! What everyone outside calls: reports in; receipts, proofs, tiles and heads out.
 
 use crate::anchorer::Status;
+use crate::bindings::Tries;
+use crate::feed::Anchors;
 use crate::intake::{Intake, ReportError, Submission};
+use crate::live::Live;
 use crate::opener::{Entry, EntryError, Opener};
+use crate::recent::Recent;
 use crate::row::encode_report;
 use crate::sequencer::{Ask, Head, PlaceError, Placed, Waiting};
-use alloy_primitives::B256;
-use medtrail_ledger::entry::{Keyed, Kind};
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::entry::{Keyed, Kind, subject_of};
 use medtrail_ledger::merkle::{Hash, leaf_hash};
 use medtrail_ledger::plan::AnchorRecord;
-use medtrail_ledger::ports::{Journal, JournalError, Outbox, RowHeader};
+use medtrail_ledger::ports::{EventKey, Journal, JournalError, KeyFile, Outbox, RowHeader};
 use medtrail_ledger::proof::{self, AnchorClaim, Extension, Proof, ShownPlace};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
-use medtrail_ledger::trust::TrustFile;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -24,12 +27,16 @@ const RING: u64 = 64;
 
 /// A running log. Cheap to clone.
 #[derive(Clone)]
-pub struct Service(Arc<Inner>);
+pub struct Service(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) outbox: Arc<dyn Outbox>,
-    pub(crate) trust: TrustFile,
+    pub(crate) live: Live,
+    pub(crate) recent: Arc<Recent>,
+    pub(crate) keys: Arc<dyn KeyFile>,
+    pub(crate) anchors: Anchors,
+    pub(crate) tries: Tries,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,
@@ -41,11 +48,6 @@ pub(crate) struct Inner {
 impl Service {
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
-    }
-
-    /// Whose log this is, and who reports to it.
-    pub fn trust(&self) -> &TrustFile {
-        &self.0.trust
     }
 
     /// The newest head.
@@ -91,8 +93,16 @@ impl Service {
         let count = submissions.len();
         // Signatures cost 30 µs each and the index may wait for the disk: off the async threads.
         let checking = tokio::task::spawn_blocking(move || {
-            let mut intake = Intake::new(&service.0.trust, (service.0.now_ms)());
-            let check = |one: Submission| intake.check(&one).and_then(|()| service.prepare(one));
+            let (trust, now_ms) = (service.trust(), (service.0.now_ms)());
+            let mut intake = Intake::new(&trust, now_ms);
+            let mut heard = None;
+            let check = |one: Submission| {
+                intake.check(&one)?;
+                if heard.replace(one.report.actor) != Some(one.report.actor) {
+                    service.0.live.hear(one.report.actor, now_ms);
+                }
+                service.prepare(one)
+            };
             submissions.into_iter().map(check).collect::<Vec<_>>()
         });
         match checking.await {
@@ -110,7 +120,7 @@ impl Service {
 
     /// The first half of [`Self::relay`], for callers with threads of their own. Blocks.
     pub fn check_relayed(&self, submission: Submission) -> Result<Checked, ReportError> {
-        Intake::new(&self.0.trust, (self.0.now_ms)()).check_relayed(&submission)?;
+        Intake::new(&self.trust(), (self.0.now_ms)()).check_relayed(&submission)?;
         self.prepare(submission).map(Checked)
     }
 
@@ -137,18 +147,45 @@ impl Service {
             }
         };
         let mut waiting = Vec::with_capacity(prepared.len());
-        for one in prepared {
-            waiting.push(one.map(|prepared| {
-                let permit = room.next().expect("room for each that passed");
-                permit.send(Ask::Place(Box::new(prepared.waiting)));
-                (prepared.report_hash, prepared.event, prepared.answer)
-            }));
+        {
+            // Held until all are queued: whoever marks a pseudonym as moved waits for this, and
+            // queues the entry that ends its trail after it. So nothing lands behind that entry.
+            let moved = self.0.live.moved();
+            for one in prepared {
+                waiting.push(one.and_then(|prepared| {
+                    let permit = room.next().expect("room for each that passed");
+                    let Prepared { waiting, report_hash, event, answer } = prepared;
+                    let outcome = match moved.get(&waiting.subject) {
+                        None => {
+                            permit.send(Ask::Place(Box::new(waiting)));
+                            Queued::Waits(answer)
+                        }
+                        Some(moved) if moved.is_settled => {
+                            Queued::Moved { event: waiting.header.event, to: moved.to }
+                        }
+                        // What came before the move may still be on its way, this very report
+                        // among it: nobody can say yet what to do.
+                        Some(_) => return Err(PlaceError::Busy.into()),
+                    };
+                    Ok((report_hash, event, outcome))
+                }));
+            }
         }
+        drop(room);
         let mut outcomes = Vec::with_capacity(waiting.len());
         for one in waiting {
             outcomes.push(match one {
                 Err(error) => Err(error),
-                Ok((report_hash, event, answer)) => match answer.await {
+                Ok((report_hash, event, Queued::Moved { event: key, to })) => {
+                    match self.find(key).await {
+                        Err(error) => Err(error.into()),
+                        Ok(None) => Err(ReportError::Moved { to: subject_of(to) }),
+                        Ok(Some(index)) => {
+                            self.receipt_of(Placed::Known { index }, report_hash, event).await
+                        }
+                    }
+                }
+                Ok((report_hash, event, Queued::Waits(answer))) => match answer.await {
                     Err(_) => Err(PlaceError::OutcomeUnknown.into()),
                     Ok(Err(error)) => Err(error.into()),
                     Ok(Ok(placed)) => self.receipt_of(placed, report_hash, event).await,
@@ -158,8 +195,21 @@ impl Service {
         outcomes
     }
 
+    /// Where a report stands that was acknowledged before this is called.
+    async fn find(&self, event: EventKey) -> Result<Option<u64>, JournalError> {
+        let service = self.clone();
+        let finding = tokio::task::spawn_blocking(move || {
+            service.0.recent.reach(service.head().size)?;
+            match service.0.recent.find(event) {
+                Some(index) => Ok(Some(index)),
+                None => service.0.journal.find(event),
+            }
+        });
+        finding.await.unwrap_or_else(|lost| Err(JournalError::Storage(lost.to_string())))
+    }
+
     /// Hashes and encodes a checked report and looks for it among the filed ones.
-    fn prepare(&self, submission: Submission) -> Result<Prepared, ReportError> {
+    pub(crate) fn prepare(&self, submission: Submission) -> Result<Prepared, ReportError> {
         let Submission { report, evidence, details } = &submission;
         let kind = Kind::from_number(report.kind);
         let is_person = !report.subject.is_zero() && !kind.has_no_subject();
@@ -187,7 +237,7 @@ impl Service {
         Ok(Prepared { waiting, report_hash, event: report.eventId, answer: answered })
     }
 
-    async fn receipt_of(
+    pub(crate) async fn receipt_of(
         &self,
         placed: Placed,
         report_hash: B256,
@@ -198,9 +248,9 @@ impl Service {
                 version: receipt::VERSION.to_owned(),
                 index: appended.index,
                 report_hash,
-                place_hash: appended.place.hash(),
+                place_hash: appended.place_hash,
                 path: words(appended.path),
-                checkpoint: String::from_utf8_lossy(&appended.head.checkpoint).into_owned(),
+                checkpoint: appended.head.checkpoint.clone(),
             }),
             Placed::Known { index } => {
                 let service = self.clone();
@@ -239,7 +289,7 @@ impl Service {
             report_hash: entry.report.hash(),
             place_hash: entry.place.hash(),
             path: words(path),
-            checkpoint: String::from_utf8_lossy(&head.checkpoint).into_owned(),
+            checkpoint: head.checkpoint.clone(),
         })
     }
 
@@ -258,7 +308,7 @@ impl Service {
         let checkpoint = self.0.outbox.kept_checkpoint(size)?.ok_or_else(|| {
             JournalError::Damaged(format!("the checkpoint of anchored size {size} is missing"))
         })?;
-        let trust = &self.0.trust;
+        let trust = self.trust();
         Ok(Proof {
             version: proof::VERSION.to_owned(),
             index,
@@ -352,15 +402,25 @@ impl Service {
     }
 }
 
+/// What became of a report at the door of the queue.
+enum Queued {
+    Waits(oneshot::Receiver<Result<Placed, PlaceError>>),
+    /// Its subject is a pseudonym that was bound.
+    Moved {
+        event: EventKey,
+        to: Address,
+    },
+}
+
 /// A report that was checked, and waits for nothing but its place.
 pub struct Checked(Prepared);
 
 /// What the reporter's thread has made of a report.
-struct Prepared {
-    waiting: Waiting,
-    report_hash: B256,
-    event: B256,
-    answer: oneshot::Receiver<Result<Placed, PlaceError>>,
+pub(crate) struct Prepared {
+    pub(crate) waiting: Waiting,
+    pub(crate) report_hash: B256,
+    pub(crate) event: B256,
+    pub(crate) answer: oneshot::Receiver<Result<Placed, PlaceError>>,
 }
 
 fn words(path: Vec<Hash>) -> Vec<B256> {

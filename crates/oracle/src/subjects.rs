@@ -2,8 +2,8 @@
 
 use crate::sealer::SubjectKeys;
 use alloy_primitives::B256;
+use alloy_primitives::map::HashMap;
 use medtrail_ledger::ports::SubjectTag;
-use std::collections::HashMap;
 
 /// Subjects that stay in memory at least; at most twice as many.
 const SUBJECTS_KEPT: usize = 16_384;
@@ -31,23 +31,21 @@ impl Subjects {
 
     /// Whether it is known; if so it stays.
     pub(crate) fn keep(&mut self, tag: SubjectTag) -> bool {
-        if let Some(subject) = self.old.remove(&tag) {
-            self.young.insert(tag, subject);
+        if self.young.contains_key(&tag) {
+            return true;
         }
-        self.young.contains_key(&tag)
+        match self.old.remove(&tag) {
+            Some(subject) => self.young.insert(tag, subject).is_none(),
+            None => false,
+        }
     }
 
     pub(crate) fn insert(&mut self, tag: SubjectTag, subject: Subject) {
         self.young.insert(tag, subject);
     }
 
-    pub(crate) fn get(&self, tag: SubjectTag) -> Option<&Subject> {
-        self.young.get(&tag)
-    }
-
-    pub(crate) fn advance(&mut self, tag: SubjectTag, ordinal: u64, last: B256) {
-        if let Some(subject) = self.young.get_mut(&tag) {
-            (subject.ordinal, subject.last) = (ordinal, last);
-        }
+    /// A subject that was kept or inserted since the last aging.
+    pub(crate) fn get(&mut self, tag: SubjectTag) -> Option<&mut Subject> {
+        self.young.get_mut(&tag)
     }
 }

@@ -1,9 +1,14 @@
 //! The threads of a running log, and how they end.
 
 use crate::anchorer::Status;
+use crate::bindings::Tries;
+use crate::feed::Anchors;
+use crate::live::Live;
 use crate::opener::Opener;
-use crate::sequencer::{self, Ask, Head, Sequencer, SequencerError};
+use crate::recent::Recent;
+use crate::sequencer::{self, Ask, Committed, Head, Sequencer, SequencerError};
 use crate::service::{Inner, QUEUE_REPORTS_MAX, Service};
+use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::entry::Keyed;
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, Notary, Outbox};
 use medtrail_ledger::trust::TrustFile;
@@ -35,6 +40,7 @@ pub struct Running {
     queue: mpsc::Sender<Ask>,
     writer: JoinHandle<Result<(), SequencerError>>,
     filer: JoinHandle<Result<(), JournalError>>,
+    follower: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -57,8 +63,17 @@ impl Drop for StopsWriter {
     }
 }
 
-/// Opens the log, starts its writer and its filer.
+/// A log whose organisations all stand in its trust file: whatever is added, and every binding, is
+/// forgotten with the process. For tools and tests; see [`start_with`].
 pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
+    start_with(setup, Arc::new(Forgetful))
+}
+
+/// Opens the log with its directory, starts its writer, its filer and its follower.
+pub fn start_with(
+    setup: Setup,
+    directory: Arc<dyn Directory>,
+) -> Result<(Service, Running), SequencerError> {
     let Setup { journal, outbox, keys, notary, trust, status, now_ms } = setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
@@ -66,7 +81,10 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     let opener = Opener::with_log_key(trust.log, &log_key, keys.clone());
     let (heads_in, heads) = watch::channel(Arc::new(Head::default()));
     let (queue, asked) = mpsc::channel(QUEUE_REPORTS_MAX);
-    let ports = sequencer::Ports { journal: journal.clone(), keys: keys.clone(), notary, now_ms };
+    let (follower, committed) = mpsc::channel(COMMITS_FOLLOWED_MAX);
+    let (ports_journal, ports_keys) = (journal.clone(), keys.clone());
+    let ports =
+        sequencer::Ports { journal: ports_journal, keys: ports_keys, notary, now_ms, follower };
     let sequencer = Sequencer::open(ports, trust.log, trust.origin.clone(), &log_key, heads_in)?;
     let (ended_in, ended) = watch::channel(false);
     let writer = std::thread::Builder::new().name("sequencer".into());
@@ -85,9 +103,28 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     });
     let no_thread = |error: std::io::Error| JournalError::Storage(error.to_string());
     let (writer, filer) = (writer.map_err(no_thread)?, filer.map_err(no_thread)?);
-    let inner =
-        Inner { journal, outbox, trust, tags, opener, queue: queue.clone(), heads, status, now_ms };
-    Ok((Service::new(inner), Running { queue, writer, filer, ended }))
+    let service = Service::new(Inner {
+        recent: Arc::new(Recent::new(journal.clone())?),
+        live: Live::open(trust, directory)?,
+        anchors: Anchors::default(),
+        tries: Tries::default(),
+        queue: queue.clone(),
+        journal,
+        outbox,
+        keys,
+        tags,
+        opener,
+        heads,
+        status,
+        now_ms,
+    });
+    let follower = std::thread::Builder::new().name("follower".into());
+    let follower = follower.spawn({
+        let service = service.clone();
+        move || follow(&service, committed)
+    });
+    let follower = follower.map_err(no_thread)?;
+    Ok((service, Running { queue, writer, filer, follower, ended }))
 }
 
 impl Running {
@@ -100,12 +137,63 @@ impl Running {
     pub fn stop(self) -> Result<(), SequencerError> {
         let _ = self.queue.blocking_send(Ask::Stop);
         let (writer, filer) = (self.writer.join(), self.filer.join());
+        // Ends with the writer, whose last commits it still takes in.
+        let follower = self.follower.join();
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
-        Ok(filer.map_err(|_| panicked("filer"))??)
+        filer.map_err(|_| panicked("filer"))??;
+        follower.map_err(|_| panicked("follower"))
     }
 }
 
+/// How often it is saved when organisations were last heard, and what is owed is tried again.
+const HEARD_PAUSE: Duration = Duration::from_secs(60);
+
+/// Follows the writer for the readers until it has ended. First completes what a crash left of
+/// bindings and of entries that acts owe.
+fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>) {
+    service.resume();
+    let mut heard = Instant::now();
+    while let Some(commit) = committed.blocking_recv() {
+        let recent = &service.0.recent;
+        let mut taken = recent.take(commit);
+        if taken.is_ok() && committed.is_empty() {
+            // What the writer could not tell, since the queue was full, nobody tells again.
+            taken = recent.reach(service.head().size);
+        }
+        if let Err(error) = taken {
+            tracing::error!("readers wait for the disk: {error}");
+        }
+        if heard.elapsed() >= HEARD_PAUSE {
+            heard = Instant::now();
+            save_heard(service);
+            service.resume();
+        }
+    }
+    save_heard(service);
+}
+
+fn save_heard(service: &Service) {
+    if let Err(error) = service.0.live.save_heard() {
+        tracing::warn!("when organisations were last heard is not saved: {error}");
+    }
+}
+
+/// A directory that forgets everything with the process.
+struct Forgetful;
+
+impl Directory for Forgetful {
+    fn load(&self) -> Result<Contents, JournalError> {
+        Ok(Contents::default())
+    }
+
+    fn save(&self, _: &[DirectoryChange]) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+/// Commits that a follower may lag behind before it has to read rows.
+const COMMITS_FOLLOWED_MAX: usize = 1024;
 /// How often the filer looks what is to do.
 const FILING_PAUSE: Duration = Duration::from_millis(250);
 /// Entries that wait for a quiet moment at most. Indexes cost the disk more than the entries

@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
-const TILES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tiles");
+const TILES: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("tiles");
 const TAIL: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tail");
-/// A sealed row with a details document of 300 bytes.
-const ROW_BYTES: usize = 650;
 /// Peaks and a signed checkpoint.
 const TAIL_BYTES: usize = 1000;
 
@@ -26,13 +24,13 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    pub(crate) fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path, row_bytes: usize) -> Self {
         std::fs::create_dir_all(folder).expect("a folder");
         let mut builder = Database::builder();
         builder.set_cache_size(32 << 20);
         let db = builder.create(folder.join("bare.redb")).expect("a database");
         let (queue, asked) = mpsc::channel(8192);
-        let writer = std::thread::spawn(move || write(&db, asked));
+        let writer = std::thread::spawn(move || write(&db, asked, row_bytes));
         Self { queue, writer }
     }
 
@@ -44,12 +42,13 @@ impl Bare {
             let queue = self.queue.clone();
             tasks.spawn(async move {
                 let mut waits = Vec::new();
-                while Instant::now() < until {
-                    let asked = Instant::now();
+                let mut asked = Instant::now();
+                while asked < until {
                     let (answer, answered) = oneshot::channel();
                     queue.send(answer).await.expect("the writer");
                     answered.await.expect("an answer");
-                    waits.push(asked.elapsed());
+                    let answered = Instant::now();
+                    waits.push(answered - std::mem::replace(&mut asked, answered));
                 }
                 waits
             });
@@ -64,8 +63,8 @@ impl Bare {
     }
 }
 
-fn write(db: &Database, mut asked: mpsc::Receiver<Ask>) {
-    let (row, tail) = ([7u8; ROW_BYTES], [7u8; TAIL_BYTES]);
+fn write(db: &Database, mut asked: mpsc::Receiver<Ask>, row_bytes: usize) {
+    let (row, tail) = (vec![7u8; row_bytes], [7u8; TAIL_BYTES]);
     let mut waiting = Vec::with_capacity(4096);
     let mut size = 0u64;
     while asked.blocking_recv_many(&mut waiting, 4096) > 0 {
@@ -81,9 +80,14 @@ fn write(db: &Database, mut asked: mpsc::Receiver<Ask>) {
                 size += 1;
             }
             let mut tiles = txn.open_table(TILES).expect("a table");
-            for tile in first / 256..=(size - 1) / 256 {
-                let hashes = (size - tile * 256).min(256) as usize;
-                tiles.insert(tile, vec![7u8; hashes * 32].as_slice()).expect("a tile");
+            // The tiles of each level that the new rows widen.
+            let (mut level, mut from, mut hashes) = (0, first, size);
+            while hashes > from {
+                for tile in from / 256..=(hashes - 1) / 256 {
+                    let bytes = vec![7u8; (hashes - tile * 256).min(256) as usize * 32];
+                    tiles.insert((level, tile), bytes.as_slice()).expect("a tile");
+                }
+                (level, from, hashes) = (level + 1, from / 256, hashes / 256);
             }
             let mut tails = txn.open_table(TAIL).expect("a table");
             tails.insert("tail", tail.as_slice()).expect("a tail");

@@ -122,19 +122,19 @@ impl Engine {
     /// `clients` that each send one report after another, for so many seconds.
     pub(crate) async fn burst(&self, clients: usize, seconds: u64) -> Burst {
         let until = Instant::now() + Duration::from_secs(seconds);
-        self.clients(clients, move |_| Instant::now() < until).await
+        self.clients(clients, move |_, now| now < until).await
     }
 
     /// `clients` that send `entries` in all.
     pub(crate) async fn some(&self, clients: usize, entries: u64) -> Burst {
         let last = self.next.load(Ordering::Relaxed) + entries;
-        self.clients(clients, move |number| number < last).await
+        self.clients(clients, move |number, _| number < last).await
     }
 
     async fn clients(
         &self,
         clients: usize,
-        goes_on: impl Fn(u64) -> bool + Clone + Send + 'static,
+        goes_on: impl Fn(u64, Instant) -> bool + Clone + Send + 'static,
     ) -> Burst {
         let started = Instant::now();
         let mut tasks = tokio::task::JoinSet::new();
@@ -144,12 +144,12 @@ impl Engine {
             let goes_on = goes_on.clone();
             tasks.spawn(async move {
                 let mut waits = Vec::new();
+                let mut asked = Instant::now();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if !goes_on(number) {
+                    if !goes_on(number, asked) {
                         return waits;
                     }
-                    let asked = Instant::now();
                     // The first `people` numbers name each of them once, the others any of them.
                     let person = match number < people {
                         true => number,
@@ -158,7 +158,8 @@ impl Engine {
                     while !sent(&service, &report, &details, number, person).await {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
-                    waits.push(asked.elapsed());
+                    let answered = Instant::now();
+                    waits.push(answered - std::mem::replace(&mut asked, answered));
                 }
             });
         }
@@ -172,6 +173,12 @@ impl Engine {
         let path = reader.inclusion_path(index, size).expect("a path");
         assert!(!path.is_empty());
         reader.tiles_read()
+    }
+
+    /// Bytes of a sealed row.
+    pub(crate) fn row_bytes(&self) -> usize {
+        let rows = self.store.rows(0..1).expect("a row");
+        rows.first().map_or(0, Vec::len)
     }
 
     pub(crate) fn disk_bytes(&self) -> u64 {

@@ -71,7 +71,7 @@ async fn measure(plan: &Plan) -> Value {
                     "Reports with a details document of {} bytes, in process, without a signature \
                      to check. Medtrail: index and place, key and seal, tree, signed checkpoint, \
                      one commit, receipt with its path. Bare: one redb commit of the same \
-                     durability with rows, tile and tail of the same sizes, nothing computed. In \
+                     durability with rows, tiles and tail of the same sizes, nothing computed. In \
                      turn, {} rounds of {} s, medians.",
                     engine::DETAILS_BYTES, plan.rounds, plan.seconds
                 ),
@@ -147,8 +147,9 @@ async fn against_bare(plan: &Plan, clients: usize) -> Rates {
         let engine = Engine::start(&folder.path().join("ours"), FEW_PEOPLE);
         engine.some(256, FEW_PEOPLE).await;
         ours.push(engine.burst(clients, plan.seconds).await);
+        let row_bytes = engine.row_bytes();
         engine.stop().await;
-        let bare = bare::Bare::start(&folder.path().join("bare"));
+        let bare = bare::Bare::start(&folder.path().join("bare"), row_bytes);
         theirs.push(bare.burst(clients, plan.seconds).await);
         bare.stop();
         let (a, b) = (ours[round].per_s, theirs[round].per_s);

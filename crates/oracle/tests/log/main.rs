@@ -165,6 +165,43 @@ async fn a_commit_that_happened_though_we_were_told_it_failed_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_group_that_failed_or_was_told_so_gets_each_its_place_when_sent_again() {
+    for fault in [Fault::Fails, Fault::Full, Fault::FailsButPersists] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::start(&folder);
+        for person in 1..=20 {
+            log.service.report(log.submission(person, person)).await.unwrap();
+        }
+        // About known people, about new ones, and about nobody: all in one group.
+        let sent: Vec<_> = (0..330).map(|n| log.submission(n % 33, 1000 + n)).collect();
+        log.fail_next_large(fault);
+        let told = log.service.reports(sent.clone()).await;
+        let lost = told.iter().filter(|told| told.is_err()).count() as u64;
+        assert!(lost >= 32, "{lost}");
+
+        let again = log.service.reports(sent.clone()).await;
+        let mut indexes: Vec<u64> = Vec::new();
+        for ((receipt, told), sent) in again.iter().zip(&told).zip(&sent) {
+            let receipt = receipt.as_ref().unwrap();
+            log.assert_binding(receipt, sent);
+            assert!(told.as_ref().is_ok_and(|told| told.index == receipt.index) || told.is_err());
+            indexes.push(receipt.index);
+        }
+        if fault == Fault::FailsButPersists {
+            // Reports of one person keep their order, whether their key was at hand or not.
+            for person in 1..33 {
+                let theirs: Vec<u64> = indexes.iter().skip(person).step_by(33).copied().collect();
+                assert!(theirs.is_sorted(), "{theirs:?}");
+            }
+        }
+        indexes.sort_unstable();
+        assert_eq!(indexes, (20..350).collect::<Vec<_>>());
+        log.assert_whole();
+        log.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_rule_a_report_breaks_is_named_and_the_corrected_report_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::start(&folder);

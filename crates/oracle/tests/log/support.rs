@@ -9,8 +9,8 @@ use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Plan, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Notary, NotaryError,
-    Outbox, SecretKey, SubjectTag, Tail, TrailHead,
+    Appending, Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Notary,
+    NotaryError, Outbox, SecretKey, SubjectTag, Tail, TrailHead,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
@@ -72,6 +72,39 @@ pub(crate) struct Disk {
     pub(crate) next: Mutex<Vec<Fault>>,
     hold: Mutex<Option<Hold>>,
     filing: Mutex<Option<JournalError>>,
+    /// The same for commits whose first rows went ahead.
+    next_large: Mutex<Vec<Fault>>,
+}
+
+/// A commit in the making; the fault comes at its end.
+struct Begun<'a> {
+    disk: &'a Disk,
+    inner: Box<dyn Appending + 'a>,
+    /// Whether rows were handed over before the end.
+    is_large: bool,
+}
+
+impl Appending for Begun<'_> {
+    fn push(&mut self, rows: Vec<Vec<u8>>) {
+        self.is_large = true;
+        self.inner.push(rows);
+    }
+    fn finish(self: Box<Self>, rest: Batch) -> Result<Tail, CommitError> {
+        let next = match self.is_large {
+            true => &self.disk.next_large,
+            false => &self.disk.next,
+        };
+        let fault = next.lock().unwrap().pop().unwrap_or_default();
+        match fault {
+            Fault::None => self.inner.finish(rest),
+            Fault::Fails => Err(CommitError::Unknown("on purpose".into())),
+            Fault::Full => Err(CommitError::Full("on purpose".into())),
+            Fault::FailsButPersists => {
+                self.inner.finish(rest)?;
+                Err(CommitError::Unknown("on purpose".into()))
+            }
+        }
+    }
 }
 
 /// Keeps the next look into the index back, once it has looked.
@@ -85,16 +118,10 @@ impl Journal for Disk {
         self.store.tail()
     }
     fn commit(&self, tail: &Tail, batch: &Batch) -> Result<Tail, CommitError> {
-        let fault = self.next.lock().unwrap().pop().unwrap_or_default();
-        match fault {
-            Fault::None => self.store.commit(tail, batch),
-            Fault::Fails => Err(CommitError::Unknown("on purpose".into())),
-            Fault::Full => Err(CommitError::Full("on purpose".into())),
-            Fault::FailsButPersists => {
-                self.store.commit(tail, batch)?;
-                Err(CommitError::Unknown("on purpose".into()))
-            }
-        }
+        self.begin(tail).finish(batch.clone())
+    }
+    fn begin<'a>(&'a self, tail: &Tail) -> Box<dyn Appending + 'a> {
+        Box::new(Begun { disk: self, inner: self.store.begin(tail), is_large: false })
     }
     fn last_of(&self, subject: SubjectTag) -> Result<Option<TrailHead>, JournalError> {
         self.store.last_of(subject)
@@ -204,6 +231,7 @@ impl Log {
             next: Mutex::default(),
             hold: Mutex::default(),
             filing: Mutex::default(),
+            next_large: Mutex::default(),
         });
         let inner = key_file(folder.path(), log);
         let key_file = Arc::new(Keys { inner, next: Mutex::default() });
@@ -257,6 +285,10 @@ impl Log {
 
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.disk.next.lock().unwrap().push(fault);
+    }
+
+    pub(crate) fn fail_next_large(&self, fault: Fault) {
+        self.disk.next_large.lock().unwrap().push(fault);
     }
 
     /// Keeps the next look into the index back: says when it has looked, and waits for its release.

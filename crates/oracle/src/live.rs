@@ -1,0 +1,376 @@
+//! The directory as it is now, in memory: who may report, and which pseudonym is whose. Every
+//! change is durable before it shows here.
+
+use crate::opener::Entry;
+use crate::organisations::{Listed, ReportsBy};
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::directory::{
+    ApiKeyRow, BindingRow, BindingState, Contents, Directory, DirectoryChange, InviteRow,
+    OrganisationRow, PendingEntry, organisation_id,
+};
+use medtrail_ledger::entry::subject_of;
+use medtrail_ledger::ports::JournalError;
+use medtrail_ledger::proof::Evidence;
+use medtrail_ledger::trust::{Key, Organisation, TrustFile};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+/// Where a pseudonym's entries go now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Moved {
+    pub(crate) to: Address,
+    /// Whether both entries of the binding are in the log. Until then nobody is told of the move:
+    /// a report that came before it may still be on its way.
+    pub(crate) is_settled: bool,
+}
+
+/// The directory's rows by what they are looked up by.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) organisations: BTreeMap<Address, OrganisationRow>,
+    pub(crate) invites: HashMap<B256, InviteRow>,
+    pub(crate) api_keys: HashMap<String, ApiKeyRow>,
+    pub(crate) bindings: HashMap<B256, BindingRow>,
+    pub(crate) pending: BTreeMap<B256, PendingEntry>,
+    /// The bindings that made each person's parts, oldest first.
+    parts: HashMap<Address, Vec<B256>>,
+    /// The bindings that are not done: few, while those that are may be as many as people.
+    open: BTreeSet<B256>,
+    /// All organisations, the configured ones first; made from the rows.
+    listed: Vec<Listed>,
+    /// Organisations by their ids and by all keys they have or had.
+    by_address: HashMap<Address, Address>,
+}
+
+impl Rows {
+    fn of(contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
+        let mut rows = Self::default();
+        let mut moved = HashMap::new();
+        let Contents { organisations, invites, api_keys, bindings, pending, heard } = contents;
+        rows.organisations.extend(organisations.into_iter().map(|row| (row.id, row)));
+        rows.invites.extend(invites.into_iter().map(|row| (row.code_hash, row)));
+        rows.api_keys.extend(api_keys.into_iter().map(|row| (row.id.clone(), row)));
+        rows.pending.extend(pending.into_iter().map(|row| (row.event, row)));
+        let mut bindings = bindings;
+        bindings.sort_by_key(|row| match row.state {
+            BindingState::Entered { entries: [last, _], .. } => last,
+            _ => u64::MAX,
+        });
+        bindings.into_iter().for_each(|row| rows.put_binding(row, &mut moved));
+        (rows, moved, heard.into_iter().collect())
+    }
+
+    /// Lists the organisations anew, after rows changed.
+    fn list(&mut self, configured: &TrustFile) -> Arc<TrustFile> {
+        self.listed = organisations_of(configured, self);
+        self.by_address.clear();
+        for one in &self.listed {
+            let keys = one.keys.iter().map(|key| key.address);
+            keys.chain([one.id]).for_each(|address| {
+                self.by_address.entry(address).or_insert(one.id);
+            });
+        }
+        let organisations = self.listed.iter().map(|one| Organisation {
+            name: one.name.clone(),
+            register_number: one.register_number.clone(),
+            domain: one.domain.clone(),
+            keys: one.keys.clone(),
+        });
+        Arc::new(TrustFile { organisations: organisations.collect(), ..configured.clone() })
+    }
+
+    fn put_binding(&mut self, row: BindingRow, moved: &mut HashMap<B256, Moved>) {
+        let moves = match &row.state {
+            BindingState::Entering { parties, .. } => Some((parties.subject, false)),
+            BindingState::Entered { subject, .. } => Some((*subject, true)),
+            _ => None,
+        };
+        if let Some((to, is_settled)) = moves {
+            moved.insert(row.pseudonym, Moved { to, is_settled });
+            let parts = self.parts.entry(to).or_default();
+            if !parts.contains(&row.id) {
+                parts.push(row.id);
+            }
+        }
+        match &row.state {
+            BindingState::Entered { .. } => self.open.remove(&row.id),
+            _ => self.open.insert(row.id),
+        };
+        self.bindings.insert(row.id, row);
+    }
+
+    /// The bindings that are not done.
+    pub(crate) fn open_bindings(&self) -> impl Iterator<Item = &BindingRow> {
+        self.open.iter().filter_map(|id| self.bindings.get(id))
+    }
+
+    /// The bindings that made a person's parts.
+    pub(crate) fn bindings_of(&self, subject: Address) -> impl Iterator<Item = &BindingRow> {
+        let ids = self.parts.get(&subject).into_iter().flatten();
+        ids.filter_map(|id| self.bindings.get(id))
+    }
+
+    fn apply(&mut self, change: DirectoryChange, moved: &mut HashMap<B256, Moved>) {
+        match change {
+            DirectoryChange::PutOrganisation(row) => {
+                self.organisations.insert(row.id, row);
+            }
+            DirectoryChange::PutInvite(row) => {
+                self.invites.insert(row.code_hash, row);
+            }
+            DirectoryChange::DropInvite(hash) => {
+                self.invites.remove(&hash);
+            }
+            DirectoryChange::PutApiKey(row) => {
+                self.api_keys.insert(row.id.clone(), row);
+            }
+            DirectoryChange::PutBinding(row) => self.put_binding(row, moved),
+            DirectoryChange::DropBinding(id) => {
+                self.bindings.remove(&id);
+                self.open.remove(&id);
+            }
+            DirectoryChange::PutPending(row) => {
+                self.pending.insert(row.event, row);
+            }
+            DirectoryChange::DropPending(event) => {
+                self.pending.remove(&event);
+            }
+            DirectoryChange::Heard(..) => {}
+        }
+    }
+}
+
+/// When organisations were last heard.
+#[derive(Default)]
+struct Heard {
+    at_ms: HashMap<Address, u64>,
+    /// What is not saved yet.
+    unsaved: HashMap<Address, u64>,
+}
+
+/// The directory, live.
+pub(crate) struct Live {
+    configured: TrustFile,
+    directory: Arc<dyn Directory>,
+    rows: RwLock<Rows>,
+    trust: RwLock<Arc<TrustFile>>,
+    moved: RwLock<HashMap<B256, Moved>>,
+    heard: Mutex<Heard>,
+    /// One act at a time.
+    acts: Mutex<()>,
+    /// A change may or may not be on disk: read it before the next act.
+    is_in_doubt: AtomicBool,
+    is_lost: AtomicBool,
+    /// Until then the log is known to be busy: what is owed waits, and no thread with it.
+    pub(crate) unpaid_until: Mutex<Option<Instant>>,
+}
+
+fn reading<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn writing<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    pub(crate) fn open(
+        configured: TrustFile,
+        directory: Arc<dyn Directory>,
+    ) -> Result<Self, JournalError> {
+        let (mut rows, moved, at_ms) = Rows::of(directory.load()?);
+        let trust = rows.list(&configured);
+        Ok(Self {
+            configured,
+            directory,
+            rows: RwLock::new(rows),
+            trust: RwLock::new(trust),
+            moved: RwLock::new(moved),
+            heard: Mutex::new(Heard { at_ms, unsaved: HashMap::new() }),
+            acts: Mutex::default(),
+            is_in_doubt: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
+            unpaid_until: Mutex::default(),
+        })
+    }
+
+    /// Begins an act: nobody else changes anything until the guard is dropped.
+    pub(crate) fn begin(&self) -> Result<MutexGuard<'_, ()>, JournalError> {
+        let guard = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_in_doubt.load(Ordering::SeqCst) {
+            self.reload()?;
+        }
+        Ok(guard)
+    }
+
+    /// Reads everything anew: after a save that did not happen, or perhaps did.
+    fn reload(&self) -> Result<(), JournalError> {
+        let (mut rows, moved, _) = Rows::of(self.directory.load()?);
+        *writing(&self.trust) = rows.list(&self.configured);
+        *writing(&self.moved) = moved;
+        *writing(&self.rows) = rows;
+        self.is_in_doubt.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Whether a sync failed: nothing that this process reads of the file can be trusted any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::SeqCst)
+    }
+
+    /// Makes changes durable, together; they show once this returns.
+    pub(crate) fn apply(&self, changes: Vec<DirectoryChange>) -> Result<(), JournalError> {
+        if let Err(error) = self.directory.save(&changes) {
+            self.is_in_doubt.store(true, Ordering::SeqCst);
+            match error.is_fatal() {
+                true => self.is_lost.store(true, Ordering::SeqCst),
+                false => {
+                    if let Err(error) = self.reload() {
+                        tracing::error!("the directory cannot be read: {error}");
+                    }
+                }
+            }
+            return Err(error);
+        }
+        let is_listed = |change: &DirectoryChange| {
+            use DirectoryChange::{PutApiKey, PutOrganisation};
+            matches!(change, PutOrganisation(_) | PutApiKey(_))
+        };
+        let lists = changes.iter().any(is_listed);
+        let mut rows = writing(&self.rows);
+        {
+            let mut moved = writing(&self.moved);
+            changes.into_iter().for_each(|change| rows.apply(change, &mut moved));
+        }
+        if lists {
+            *writing(&self.trust) = rows.list(&self.configured);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rows(&self) -> RwLockReadGuard<'_, Rows> {
+        reading(&self.rows)
+    }
+
+    pub(crate) fn trust(&self) -> Arc<TrustFile> {
+        reading(&self.trust).clone()
+    }
+
+    /// Which pseudonyms are moved. Nobody marks one as moved while this is held.
+    pub(crate) fn moved(&self) -> RwLockReadGuard<'_, HashMap<B256, Moved>> {
+        reading(&self.moved)
+    }
+
+    /// The subject ids of a person, with whose pseudonym each was; the address itself first.
+    pub(crate) fn parts(&self, subject: Address) -> Vec<(B256, Option<Address>)> {
+        let rows = self.rows();
+        let bound = rows.bindings_of(subject).map(|row| (row.pseudonym, Some(row.organisation)));
+        std::iter::once((subject_of(subject), None)).chain(bound).collect()
+    }
+
+    /// All organisations, the configured ones first.
+    pub(crate) fn listed(&self) -> Vec<Listed> {
+        let mut listed = self.rows().listed.clone();
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in &mut listed {
+            one.last_heard_ms = heard.at_ms.get(&one.id).copied();
+        }
+        listed
+    }
+
+    /// Notes that an organisation was heard through the key `actor`.
+    pub(crate) fn hear(&self, actor: Address, now_ms: u64) {
+        let Some(id) = self.organisation_of(actor) else { return };
+        self.hear_organisation(id, now_ms);
+    }
+
+    pub(crate) fn hear_organisation(&self, id: Address, now_ms: u64) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.at_ms.insert(id, now_ms);
+        heard.unsaved.insert(id, now_ms);
+    }
+
+    /// Saves when organisations were last heard.
+    pub(crate) fn save_heard(&self) -> Result<(), JournalError> {
+        let unsaved = {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut heard.unsaved)
+        };
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        let changes: Vec<_> =
+            unsaved.into_iter().map(|(id, at_ms)| DirectoryChange::Heard(id, at_ms)).collect();
+        self.directory.save(&changes)
+    }
+
+    /// The organisation that has, or had, this key, or has this id.
+    pub(crate) fn organisation_of(&self, address: Address) -> Option<Address> {
+        self.rows().by_address.get(&address).copied()
+    }
+
+    /// The organisation whose word an entry is: that of the key that signed it, or the one for
+    /// which the operator relayed it.
+    pub(crate) fn reporter_of(&self, entry: &Entry) -> Option<Address> {
+        #[derive(serde::Deserialize)]
+        struct Relayed {
+            version: String,
+            organisation: Address,
+        }
+        if entry.evidence != Evidence::Relayed {
+            return self.organisation_of(entry.report.actor);
+        }
+        let relayed: Relayed = serde_json::from_slice(entry.details.as_deref()?).ok()?;
+        (relayed.version == "medtrail/relayed-v1").then_some(relayed.organisation)
+    }
+}
+
+fn key_of(row: &medtrail_ledger::directory::KeyRow) -> Key {
+    Key { address: row.address, from_ms: row.from_ms, until_ms: row.until_ms }
+}
+
+/// All organisations, configured and added, with their ids.
+fn organisations_of(configured: &TrustFile, rows: &Rows) -> Vec<Listed> {
+    let mut listed: Vec<Listed> = configured.organisations.iter().map(configured_one).collect();
+    for row in rows.organisations.values() {
+        let keys = row.keys.iter().map(key_of);
+        match listed.iter_mut().find(|one| one.id == row.id) {
+            Some(one) => one.keys.extend(keys),
+            None => listed.push(Listed {
+                id: row.id,
+                name: row.name.clone(),
+                register_number: row.register_number.clone(),
+                domain: row.domain.clone(),
+                keys: keys.collect(),
+                reports_by: ReportsBy::Nothing,
+                since_ms: row.since_ms,
+                last_heard_ms: None,
+            }),
+        }
+    }
+    for one in &mut listed {
+        let is_living = |key: &&ApiKeyRow| key.organisation == one.id && key.revoked_ms.is_none();
+        one.reports_by = match one.keys.iter().any(|key| key.until_ms.is_none()) {
+            true => ReportsBy::Signature,
+            false if rows.api_keys.values().any(|key| is_living(&key)) => ReportsBy::ApiKey,
+            false => ReportsBy::Nothing,
+        };
+    }
+    listed
+}
+
+fn configured_one(organisation: &Organisation) -> Listed {
+    let first = organisation.keys.first();
+    Listed {
+        id: first.map_or_else(|| organisation_id(&organisation.name), |key| key.address),
+        name: organisation.name.clone(),
+        register_number: organisation.register_number.clone(),
+        domain: organisation.domain.clone(),
+        keys: organisation.keys.clone(),
+        reports_by: ReportsBy::Nothing,
+        since_ms: first.map_or(0, |key| key.from_ms),
+        last_heard_ms: None,
+    }
+}

@@ -1,6 +1,7 @@
 //! Shapes of answers that several paths share.
 
 use crate::problem::Problem;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,12 +20,19 @@ pub(crate) fn json<T: Serialize>(body: &T) -> HttpResponse {
     document(serde_json::to_vec(body).expect("our answers are JSON"))
 }
 
+/// An answer in JSON about something that was made.
+pub(crate) fn created<T: Serialize>(body: &T) -> HttpResponse {
+    let mut answer = json(body);
+    *answer.status_mut() = StatusCode::CREATED;
+    answer
+}
+
 /// A document that is JSON already.
 pub(crate) fn document(body: impl Into<Bytes>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body.into())
 }
 
-/// A public document that changes only with a new start of the process.
+/// A public document, with its entity tag.
 #[derive(Debug)]
 pub(crate) struct Document {
     bytes: Bytes,

@@ -1,24 +1,266 @@
-//! Who asks, and what that opens.
+//! Who asks, and what that opens. No other file decides who may see what.
 //!
-//! Until somebody can sign in, the key to an entry is its place hash: 32 bytes with a secret salt
-//! in them, which only its reporter (from the receipt), its subject and the operator know.
+//! | who | shown by | may see |
+//! |---|---|---|
+//! | a person | a session (cookie or bearer token) | their own trail, opened |
+//! | an organisation | a session of one of its keys, or its API key | what it reported, the place hashed |
+//! | whoever holds a receipt | `Medtrail-Place: 0x…`, the place hash in it | receipt and proof of that entry |
+//! | the operator | a session of its key | no entry: it only invites organisations |
+//!
+//! What somebody may not see is answered byte for byte like what does not exist.
 
-use crate::problem::Problem;
+use crate::answer::blocking;
+use crate::client::Client;
+use crate::problem::{self, Problem};
+use crate::sessions::Session;
+use crate::state::State;
 use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, ORIGIN};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
+use futures::future::LocalBoxFuture;
+use medtrail_oracle::opener::Entry;
+pub(crate) use medtrail_oracle::organisations::ApiCaller;
+use medtrail_oracle::trail::TrailQuery;
 use std::future::{Ready, ready};
 
-/// The place hash a caller shows, in the header `Medtrail-Place: 0x…`.
+/// The session's cookie. `__Host-`: set by this very host, for all of it, over TLS or to localhost.
+pub(crate) const COOKIE: &str = "__Host-medtrail";
+/// How API keys begin.
+const API_KEY_PREFIX: &str = "mtk_";
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// Nobody has said who they are.
+    Nobody,
+    /// Somebody with a session or key that is not good, or not any more.
+    SignedOut,
+    /// Somebody who showed that an address is theirs.
+    SignedIn(Session),
+    /// An organisation, by its API key.
+    Organisation(ApiCaller),
+}
+
+/// How much of an entry somebody may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum View {
+    /// All of it: for its subject.
+    Opened,
+    /// All but the place, which would tell about the person's other entries: for its reporter.
+    PlaceHashed,
+}
+
+impl Caller {
+    /// Whoever is signed in.
+    pub(crate) fn session(&self) -> Result<&Session, Problem> {
+        match self {
+            Self::SignedIn(session) => Ok(session),
+            Self::Nobody | Self::SignedOut => Err(Problem::signed_out()),
+            Self::Organisation(_) => {
+                Err(Problem::new(&problem::NOT_PERSON, "an API key is not a person"))
+            }
+        }
+    }
+
+    /// The operator, or nothing: decided before anything is looked up.
+    pub(crate) fn operator(&self, state: &State) -> Result<Address, Problem> {
+        let refused = || Problem::new(&problem::NOT_OPERATOR, "this is no key of the operator");
+        match self {
+            Self::SignedIn(session) if state.is_operator(session.address) => Ok(session.address),
+            Self::SignedIn(_) | Self::Organisation(_) => Err(refused()),
+            Self::Nobody | Self::SignedOut => Err(Problem::signed_out()),
+        }
+    }
+
+    /// The organisation that asks.
+    pub(crate) fn organisation(&self, state: &State) -> Result<Address, Problem> {
+        let refused = || Problem::new(&problem::NOT_ORGANISATION, "this is no organisation's key");
+        match self {
+            Self::SignedIn(session) => state.organisation_of(session.address).ok_or_else(refused),
+            Self::Organisation(caller) => Ok(caller.organisation),
+            Self::Nobody | Self::SignedOut => Err(Problem::signed_out()),
+        }
+    }
+
+    /// The person whose trail `subject` is, if that is who asks. An address in 20 or 32 bytes.
+    pub(crate) fn trail_of(&self, subject: &str) -> Result<&Session, Problem> {
+        let session = match self {
+            Self::Organisation(_) => return Err(Problem::no_such_trail()),
+            other => other.session()?,
+        };
+        let asked = subject.parse::<Address>().map(|address| address.into_word());
+        let asked = asked.or_else(|_| subject.parse::<B256>());
+        match asked.is_ok_and(|asked| asked == session.address.into_word()) {
+            true => Ok(session),
+            false => Err(Problem::no_such_trail()),
+        }
+    }
+
+    /// How much of this entry the caller may see; `None` for nothing.
+    fn view(&self, state: &State, entry: &Entry) -> Option<View> {
+        let subject = entry.report.subject;
+        let (person, organisation) = match self {
+            Self::SignedIn(Session { address, .. }) => {
+                // A key that an organisation has no more reads nothing for it.
+                (Some(*address), state.organisation_of(*address))
+            }
+            Self::Organisation(caller) => (None, Some(caller.organisation)),
+            Self::Nobody | Self::SignedOut => return None,
+        };
+        let is_subject = |person| state.service.parts(person).contains(&subject);
+        if !subject.is_zero() && person.is_some_and(is_subject) {
+            return Some(View::Opened);
+        }
+        let reported = organisation.is_some_and(|id| reported_by(state, id, entry));
+        reported.then_some(View::PlaceHashed)
+    }
+
+    /// The entry at `index`, as far as the caller may see it; else the answer for an entry that
+    /// does not exist.
+    pub(crate) async fn entry(
+        self,
+        state: &Data<State>,
+        index: &str,
+        place: Option<ShownPlace>,
+    ) -> Result<(Entry, View), Problem> {
+        // Whoever was signed in is told to sign in again, whichever entry it is. Who holds a place
+        // hash needs no session.
+        if matches!(self, Self::SignedOut) && place.is_none() {
+            return Err(Problem::signed_out());
+        }
+        let index = parse_index(index, state)?;
+        let state = state.clone();
+        blocking(move || {
+            let entry = state.service.entry(index)?;
+            if let Some(view) = self.view(&state, &entry) {
+                return Ok((entry, view));
+            }
+            match place.is_some_and(|place| place.opens(entry.place.hash())) {
+                true => Ok((entry, View::PlaceHashed)),
+                false => Err(Problem::no_such_entry()),
+            }
+        })
+        .await
+    }
+}
+
+/// Whether the organisation reported this entry. Blocks.
+fn reported_by(state: &State, organisation: Address, entry: &Entry) -> bool {
+    if !state.service.may_read(organisation, entry) {
+        return false;
+    }
+    // Its id is the address of its first key, which may be a person's too: her trail is not her
+    // organisation's to read.
+    let subject = entry.report.subject;
+    if !state.service.parts(organisation).contains(&subject) {
+        return true;
+    }
+    let before = entry.index.checked_add(1);
+    let query = TrailQuery { before, limit: 1, ..TrailQuery::default() };
+    let newest = state.service.reported(organisation, subject, &query);
+    newest.is_ok_and(|page| page.entries.first().is_some_and(|one| one.index == entry.index))
+}
+
+/// An index that is none, or beyond the log, is one more entry that does not exist.
+fn parse_index(text: &str, state: &State) -> Result<u64, Problem> {
+    let parsed = text.parse().ok().filter(|index| *index < state.service.head().size);
+    parsed.ok_or_else(Problem::no_such_entry)
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = request.app_data::<Data<State>>().cloned().expect("every app has its state");
+        let presented = Presented::by(request, &state);
+        let from = Client::of(request);
+        Box::pin(async move {
+            let caller = match presented? {
+                Presented::Nothing => return Ok(Self::Nobody),
+                Presented::Token(token) => {
+                    state.sessions.find(&token, state.now_ms()).map(Self::SignedIn)
+                }
+                Presented::ApiKey(key) => {
+                    let asked = state.clone();
+                    let found =
+                        blocking(move || Ok::<_, Problem>(asked.service.api_key(&key))).await?;
+                    if found.is_none() {
+                        state.rates.guess(from)?;
+                    }
+                    found.map(Self::Organisation)
+                }
+                Presented::Unreadable => None,
+            };
+            Ok(caller.unwrap_or(Self::SignedOut))
+        })
+    }
+}
+
+/// What a request shows to say who asks.
+enum Presented {
+    Nothing,
+    Unreadable,
+    Token(String),
+    ApiKey(String),
+}
+
+impl Presented {
+    /// A header was meant; a cookie comes by itself, so that it counts only if there is no header,
+    /// and for changes only from our own page.
+    fn by(request: &HttpRequest, state: &State) -> Result<Self, Problem> {
+        if let Some(header) = request.headers().get(AUTHORIZATION) {
+            let text = header.to_str().unwrap_or_default();
+            return Ok(match text.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                    let token = token.trim().to_owned();
+                    match token.starts_with(API_KEY_PREFIX) {
+                        true => Self::ApiKey(token),
+                        false => Self::Token(token),
+                    }
+                }
+                _ => Self::Unreadable,
+            });
+        }
+        let Some(cookie) = request.cookie(COOKIE) else { return Ok(Self::Nothing) };
+        require_own_page(request, state)?;
+        Ok(Self::Token(cookie.value().to_owned()))
+    }
+}
+
+/// Refuses what changes something and comes from another site's page: browsers send cookies along
+/// whoever asks. `Sec-Fetch-Site` cannot be set by a page, `Origin` not to another's value.
+pub(crate) fn require_own_page(request: &HttpRequest, state: &State) -> Result<(), Problem> {
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes());
+    let is_own = match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
+        (Some(site), _) => site == b"same-origin",
+        (None, Some(origin)) => origin.eq_ignore_ascii_case(state.site.origin.as_bytes()),
+        (None, None) => false,
+    };
+    let told = "a change by cookie must come from this service's own page";
+    is_own.then_some(()).ok_or_else(|| Problem::new(&problem::CROSS_SITE, told))
+}
+
+/// The place hash a caller shows, in the header `Medtrail-Place: 0x…`: 32 bytes with a secret salt
+/// in them, which only its reporter (from the receipt), its subject and the operator know.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShownPlace(B256);
+pub(crate) struct ShownPlace(Option<B256>);
 
 impl ShownPlace {
     /// Whether it opens the entry with this place. Takes the same time wherever they differ, so
     /// that the hash cannot be guessed a byte at a time.
-    pub(crate) fn opens(self, place_hash: B256) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_slice(), place_hash.as_slice())
-            .is_ok()
+    fn opens(self, place_hash: B256) -> bool {
+        let shown = self.0.unwrap_or_default();
+        let is_equal = aws_lc_rs::constant_time::verify_slices_are_equal(
+            shown.as_slice(),
+            place_hash.as_slice(),
+        );
+        is_equal.is_ok() && self.0.is_some()
     }
 }
 
@@ -26,10 +268,11 @@ impl FromRequest for ShownPlace {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    /// Missing and unreadable keys are answered like a wrong one.
+    /// Unreadable keys are answered like a wrong one; a missing one is an error for `Option` to
+    /// catch.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let header = request.headers().get("Medtrail-Place");
-        let shown = header.and_then(|value| value.to_str().ok()?.parse::<B256>().ok());
+        let shown = header.map(|value| value.to_str().ok().and_then(|text| text.parse().ok()));
         ready(shown.map(Self).ok_or_else(Problem::no_such_entry))
     }
 }

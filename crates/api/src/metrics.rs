@@ -68,7 +68,8 @@ impl Metrics {
     /// Counts and times an answer. `route` is a pattern, so that there are few.
     pub(crate) fn answered(&self, method: &Method, route: String, status: u16, took: Duration) {
         // Whatever else a caller invents is one label.
-        let known = ["GET", "HEAD", "POST"].into_iter().find(|known| *known == method.as_str());
+        let known =
+            ["GET", "HEAD", "POST", "DELETE"].into_iter().find(|known| *known == method.as_str());
         let labels = Request { method: known.unwrap_or("other"), route, status };
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }

@@ -3,16 +3,13 @@
 //! A [`Kind`] is stable: programs match on its `type`. What happened in this very case stands in
 //! `detail`, the member to blame in `field`, and what to do about it in `advice`.
 
+mod errors;
+
 use crate::limits::DETAIL_CHARS_MAX;
-use actix_web::error::BlockingError;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use actix_web::{HttpResponse, ResponseError};
-use medtrail_ledger::ports::JournalError;
-use medtrail_ledger::proof::EvidenceError;
-use medtrail_oracle::intake::ReportError;
-use medtrail_oracle::opener::EntryError;
-use medtrail_oracle::sequencer::PlaceError;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use alloy_primitives::B256;
 use serde::Serialize;
 use std::fmt;
 
@@ -67,6 +64,9 @@ kinds! {
          without the blanks around it.";
     DETAILS_TOO_LONG = "details-too-long" PAYLOAD_TOO_LARGE: "The details are too long",
         "Shorten the details, or keep the document and report its hash alone.";
+    DETAILS_RESERVED = "details-reserved" UNPROCESSABLE_ENTITY: "Details that only the log writes",
+        "Send a document of your own: versions of relayed, binding, operation and refusal \
+         documents belong to the log.";
     SIGNATURE_REFUSED = "signature-refused" UNPROCESSABLE_ENTITY: "The signature is not acceptable",
         "Sign the EIP-712 digest with the actor's key and send r, s and v (27 or 28), s in the \
          lower half of the order.";
@@ -105,8 +105,72 @@ kinds! {
         "Nothing you can do: the operator must run `medtrail fsck`.";
     INTERNAL = "internal" INTERNAL_SERVER_ERROR: "A fault of ours",
         "Tell the operator the id in X-Request-Id.";
+    SIGNED_OUT = "signed-out" UNAUTHORIZED: "Nobody is signed in",
+        "Sign in with GET /v1/session/nonce and POST /v1/session, or send a valid API key.";
+    SIGN_IN_REFUSED = "sign-in-refused" UNPROCESSABLE_ENTITY: "Not a message that signs you in",
+        "Take the message from GET /v1/session/nonce and sign it as it is with personal_sign.";
+    NONCE_UNKNOWN = "nonce-unknown" UNPROCESSABLE_ENTITY: "The nonce is used, too old or another's",
+        "Take a new message from GET /v1/session/nonce and sign that.";
+    CROSS_SITE = "cross-site" FORBIDDEN: "Asked for by another site",
+        "Send it from the page of this service, or sign in with a bearer token.";
+    NOT_OPERATOR = "not-operator" FORBIDDEN: "Only the operator may do this",
+        "Sign in with the operator's key.";
+    NOT_ORGANISATION = "not-organisation" FORBIDDEN: "Only an organisation may do this",
+        "Sign in with a key of the organisation, or send its API key.";
+    SIGN_YOURSELF = "sign-yourself" FORBIDDEN: "An organisation with a key signs its reports",
+        "Send the event to your own gateway, which signs it, or use an API key.";
+    NOT_PERSON = "not-person" FORBIDDEN: "Only a person signed in may do this",
+        "Sign in with a wallet; an API key is not enough.";
+    TOO_MANY_REQUESTS = "too-many-requests" TOO_MANY_REQUESTS: "Asked too often",
+        "Wait the time named in Retry-After.";
+    TOO_MANY_STREAMS = "too-many-streams" TOO_MANY_REQUESTS after 5: "Too many streams are open",
+        "Close one of your other streams first.";
+    SUBJECT_MOVED = "subject-moved" CONFLICT: "This person is now known by another id",
+        "Make the report for the subject named here, sign it anew and send that. It is named to the \
+         organisation whose pseudonym this was.";
+    ORGANISATION_EXISTS = "organisation-exists" CONFLICT: "Listed already",
+        "Take another name or key, or invite a further key of the one that is listed.";
+    NO_SUCH_ORGANISATION = "no-such-organisation" NOT_FOUND: "No such organisation",
+        "Take the id from /v1/organisations.";
+    NO_SUCH_INVITE = "no-such-invite" NOT_FOUND: "No such invite, or not any more",
+        "Ask the operator for a new invite.";
+    INVITE_USED = "invite-used" CONFLICT: "The invite was used",
+        "If it was not you who used it, tell the operator at once.";
+    INVITE_FOR_ANOTHER = "invite-for-another" FORBIDDEN: "The invite is for another key",
+        "Sign in with the key that the invite names.";
+    KEY_TAKEN = "key-taken" CONFLICT: "The key belongs to somebody",
+        "Make a new key and sign in with that.";
+    NO_SUCH_API_KEY = "no-such-api-key" NOT_FOUND: "No such API key",
+        "Name the id that was given when the key was made.";
+    NO_SIGNING_KEY = "no-signing-key" FORBIDDEN: "Not without a signing key",
+        "Enrol a key of the organisation first: whoever only has an API key identifies nobody.";
+    FOREIGN_PSEUDONYM = "foreign-pseudonym" FORBIDDEN: "Not your pseudonym",
+        "Make the pseudonym with your own shared key.";
+    ALREADY_BOUND = "already-bound" CONFLICT: "The pseudonym is somebody's",
+        "Tell the person; whose it is was told of this attempt.";
+    NO_SUCH_CODE = "no-such-code" NOT_FOUND: "No such code",
+        "Type the code again, or ask at the desk for a new one.";
+    CODE_TAKEN = "code-taken" CONFLICT: "The code was given out before",
+        "Draw another code.";
+    CODE_USED = "code-used" CONFLICT: "Somebody else used the code",
+        "Tell the desk, and ask for a new code.";
+    CODE_EXPIRED = "code-expired" GONE: "The code has expired",
+        "Ask at the desk for a new code.";
+    TOO_MANY_CODES = "too-many-codes" TOO_MANY_REQUESTS after 3600: "Too many codes are open",
+        "Wait until some have expired.";
+    TOO_MANY_TRIES = "too-many-tries" TOO_MANY_REQUESTS after 3600: "Too many wrong codes",
+        "Wait, and ask at the desk for a new code.";
+    NO_SUCH_BINDING = "no-such-binding" NOT_FOUND: "No such binding of yours",
+        "Begin with the code again.";
+    NOT_ENTERED = "not-entered" SERVICE_UNAVAILABLE after 1: "Signed, but not in the log yet",
+        "Send the same signature again: nothing happens twice.";
+    NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE: "Not in a form you read",
+        "Accept application/json.";
+    NO_SUCH_TRAIL = "no-such-trail" NOT_FOUND: "No trail that you may see",
+        "Ask for the trail of the address you are signed in with.";
     NO_SUCH_ENTRY = "no-such-entry" NOT_FOUND: "No entry that you may see",
-        "Send the header Medtrail-Place with the placeHash of the entry's receipt.";
+        "Sign in as the person concerned or as who reported it, or send the header \
+         Medtrail-Place with the placeHash of the entry's receipt.";
     NOT_ANCHORED = "not-anchored" NOT_FOUND after 10: "Recorded, but not anchored yet",
         "Ask again after the log's next anchor; until then the receipt stands for the entry.";
     NOT_FOUND = "not-found" NOT_FOUND: "Nothing here",
@@ -121,8 +185,20 @@ pub(crate) struct Problem {
     pub(crate) kind: &'static Kind,
     detail: String,
     field: Option<String>,
+    /// What few refusals have to say. Boxed: every handler returns one of these or an answer.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
     /// The entry that stands in the way.
     index: Option<u64>,
+    /// The subject a report must be made for instead.
+    subject: Option<B256>,
+    /// Seconds after which trying again makes sense, where that is known better than by kind.
+    after_s: Option<u32>,
+    /// Methods that are taken here.
+    allowed: Option<String>,
 }
 
 impl Problem {
@@ -132,7 +208,7 @@ impl Problem {
             detail.truncate(end);
             detail.push('…');
         }
-        Self { kind, detail, field: None, index: None }
+        Self { kind, detail, field: None, more: None }
     }
 
     /// Names the member to blame.
@@ -141,90 +217,82 @@ impl Problem {
         self
     }
 
+    fn with(self, more: More) -> Self {
+        Self { more: Some(Box::new(more)), ..self }
+    }
+
+    /// Names the time to wait, in seconds.
+    pub(crate) fn after(self, seconds: u32) -> Self {
+        self.with(More { after_s: Some(seconds), ..More::default() })
+    }
+
+    /// Names the subject that a report must be made for instead.
+    pub(crate) fn instead(self, subject: B256) -> Self {
+        let detail = format!("{}; report for {subject} from now on", self.detail);
+        let more = More { subject: Some(subject), ..More::default() };
+        Self { detail, ..self }.with(more)
+    }
+
+    /// Another method than those that a path takes.
+    pub(crate) fn method_not_allowed(method: &Method, allowed: &str) -> Self {
+        let method = method.as_str();
+        let method = method.get(..16).unwrap_or(method);
+        let told = format!("{method} is not taken here, {allowed} is");
+        let more = More { allowed: Some(allowed.to_owned()), ..More::default() };
+        Self::new(&METHOD_NOT_ALLOWED, told).with(more)
+    }
+
+    /// An error that has no place here yet: until it has, nothing is known of whose fault it is.
+    fn fault(error: &dyn std::error::Error) -> Self {
+        tracing::error!("no problem is known for: {error}");
+        Self::new(&INTERNAL, "what was asked for was not done")
+    }
+
+    /// What happened in this very case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> &'static str {
+        self.kind.advice
+    }
+
+    /// Whether something that could be guessed was shown and opened nothing.
+    pub(crate) fn is_wrong_code(&self) -> bool {
+        [&NO_SUCH_INVITE, &NO_SUCH_CODE, &CODE_USED].iter().any(|kind| kind.slug == self.kind.slug)
+    }
+
+    /// Seconds after which trying again makes sense.
+    pub(crate) fn retry_after_s(&self) -> Option<u32> {
+        let known = self.more.as_ref().and_then(|more| more.after_s);
+        known.or(self.kind.retry_after_s)
+    }
+
+    /// No organisation has this id.
+    pub(crate) fn no_such_organisation() -> Self {
+        Self::new(&NO_SUCH_ORGANISATION, "no organisation has this id")
+    }
+
+    /// One answer for a binding that is absent or not the caller's.
+    pub(crate) fn no_such_binding() -> Self {
+        Self::new(&NO_SUCH_BINDING, "you have no such binding, or it is not at this step")
+    }
+
+    /// One answer for every trail that is not the caller's own, whether there is one or not.
+    pub(crate) fn no_such_trail() -> Self {
+        Self::new(&NO_SUCH_TRAIL, "there is no trail of this id that is yours")
+    }
+
+    /// Nobody is signed in, or not any more.
+    pub(crate) fn signed_out() -> Self {
+        Self::new(&SIGNED_OUT, "nobody is signed in here, or not any more")
+    }
+
     /// One answer for an entry that is absent, erased, or not this caller's: they must not differ
     /// in a byte.
     pub(crate) fn no_such_entry() -> Self {
         Self::new(&NO_SUCH_ENTRY, "there is no entry of this index that you have shown to know")
-    }
-}
-
-impl From<&ReportError> for Problem {
-    fn from(error: &ReportError) -> Self {
-        let (kind, field) = match error {
-            ReportError::Log { .. } => (&WRONG_LOG, "report.log"),
-            ReportError::Kind(_) => (&KIND_NOT_REPORTED, "report.kind"),
-            ReportError::Action(_) => (&UNKNOWN_ACTION, "report.action"),
-            ReportError::EventId => (&EVENT_ID_MISSING, "report.eventId"),
-            ReportError::Ahead { .. } => (&TIME_AHEAD, "report.timeMs"),
-            ReportError::UnknownCustodian(_) => (&UNKNOWN_CUSTODIAN, "report.actor"),
-            ReportError::Details { .. } => (&DETAILS_MISMATCH, "details"),
-            ReportError::DetailsTooLong(_) => (&DETAILS_TOO_LONG, "details"),
-            ReportError::Evidence(EvidenceError::Signer { .. }) => (&SIGNER_MISMATCH, "signature"),
-            ReportError::Evidence(_) => (&SIGNATURE_REFUSED, "signature"),
-            ReportError::Unsigned | ReportError::NotOperator(_) => (&UNSIGNED, "signature"),
-            ReportError::Conflict { .. } => (&EVENT_CONFLICT, "report.eventId"),
-            ReportError::Place(error) => return error.into(),
-            ReportError::Journal(error) => return error.into(),
-            // `ReportError` may grow: until its place is here, nothing is known of whose fault it is.
-            other => {
-                tracing::error!("no problem is known for: {other}");
-                return Self::new(&INTERNAL, "the report was not taken");
-            }
-        };
-        let index = match error {
-            ReportError::Conflict { index, .. } => Some(*index),
-            _ => None,
-        };
-        Self { index, ..Self::new(kind, error.to_string()).at(field) }
-    }
-}
-
-impl From<&PlaceError> for Problem {
-    fn from(error: &PlaceError) -> Self {
-        let kind = match error {
-            PlaceError::Busy => &BUSY,
-            PlaceError::DiskFull => &DISK_FULL,
-            PlaceError::OutcomeUnknown => &OUTCOME_UNKNOWN,
-            _ => &STOPPED,
-        };
-        Self::new(kind, error.to_string())
-    }
-}
-
-impl From<&JournalError> for Problem {
-    /// What fails on the disk may name files: it is for the operator, not for callers.
-    fn from(error: &JournalError) -> Self {
-        tracing::error!("a request failed: {error}");
-        match error {
-            JournalError::Damaged(_) => Self::new(&DAMAGED, "what was asked for is damaged"),
-            JournalError::Full(_) => Self::new(&DISK_FULL, "the disk is full; nothing was written"),
-            _ => Self::new(&STORAGE, "the disk could not be read; nothing was written"),
-        }
-    }
-}
-
-impl From<JournalError> for Problem {
-    fn from(error: JournalError) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl From<EntryError> for Problem {
-    fn from(error: EntryError) -> Self {
-        match error {
-            // An erased entry has no place left by which a caller could show that it knows of it.
-            EntryError::Absent { .. } | EntryError::Erased(_) => Self::no_such_entry(),
-            EntryError::NotAnchored { .. } => Self::new(&NOT_ANCHORED, error.to_string()),
-            EntryError::Journal(error) => error.into(),
-            other => JournalError::Damaged(other.to_string()).into(),
-        }
-    }
-}
-
-impl From<BlockingError> for Problem {
-    fn from(error: BlockingError) -> Self {
-        tracing::error!("a request's thread ended early: {error}");
-        Self::new(&INTERNAL, "the request could not be carried out")
     }
 }
 
@@ -263,9 +331,15 @@ impl Serialize for Problem {
             field: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             index: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            subject: Option<B256>,
         }
-        let field = self.field.as_deref();
-        let wire = Wire { words: self.kind.into(), detail: &self.detail, field, index: self.index };
+        let words = Words { retry_after_s: self.retry_after_s(), ..self.kind.into() };
+        let (detail, field) = (&*self.detail, self.field.as_deref());
+        let more = self.more.as_ref();
+        let index = more.and_then(|more| more.index);
+        let subject = more.and_then(|more| more.subject);
+        let wire = Wire { words, detail, field, index, subject };
         wire.serialize(serializer)
     }
 }
@@ -273,6 +347,22 @@ impl Serialize for Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.slug, self.detail)
+    }
+}
+
+impl Problem {
+    /// Headers of the refusal, whatever its body is written in.
+    pub(crate) fn dress(&self, response: &mut HttpResponseBuilder) {
+        if let Some(seconds) = self.retry_after_s() {
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(allowed) = self.more.as_ref().and_then(|more| more.allowed.as_deref()) {
+            response.insert_header((ALLOW, allowed));
+        }
+        // RFC 9110 section 15.5.2. Browsers ask nobody for a password because of it.
+        if self.kind.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"medtrail\""));
+        }
     }
 }
 
@@ -284,9 +374,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.kind.status);
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        if let Some(seconds) = self.kind.retry_after_s {
-            response.insert_header((RETRY_AFTER, seconds.to_string()));
-        }
+        self.dress(&mut response);
         response.body(serde_json::to_vec(self).expect("a problem is JSON"))
     }
 }

@@ -1,25 +1,52 @@
 //! One file a family of paths.
 
 mod anchors;
+mod bindings;
+pub(crate) mod docs;
 mod entries;
+pub(crate) mod feed;
+pub(crate) mod fhir;
 pub(crate) mod health;
-mod home;
+pub(crate) mod home;
 mod log;
+mod organisations;
 mod problems;
 mod reports;
-mod trust;
+mod session;
+mod trail;
 
-use actix_web::web::ServiceConfig;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Everything on the public port.
+/// Everything on the public port. Only what describes itself can stand here; what nothing here
+/// takes goes to `pages`.
 pub(crate) fn public(config: &mut ServiceConfig) {
     config
         .service(reports::post)
+        .service(entries::get)
         .service(entries::receipt)
         .service(entries::proof)
         .service(anchors::get)
-        .service(trust::file)
-        .service(trust::organisations)
+        .service(organisations::file)
+        .service(organisations::list)
+        .service(organisations::add)
+        .service(organisations::invite_again)
+        .service(organisations::enrol)
+        .service(organisations::create_api_key)
+        .service(organisations::revoke_api_key)
+        .service(trail::get)
+        .service(feed::get)
+        .service(bindings::list)
+        .service(bindings::issue)
+        .service(bindings::claim)
+        .service(bindings::sign)
+        .service(bindings::countersign)
+        .service(fhir::metadata)
+        .service(fhir::smart)
+        .service(fhir::take::create)
+        .service(fhir::take::batch)
+        .service(fhir::find::search_by_get)
+        .service(fhir::find::search_by_post)
+        .service(fhir::find::read_one)
         .service(log::checkpoint)
         // Before the tiles: `entries` is no level.
         .service(log::entries)
@@ -27,10 +54,16 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(health::healthz)
         .service(health::readyz)
         .service(problems::get)
-        .service(home::page);
+        .service(session::nonce)
+        .service(session::open)
+        .service(session::get)
+        .service(session::close)
+        .service(docs::openapi)
+        .service(docs::page)
+        .service(docs::style);
 }
 
 /// Everything on the operator's port.
-pub(crate) fn operator(config: &mut ServiceConfig) {
+pub(crate) fn operator(config: &mut actix_web::web::ServiceConfig) {
     config.service(crate::metrics::get);
 }

@@ -2,25 +2,33 @@
 
 use crate::limits::{
     BATCH_REPORTS_MAX, BLOCKING_THREADS_MAX, BODY_BYTES_MAX, CLIENT_HEAD_MS_MAX, CONNECTIONS_MAX,
-    DRAIN_MS_MAX, IDLE_S_MAX, Limits,
+    DRAIN_MS_MAX, IDLE_S_MAX, Limits, SESSION_MS,
 };
-use crate::middleware::{around, unrouted};
+use crate::middleware::{around, nothing};
+use crate::pages::{Extras, unrouted};
 use crate::routes;
+use crate::siwe::Site;
 use crate::state::State;
-use actix_web::dev::Server as ActixServer;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server as ActixServer, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use actix_web::web::{self, Data};
+use actix_web::{App, Error, HttpServer};
 use medtrail_oracle::service::Service;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use utoipa_actix_web::AppExt;
 
 /// Where to listen, and how much to take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerOptions {
+    /// Where others reach this server: `http(s)://host[:port][/path]`. Who signs in signs for it.
+    pub public_url: String,
+    /// How long somebody stays signed in, in milliseconds.
+    pub session_ms: u64,
     /// The public port; 0 for any.
     pub listen: SocketAddr,
     /// The metrics port; none for no metrics.
@@ -36,6 +44,8 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            public_url: "http://localhost:8080".to_owned(),
+            session_ms: SESSION_MS,
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             metrics_listen: None,
             body_bytes_max: BODY_BYTES_MAX,
@@ -57,6 +67,9 @@ pub enum ServerError {
         /// Why not.
         cause: io::Error,
     },
+    /// The public URL is none.
+    #[error("public_url {0:?} must be http:// or https:// with a host")]
+    PublicUrl(String),
     /// The server ended by itself.
     #[error("the server ended: {0}")]
     Ended(io::Error),
@@ -76,11 +89,44 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError::Listen`] names the address that could not be had.
-    pub fn bind(service: Service, options: ServerOptions) -> Result<Self, ServerError> {
-        let ServerOptions { body_bytes_max, batch_reports_max, .. } = options;
-        let state = Data::new(State::new(service, Limits { body_bytes_max, batch_reports_max }));
-        let (public, address) = listen(options.listen, &state, options.workers, routes::public)?;
-        let metrics = options.metrics_listen.map(|at| listen(at, &state, 1, routes::operator));
+    /// [`ServerError::PublicUrl`] if nobody could sign in for such a place.
+    pub fn bind(
+        service: Service,
+        options: ServerOptions,
+        extras: Extras,
+    ) -> Result<Self, ServerError> {
+        let ServerOptions {
+            public_url,
+            session_ms,
+            body_bytes_max,
+            batch_reports_max,
+            workers,
+            ..
+        } = options;
+        let site = Site::new(&public_url, service.trust().chain_id);
+        let site = site.ok_or(ServerError::PublicUrl(public_url))?;
+        let limits = Limits { body_bytes_max, batch_reports_max };
+        let state = Data::new(State::new(service, limits, session_ms, site, extras));
+        let shared = state.clone();
+        let public = move || {
+            App::new()
+                .app_data(shared.clone())
+                .wrap(from_fn(around))
+                .into_utoipa_app()
+                .configure(routes::public)
+                .default_service(web::to(unrouted))
+                .into_app()
+        };
+        let (public, address) = listen(options.listen, workers, public)?;
+        let shared = state.clone();
+        let metrics = move || {
+            App::new()
+                .app_data(shared.clone())
+                .wrap(from_fn(around))
+                .configure(routes::operator)
+                .default_service(web::to(nothing))
+        };
+        let metrics = options.metrics_listen.map(|at| listen(at, 1, metrics));
         let (metrics, metrics_address) = metrics.transpose()?.unzip();
         Ok(Self { state, public, metrics, address, metrics_address })
     }
@@ -136,20 +182,24 @@ impl Server {
 /// without waiting for anything, but on another thread than the one that counts.
 const FLUSH: Duration = Duration::from_millis(20);
 
-fn listen(
+fn listen<F, T, B>(
     address: SocketAddr,
-    state: &Data<State>,
     workers: usize,
-    routes: fn(&mut ServiceConfig),
-) -> Result<(ActixServer, SocketAddr), ServerError> {
-    let state = state.clone();
-    let app = move || {
-        App::new()
-            .app_data(state.clone())
-            .wrap(from_fn(around))
-            .configure(routes)
-            .default_service(web::to(unrouted))
-    };
+    app: F,
+) -> Result<(ActixServer, SocketAddr), ServerError>
+where
+    F: Fn() -> App<T> + Send + Clone + 'static,
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    T::Service: 'static,
+    T::Future: 'static,
+    B: MessageBody + 'static,
+{
     let server = HttpServer::new(app)
         .workers(workers)
         .max_connections(CONNECTIONS_MAX)

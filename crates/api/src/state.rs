@@ -2,11 +2,20 @@
 
 use crate::answer::Document;
 use crate::body::Bodies;
-use crate::limits::{Limits, TRUST_CACHE_S};
+use crate::limits::{DOCS_CACHE_S, Limits};
 use crate::metrics::Metrics;
-use medtrail_ledger::proof::spell;
+use crate::openapi::{self, Methods};
+use crate::pages::Extras;
+use crate::rates::Rates;
+use crate::routes::docs;
+use crate::routes::feed::Feeds;
+use crate::sequences::Sequences;
+use crate::sessions::Sessions;
+use crate::siwe::Site;
+use alloy_primitives::Address;
 use medtrail_oracle::service::Service;
-use serde_json::json;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,9 +24,17 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) bodies: Bodies,
     pub(crate) metrics: Metrics,
-    /// The trust file and the directory: they do not change while the process runs.
-    pub(crate) trust: Document,
-    pub(crate) organisations: Document,
+    pub(crate) sessions: Sessions,
+    pub(crate) rates: Rates,
+    pub(crate) sequences: Sequences,
+    pub(crate) feeds: Arc<Feeds>,
+    /// Where others reach this server.
+    pub(crate) site: Site,
+    pub(crate) extras: Extras,
+    /// The interface described: for programs, for people, and for `Allow`.
+    pub(crate) openapi: Document,
+    pub(crate) docs: String,
+    pub(crate) methods: Methods,
     /// Requests under way: the server ends when there are none.
     pub(crate) under_way: TaskTracker,
     /// Cancelled once the server is to end.
@@ -25,19 +42,63 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(service: Service, limits: Limits) -> Self {
-        let trust = service.trust();
-        let organisations = json!({ "organisations": trust.organisations });
+    pub(crate) fn new(
+        service: Service,
+        limits: Limits,
+        session_ms: u64,
+        site: Site,
+        extras: Extras,
+    ) -> Self {
         let stopping = CancellationToken::new();
+        let described = openapi::document();
+        let written = described.to_pretty_json().expect("the description is JSON");
         Self {
             bodies: Bodies::new(limits, stopping.clone()),
             metrics: Metrics::default(),
-            trust: Document::new(spell(trust), TRUST_CACHE_S),
-            organisations: Document::new(spell(&organisations), TRUST_CACHE_S),
+            sessions: Sessions::new(session_ms),
+            rates: Rates::default(),
+            sequences: Sequences::default(),
+            feeds: Arc::default(),
+            openapi: Document::new(written.into_bytes(), DOCS_CACHE_S),
+            docs: docs::write(&described),
+            methods: Methods::new(&described),
             under_way: TaskTracker::new(),
             stopping,
+            site,
+            extras,
             limits,
             service,
         }
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    }
+
+    /// Whether the operator speaks by this address now.
+    pub(crate) fn is_operator(&self, address: Address) -> bool {
+        self.service.trust().operator_speaks(address, self.now_ms())
+    }
+
+    /// The operator's newest address that speaks now.
+    pub(crate) fn operator_now(&self) -> Option<Address> {
+        let (trust, now_ms) = (self.service.trust(), self.now_ms());
+        let mut speaking = trust.operator.keys.iter().filter(|key| key.speaks_at(now_ms));
+        speaking.next_back().map(|key| key.address)
+    }
+
+    /// The organisation that speaks by this address now.
+    pub(crate) fn organisation_of(&self, address: Address) -> Option<Address> {
+        self.service.trust().organisation_of(address, self.now_ms())?;
+        self.service.organisation_of(address)
+    }
+
+    /// Id and name of the organisation that has this id, or has or had this key; an empty name if
+    /// there is none.
+    pub(crate) fn named(&self, address: Address) -> (Address, String) {
+        let id = self.service.organisation_of(address).unwrap_or(address);
+        let listed = self.service.organisations().into_iter().find(|one| one.id == id);
+        (id, listed.map_or_else(String::new, |one| one.name))
     }
 }

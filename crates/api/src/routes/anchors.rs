@@ -9,31 +9,42 @@ use actix_web::{HttpResponse, routes};
 use alloy_primitives::B256;
 use medtrail_ledger::plan::AnchorRecord;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct AnchorsQuery {
     /// Only anchors before this number: where the last answer ended.
     before: Option<u64>,
+    /// Anchors at most, to 1000.
     limit: Option<usize>,
 }
 
 /// Anchors, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Anchors {
     anchors: Vec<Anchor>,
     /// Where the older ones are; null if there are none.
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Anchor {
+    /// The n-th of the log, from 1.
     number: u64,
+    /// Entries covered.
     size: u64,
+    /// Root over them.
+    #[schema(value_type = String)]
     root: B256,
+    /// The block's time, in seconds.
     time_s: u64,
+    /// The transaction.
+    #[schema(value_type = String)]
     tx: B256,
+    /// The block's number.
     block: u64,
     /// `mined` can still be reorganised away, `final` cannot.
     state: &'static str,
@@ -53,6 +64,9 @@ impl From<&AnchorRecord> for Anchor {
     }
 }
 
+/// The anchors of the log on the chain, newest first.
+#[utoipa::path(get, path = "/v1/anchors", operation_id = "anchors", tag = "log",
+    params(AnchorsQuery), responses((status = 200, body = Anchors)))]
 #[routes]
 #[get("/v1/anchors")]
 #[head("/v1/anchors")]

@@ -13,6 +13,8 @@ use medtrail_oracle::sequencer::UNFILED_ENTRIES_MAX;
 use serde_json::{Value, json as value};
 
 /// 200 as long as the process answers at all.
+#[utoipa::path(get, path = "/healthz", operation_id = "alive", tag = "operation",
+    responses((status = 200, description = "Alive", content_type = "application/json")))]
 #[routes]
 #[get("/healthz")]
 #[head("/healthz")]
@@ -22,6 +24,9 @@ pub(super) async fn healthz() -> HttpResponse {
 
 /// 200 while reports are taken: a chain that is down does not make the log unready, it only delays
 /// its anchors, and that is said here. 503 once the writer has stopped, or waits for the filer.
+#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "operation", responses(
+    (status = 200, description = "Reports are taken", content_type = "application/json"),
+    (status = 503, description = "They are not", content_type = "application/json")))]
 #[routes]
 #[get("/readyz")]
 #[head("/readyz")]

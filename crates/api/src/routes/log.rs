@@ -11,6 +11,9 @@ use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::tile::{TILE_HASHES, TileId, parse_tile_path};
 use medtrail_oracle::service::Service;
 
+/// The newest checkpoint.
+#[utoipa::path(get, path = "/log/checkpoint", operation_id = "checkpoint", tag = "log",
+    responses((status = 200, description = "A C2SP signed note", content_type = "text/plain")))]
 #[routes]
 #[get("/log/checkpoint")]
 #[head("/log/checkpoint")]
@@ -21,6 +24,11 @@ pub(super) async fn checkpoint(state: Data<State>) -> HttpResponse {
         .body(state.service.head().checkpoint.clone())
 }
 
+/// A bundle of up to 256 commitments.
+#[utoipa::path(get, path = "/log/tile/entries/{path}", operation_id = "entryTile", tag = "log",
+    params(("path" = String, Path, description = "C2SP tlog-tiles: N, or N.p/W")),
+    responses((status = 200, description = "Commitments, each after its length",
+        content_type = "application/octet-stream")))]
 #[routes]
 #[get("/log/tile/entries/{path:.+}")]
 #[head("/log/tile/entries/{path:.+}")]
@@ -33,6 +41,12 @@ pub(super) async fn entries(
     serve(state, id, width, move |service| service.entries(index, width)).await
 }
 
+/// A tile of the tree.
+#[utoipa::path(get, path = "/log/tile/{level}/{path}", operation_id = "tile", tag = "log",
+    params(("level" = u8, Path, description = "Level, from 0"),
+        ("path" = String, Path, description = "C2SP tlog-tiles: N, or N.p/W")),
+    responses((status = 200, description = "Up to 256 hashes",
+        content_type = "application/octet-stream")))]
 #[routes]
 #[get("/log/tile/{level}/{path:.+}")]
 #[head("/log/tile/{level}/{path:.+}")]

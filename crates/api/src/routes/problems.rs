@@ -5,6 +5,11 @@ use crate::problem::{self, KINDS, Problem, Words};
 use actix_web::web::Path;
 use actix_web::{HttpResponse, routes};
 
+/// What a refusal means, and what to do about it.
+#[utoipa::path(get, path = "/problems/{slug}", operation_id = "problem", tag = "operation",
+    params(("slug" = String, Path, description = "Last part of a problem's `type`")),
+    responses((status = 200, description = "What holds of every such refusal",
+        content_type = "application/json")))]
 #[routes]
 #[get("/problems/{slug}")]
 #[head("/problems/{slug}")]

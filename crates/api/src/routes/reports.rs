@@ -6,12 +6,15 @@
 mod wire;
 
 use crate::body::Format;
+use crate::client::Client;
 use crate::limits::INLINE_PARSE_BYTES_MAX;
 use crate::problem::Problem;
+use crate::sequences;
 use crate::state::State;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, post};
+use alloy_primitives::{Address, B256};
 use medtrail_ledger::proof::spell;
 use medtrail_ledger::receipt::Receipt;
 use medtrail_oracle::intake::{ReportError, Submission};
@@ -21,6 +24,16 @@ use wire::Sent;
 
 /// Takes reports. One is answered 201 with its receipt, new or repeated. Many are answered 200
 /// with an outcome each, in order: each stands or falls by itself.
+#[utoipa::path(post, path = "/v1/reports", operation_id = "report", tag = "reports",
+    params(("Medtrail-Sequence" = Option<String>, Header,
+        description = "The organisation's own number of the report, or `n-m` of several: gaps are \
+            told in /v1/organisations")),
+    request_body(description = "`{report, details, signature}`; a batch \
+        `{root, count, signature, items: [{report, details}]}`; or one report a line",
+        content(("application/json"), ("application/x-ndjson"))),
+    responses((status = 201, description = "medtrail/receipt-v1", content_type = "application/json"),
+        (status = 200, description = "An outcome for each of many",
+            content_type = "application/json")))]
 #[post("/v1/reports")]
 pub(super) async fn post(
     request: HttpRequest,
@@ -34,26 +47,92 @@ pub(super) async fn post(
         true => wire::parse(format, &body, &limits),
         false => web::block(move || wire::parse(format, &body, &limits)).await?,
     };
-    match sent.inspect_err(|problem| state.metrics.reported(problem.kind.slug))? {
-        Sent::One(submission) => one(&state, *submission).await,
+    let sent = sent.inspect_err(|problem| state.metrics.reported(problem.kind.slug))?;
+    let numbered = sequences::numbers(request.headers(), sent.len())?;
+    // Noted only of organisations that have shown to be who they are: their report was taken.
+    let actors = numbered.as_ref().map_or_else(Vec::new, |_| sent.actors());
+    let note = |place: usize| {
+        let organisation = actors.get(place).and_then(|actor| state.organisation_of((*actor)?));
+        if let (Some(numbers), Some(organisation)) = (&numbered, organisation) {
+            state.sequences.note(organisation, numbers);
+        }
+    };
+    let note_first = |outcomes: &[Result<Receipt, Problem>]| {
+        outcomes.iter().position(Result::is_ok).into_iter().for_each(note);
+    };
+    // An entry that stood there before may have been repeated by anybody who has seen it.
+    let (from, size) = (Client::of(&request), state.service.head().size);
+    let know = |receipt: &Receipt| {
+        if receipt.index >= size {
+            state.bodies.know(from);
+        }
+    };
+    match sent {
+        Sent::One(submission) => {
+            let receipt = one(&state, *submission).await?;
+            know(&receipt);
+            note(0);
+            Ok(answer_one(&receipt))
+        }
         Sent::Batch(submissions) => {
             let outcomes = many(&state, submissions.into_iter().map(Ok).collect()).await;
+            outcomes.iter().flatten().max_by_key(|one| one.index).into_iter().for_each(know);
+            note_first(&outcomes);
             Ok(answer_batch(&outcomes))
         }
         Sent::Lines(lines) => {
             let (numbers, submissions): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
-            Ok(answer_lines(&numbers, &many(&state, submissions).await))
+            let outcomes = many(&state, submissions).await;
+            outcomes.iter().flatten().max_by_key(|one| one.index).into_iter().for_each(know);
+            note_first(&outcomes);
+            Ok(answer_lines(&numbers, &outcomes))
         }
     }
 }
 
-async fn one(state: &State, submission: Submission) -> Result<HttpResponse, Problem> {
+async fn one(state: &State, submission: Submission) -> Result<Receipt, Problem> {
+    let about = About::of(&submission);
     let taken = state.service.report(submission).await;
-    let receipt = counted(state, taken.map_err(|error| Problem::from(&error)))?;
-    Ok(HttpResponse::Created()
+    counted(state, taken.map_err(|error| about.problem(state, &error)))
+}
+
+/// Who reported about whom.
+#[derive(Clone, Copy)]
+struct About {
+    actor: Address,
+    subject: B256,
+}
+
+impl About {
+    fn of(submission: &Submission) -> Self {
+        Self { actor: submission.report.actor, subject: submission.report.subject }
+    }
+
+    /// Whose a bound pseudonym is now, the organisation that made it may know: it countersigned.
+    /// Anybody else has only seen the pseudonym, and would learn a person's address.
+    fn problem(self, state: &State, error: &ReportError) -> Problem {
+        let problem = Problem::from(error);
+        match error {
+            ReportError::Moved { to, .. } if self.is_own_pseudonym(state, *to) => {
+                problem.instead(*to)
+            }
+            _ => problem,
+        }
+    }
+
+    fn is_own_pseudonym(self, state: &State, to: B256) -> bool {
+        let reporter = state.organisation_of(self.actor);
+        let bound = state.service.own_bindings(Address::from_word(to)).into_iter();
+        let mut of_this = bound.filter(|binding| binding.pseudonym == self.subject);
+        reporter.is_some_and(|id| of_this.any(|binding| binding.organisation == id))
+    }
+}
+
+fn answer_one(receipt: &Receipt) -> HttpResponse {
+    HttpResponse::Created()
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((LOCATION, format!("/v1/entries/{}", receipt.index)))
-        .body(spell(&receipt)))
+        .body(spell(receipt))
 }
 
 /// Hands in all that could be read; what comes of them stands in the order they were sent in.
@@ -62,13 +141,19 @@ async fn many(
     sent: Vec<Result<Submission, Problem>>,
 ) -> Vec<Result<Receipt, Problem>> {
     let mut submissions = Vec::with_capacity(sent.len());
-    let places: Vec<Result<(), Problem>> =
-        sent.into_iter().map(|one| one.map(|submission| submissions.push(submission))).collect();
+    let mut hand_in = |submission: Submission| {
+        let about = About::of(&submission);
+        submissions.push(submission);
+        about
+    };
+    let places: Vec<_> = sent.into_iter().map(|one| one.map(&mut hand_in)).collect();
     let mut taken = state.service.reports(submissions).await.into_iter();
     let stopped = || Err(ReportError::Place(PlaceError::Stopped));
-    let mut outcome =
-        || taken.next().unwrap_or_else(stopped).map_err(|error| Problem::from(&error));
-    places.into_iter().map(|place| counted(state, place.and_then(|()| outcome()))).collect()
+    let mut outcome = |about: About| {
+        let taken = taken.next().unwrap_or_else(stopped);
+        taken.map_err(|error| about.problem(state, &error))
+    };
+    places.into_iter().map(|place| counted(state, place.and_then(&mut outcome))).collect()
 }
 
 fn counted(state: &State, outcome: Result<Receipt, Problem>) -> Result<Receipt, Problem> {

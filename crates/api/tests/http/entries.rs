@@ -104,7 +104,7 @@ async fn a_proof_comes_once_an_anchor_covers_the_entry_and_checks_green() {
         extension_lives: None,
         finalized: record.block.number,
     };
-    let findings = verify::verify(&proof, Some(log.service.trust()), &chain);
+    let findings = verify::verify(&proof, Some(&*log.service.trust()), &chain);
     assert_eq!(findings.verdict(), Verdict::Green, "{findings:#?}");
 
     // Whoever was shown a proof knows the place hash: it must not open the details.

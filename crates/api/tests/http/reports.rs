@@ -103,6 +103,8 @@ async fn each_bad_report_is_refused_by_name_writes_nothing_and_is_taken_once_cor
     };
     let long = format!("\"{}\"", "x".repeat(262_144));
     let too_long = log.sign(log.fields(7, 1, &long), long).body();
+    let relayed = r#"{"version":"medtrail/relayed-v1","organisation":"0x11","document":{}}"#;
+    let reserved = log.sign(log.fields(7, 1, relayed), relayed.to_owned()).body();
     let report_again = format!(r#"{{"report":{},"#, serde_json::to_string(&good.report).unwrap());
 
     let (json, field) = ((400, "malformed-json"), (422, "invalid-field"));
@@ -289,6 +291,13 @@ async fn each_bad_report_is_refused_by_name_writes_nothing_and_is_taken_once_cor
             (422, "details-mismatch"),
             "details",
             "SHA-256",
+        ),
+        refusal(
+            "a document of the log's own",
+            reserved,
+            (422, "details-reserved"),
+            "details",
+            "medtrail/relayed-v1",
         ),
         refusal(
             "a changed report",

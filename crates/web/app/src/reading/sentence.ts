@@ -1,0 +1,127 @@
+// The sentence a person reads of facts, in English. None of the log's own words stands here.
+import type { Facts } from "./facts";
+import { CATEGORIES, PURPOSES, TOPICS } from "./tables";
+
+export function sentence(facts: Facts): string {
+  if (facts.verb === "none") return relayed(facts, otherKind(facts));
+  const parts = [
+    facts.refused ? "Refused." : facts.emergency ? "Emergency." : facts.flags.includes("unusual") ? "Unusual." : null,
+    act(facts), ending(facts), purpose(facts),
+  ];
+  return relayed(facts, parts.filter((part) => part !== null).join(" "));
+}
+
+/** Who did what, as one sentence. */
+function act(facts: Facts): string {
+  const without = facts.kind === "refusal" ? " without your permission" : "";
+  const unasked = facts.purpose === "BTG" && !facts.refused ? "; you could not be asked" : "";
+  return `${opening(facts)} ${done(facts)}${without}${unasked}.`;
+}
+
+function done(facts: Facts): string {
+  const { verb, counterpart } = facts;
+  const words = data(facts);
+  const isTried = facts.failed || facts.kind === "refusal";
+  const to = (word: string) => (counterpart === null ? "" : ` ${word} ${counterpart}`);
+  switch (verb) {
+    case "ask":
+      return facts.refused ? "asked to see your data" : "asked to see your data and was allowed";
+    case "passOn":
+      return `${isTried ? `tried to pass ${words}` : `passed ${words}`} on${to("to")}`;
+    case "receive":
+      return `${isTried ? "tried to get" : "received"} ${words}${to("from")}`;
+    case "read":
+      return `${isTried ? "tried to read" : facts.emergency ? "opened" : "read"} ${words}`;
+    case "search":
+      return `${isTried ? "tried to search" : "searched"} ${words}`;
+    case "create":
+      return `${isTried ? "tried to add to" : "added to"} ${words}`;
+    case "change":
+      return `${isTried ? "tried to change" : "changed"} ${words}`;
+    case "delete":
+      return `${isTried ? "tried to delete" : "deleted"} ${words}`;
+    default:
+      return `${isTried ? "tried to use" : "used"} ${words}`;
+  }
+}
+
+function opening({ organisation, onBehalfOf, isSelf, isMachine, who }: Facts): string {
+  const name = organisation ?? "an organisation without a name";
+  const onBehalf = onBehalfOf === null ? "" : ` for ${onBehalfOf}`;
+  if (isSelf) return organisation === null ? "You" : `You, through ${organisation},`;
+  if (isMachine) return `Automatic check: ${name}${onBehalf}`;
+  if (who === null) return `${organisation ?? "An organisation without a name"}${onBehalf}`;
+  if (who.name !== null) return `${who.name}, ${name}${onBehalf},`;
+  const number = who.id === null ? "" : `no. ${who.id}, `;
+  const article = who.role !== null && /^[aeiou]/i.test(who.role) ? "An" : "A";
+  const person = who.role === null ? "Somebody" : `${article} ${who.role}`;
+  return `${person} at ${name}${onBehalf} (${number}name not given)`;
+}
+
+function data({ topic, categories, more, verb }: Facts): string {
+  const adjective = topic === null ? undefined : TOPICS.get(topic);
+  if (adjective !== undefined) {
+    const isNote = categories.length === 1 && categories[0] === "documents";
+    if (!isNote) return `your ${adjective} records`;
+    return verb === "create" ? `your ${adjective} notes` : `${/^[aeiouH]/.test(adjective) ? "an" : "a"} ${adjective} note`;
+  }
+  const words = categories.map((code) => CATEGORIES.find(([known]) => known === code)?.[1] ?? "other records");
+  if (more && words.length > 0) words.push("more");
+  const last = words.pop();
+  if (last === undefined) return "your data";
+  return words.length === 0 ? `your ${last}` : `your ${words.join(", ")} and ${last}`;
+}
+
+function ending({ kind, verb, refused, failed }: Facts): string | null {
+  const isWriting = verb === "create" || verb === "change" || verb === "delete";
+  if (kind === "refusal") return isWriting ? "Nothing changed." : "Nothing was shown.";
+  if (refused) return "The answer was no.";
+  return failed ? "It did not succeed." : null;
+}
+
+function purpose({ purpose: code, flags }: Facts): string | null {
+  if (code === null) return flags.includes("noReason") ? "No reason given." : null;
+  // The emergency was said at the start.
+  if (code === "BTG") return null;
+  return PURPOSES.get(code) ?? `The reason given is “${code}”.`;
+}
+
+function relayed({ relayed: is, organisation }: Facts, text: string): string {
+  if (!is) return text;
+  return organisation === null ? `${text} Only the operator of this service says so.` : `${text} Not signed by ${organisation}.`;
+}
+
+/** What stands for kinds that are no looking, changing or passing on. */
+function otherKind({ kind, organisation }: Facts): string {
+  const who = organisation ?? "An organisation without a name";
+  switch (kind) {
+    case "permission":
+      return "A permission was given or taken back in your name.";
+    case "sale":
+      return "A sale of your data went one step further.";
+    case "delivery":
+      return "A copy of your data was delivered to a buyer.";
+    case "source":
+      return `${who} told something new about where your data are kept.`;
+    case "roster":
+      return "The lines of everybody were counted.";
+    case "erasure":
+      return "The content of lines was erased.";
+    case "binding":
+      return `${who} was connected to your trail.`;
+    case "question":
+      return "A question about a line was asked or answered.";
+    case "correction":
+      return `${who} corrected an earlier line.`;
+    case "coverage":
+      return `${who} told how many lines it has sent.`;
+    case "claim":
+      return `${who} billed something for you.`;
+    case "operation":
+      return "The operator of this service worked on it.";
+    case "notice":
+      return "A notice was sent to you.";
+    default:
+      return "Something happened that this version cannot name.";
+  }
+}

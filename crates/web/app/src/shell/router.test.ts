@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { isDemoPath } from "../demo/story.svelte";
+import { placeOf } from "./router.svelte";
+
+describe("a place of the page", () => {
+  it("stands behind the #", () => {
+    expect(["", "#", "#/", "#/trail", "#/trail/connect", "#/organisations"].map((hash) => placeOf(hash).name))
+      .toEqual(["home", "home", "home", "trail", "connect", "organisations"]);
+    expect(placeOf("#/trail/statement/2026-11")).toEqual({ name: "statement", month: "2026-11" });
+    expect(placeOf("#invite=Ab_c-9")).toEqual({ name: "invite", code: "Ab_c-9" });
+  });
+
+  it("is unknown if it is anything else", () => {
+    for (const hash of ["#/nothing", "#/trail/statement/2026-13", "#/trail/statement/x", "#invite=", "#invite=<b>"]) {
+      expect(placeOf(hash).name, hash).toBe("unknown");
+    }
+  });
+});
+
+describe("a path that the demo's story names", () => {
+  it("lies below /demo/ on this server", () => {
+    expect(["/demo/look", "/demo/wallet.js"].every(isDemoPath)).toBe(true);
+    for (const path of ["https://evil.example/demo/x", "//evil.example/demo/x", "/demo/../v1/session", "/v1/session", "data:text/javascript,1"]) {
+      expect(isDemoPath(path), path).toBe(false);
+    }
+  });
+});

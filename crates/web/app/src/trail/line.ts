@@ -1,0 +1,48 @@
+import { t } from "../i18n";
+import {
+  bindingOf, checkLine, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
+  type Problem, type TrustFile,
+} from "../ledger";
+import { factsOf, sentence, type Facts } from "../reading";
+
+/** How far a line is on its way to the chain. News of the chain tell no root: a proof does. */
+export interface Locking {
+  readonly state: AnchorState;
+  readonly anchor: Omit<LineAnchor, "root"> | null;
+}
+
+/** A line as the server gave it, and what this device found when it checked it. */
+export interface Checked extends Locking {
+  readonly line: Line;
+  readonly facts: Facts;
+  readonly sentence: string;
+  readonly commitment: string;
+  readonly signedBy: string | null;
+  readonly problems: readonly Problem[];
+  /** What it binds, if both signed that. */
+  readonly binds: Binding | null;
+  /** The organisation that reported, or whose word was passed on. */
+  readonly organisation: string;
+}
+
+/** The line's number in its trail; 0 if the server did not say. */
+export function ordinalOf({ place }: Line): number {
+  return "open" in place ? place.open.ordinal : 0;
+}
+
+export function receivedOf({ place, report }: Line): number {
+  return "open" in place ? place.open.receivedMs : report.timeMs;
+}
+
+export async function check(line: Line, trust: TrustFile, listed: readonly ListedOrganisation[]): Promise<Checked> {
+  // By its key, or, where the operator passes on the word of one without a key, by its id.
+  const nameOf = (address: Hex) =>
+    organisationOf(trust, address, line.report.timeMs)?.name ?? listed.find(({ id }) => id === address)?.name ?? null;
+  const facts = factsOf(line, nameOf);
+  const { commitment, signedBy, problems } = await checkLine(line, trust);
+  return {
+    line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust),
+    sentence: sentence(facts),
+    organisation: facts.organisation ?? t("line.unknownOrganisation"),
+  };
+}

@@ -65,7 +65,7 @@ impl Client {
 }
 
 /// The answer, or the problem it carries (RFC 9457).
-async fn checked(response: Response) -> Result<Response, Failure> {
+pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);

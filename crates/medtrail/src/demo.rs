@@ -1,39 +1,70 @@
 //! `medtrail demo`: the whole product on one machine. Only its people, its keys and its clock are
 //! the demo's; everything else is what runs in earnest.
+//!
+//! - `accounts`, `organisations`: who is who, with keys that everybody knows
+//! - `anvil`: the chain
+//! - `reporters`, `gateways`, `desk`: the organisations, and how they report
+//! - `connect`: Mari joins what they hold about her to her address
+//! - `routine`, `mari`, `audit_event`, `clock`, `chance`: what happens, and how their software
+//!   writes it down
+//! - `act_one`, `feed`, `trail`: a doctor looks, and the person sees it, over the product's HTTP
+//! - `live`, `routes`: what goes on while it runs, and what it adds to the page
+//! - `tell`, `words`: what is said
 
 mod accounts;
+mod act_one;
 mod anvil;
-mod clinic;
+mod audit_event;
+mod chance;
+mod clock;
+mod connect;
+mod desk;
+mod feed;
+mod gateways;
+mod live;
+mod mari;
+mod organisations;
+mod reporters;
+mod routes;
+mod routine;
+mod tell;
+mod trail;
+mod words;
 
-use crate::client::Client;
-use crate::commands::proof::with_details;
-use crate::commands::report::one_report;
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
 use crate::config::{ChainConfig, Config, LimitsConfig, OperatorConfig};
 use crate::exit::{FAILED, Failure, OK, Outcome};
 use crate::node::{self, Keys, Node, now_ms};
-use crate::render;
+use crate::session::Session;
 use accounts::Accounts;
+use act_one::Watch;
 use anvil::Anvil;
+use clock::Clock;
+use gateways::Gateways;
+use live::Live;
 use medtrail_chain::{Rpc, deploy};
 use medtrail_keys::file::create_folder;
 use medtrail_keys::note::NoteKey;
 use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::proof::spell;
-use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
-use serde_json::value::RawValue;
-use std::net::SocketAddr;
+use organisations::{HARBOUR, KALDA, LUMI, TIDE};
+use reporters::Reporters;
+use routes::Routes;
+use routine::Routine;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use tell::Teller;
+use trail::Names;
 
-/// Starts a chain and a log on this machine, reports to it, and checks the proof as a stranger
-/// would.
+/// Starts a chain, a log and the gateways of four organisations on this machine, lets a doctor look
+/// at a patient's data, and checks the proof as a stranger would.
 ///
 /// Runs until Ctrl-C and stops everything it started. What it made stays in the data folder:
 /// demo.json (addresses, accounts, keys), trust.json, receipt.json, proof.json.
@@ -42,7 +73,7 @@ pub(crate) struct Args {
     /// Where the demo keeps everything; what an earlier demo left there is removed
     #[arg(long, value_name = "FOLDER", default_value = "data/demo")]
     data_dir: PathBuf,
-    /// Where the log takes reports
+    /// Where the log takes reports and shows its page
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// The chain's port
@@ -51,6 +82,9 @@ pub(crate) struct Args {
     /// Start with an empty log instead of 400 people and about 5,000 lines
     #[arg(long)]
     no_seed: bool,
+    /// Play the story in the terminal: who is who, what runs where, and act 1
+    #[arg(long)]
+    tell: bool,
     /// End after the check
     #[arg(long)]
     once: bool,
@@ -61,61 +95,86 @@ pub(crate) struct Args {
 
 /// Marks a folder as the demo's own, so that nothing else is ever removed.
 const MARKER: &str = "demo.json";
-/// How long the first proof may take: some blocks of 2 s, on a machine that may be busy.
-const PROOF_WAIT: Duration = Duration::from_secs(180);
+/// Since when the organisations' keys speak, before the start: 100 days, for the story's lines
+/// reach back 90.
+const LISTED_MS: u64 = 100 * 24 * 3600 * 1000;
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let accounts = Accounts::known();
+    let teller = Teller { is_long: args.tell };
     let folder = prepare_folder(&args.data_dir)?;
-    println!("Medtrail demo. Invented people, test money, a chain on this machine only: it shows");
-    println!("how checks work; on a public chain they bind the operator.\n");
+    teller.begin();
 
     // Heard from the start: a demo that is cut short must not leave its chain running, which sits
     // in a process group of its own and is killed only when it is dropped.
     let mut quit = pin!(asked_to_end());
     let starting = start(&args, &folder, &accounts);
-    let (anvil, rpc, config, node) = tokio::select! {
+    let demo = tokio::select! {
         started = starting => started?,
         () = &mut quit => return Ok(ExitCode::from(OK)),
     };
-    let url = format!("http://localhost:{}", node.address.port());
-    println!("Log       {} takes reports at {url}", config.origin);
-    let told = tokio::select! {
-        told = tell(&args, &folder, &accounts, &node, &url, &rpc, &config) => told.map(Some),
+    // Outside of what may be cut short: gateways that have started are stopped in order.
+    let mut gateways = Gateways::default();
+    let played = tokio::select! {
+        played = play(&args, &folder, accounts, &demo, &mut gateways, teller) => played.map(Some),
         () = &mut quit => Ok(None),
     };
-    let stopped = match &told {
-        Ok(Some(Verdict::Green)) if !args.once => {
+    let Demo { anvil, node, url, .. } = demo;
+    let stopped = match &played {
+        Ok(Some(Played { verdict: Verdict::Green, live, routine })) if !args.once => {
             println!("\nRunning at {url}. Ctrl-C stops everything.");
-            let told_of_the_end = async {
-                anvil.ended().await;
-                tracing::warn!("the chain has ended; entries are still taken");
-                std::future::pending::<()>().await;
+            let goes_on = async {
+                tokio::join!(live.trickle(routine.clone()), async {
+                    anvil.ended().await;
+                    tracing::warn!("the chain has ended; entries are still taken");
+                });
             };
             let quit = async {
                 tokio::select! {
                     () = quit => {}
-                    () = told_of_the_end => {}
+                    () = goes_on => {}
                 }
+            };
+            // First the gateways, which still forward what they took.
+            let quit = async {
+                quit.await;
+                gateways.stop().await;
             };
             node.run_until(quit).await
         }
-        _ => node.stop().await.map_err(Failure::from),
+        _ => {
+            gateways.stop().await;
+            node.stop().await.map_err(Failure::from)
+        }
     };
     anvil.stop().await;
     stopped?;
-    Ok(ExitCode::from(match told? {
-        Some(Verdict::Green) | None => OK,
+    Ok(ExitCode::from(match played? {
+        None => OK,
+        Some(Played { verdict: Verdict::Green, .. }) => OK,
         Some(_) => FAILED,
     }))
 }
 
+/// What runs before anybody reports.
+struct Demo {
+    anvil: Anvil,
+    rpc: Rpc,
+    node: Node,
+    routes: Arc<Routes>,
+    /// Where the page is.
+    url: String,
+}
+
+/// How it came out, and what may go on.
+struct Played {
+    verdict: Verdict,
+    live: Arc<Live>,
+    routine: Routine,
+}
+
 /// Starts the chain, puts the registry on it, and starts the log.
-async fn start(
-    args: &Args,
-    folder: &Path,
-    accounts: &Accounts,
-) -> Result<(Anvil, Rpc, Config, Node), Failure> {
+async fn start(args: &Args, folder: &Path, accounts: &Accounts) -> Result<Demo, Failure> {
     let binary = anvil::find(args.anvil.as_deref())?;
     let anvil = Anvil::start(&binary, args.rpc_port, folder, accounts).await?;
     let rpc = Rpc::new(&[anvil.url()])?;
@@ -125,53 +184,82 @@ async fn start(
     let deployment = deploy(&rpc, keys.operator.clone()).await?;
     println!("Registry  {}; its code is the code of this build", deployment.registry);
 
-    let node = node::start(&config, keys).await?;
-    Ok((anvil, rpc, config, node))
+    let routes = Arc::new(Routes::default());
+    let node = node::start(&config, keys, Some(routes.clone())).await?;
+    println!("Log       {} takes reports at {}", config.origin, config.public_url);
+    Ok(Demo { anvil, rpc, node, routes, url: config.public_url })
 }
 
-/// The story so far: one access, from a report to a green check; and a clinic behind it.
-async fn tell(
+/// The organisations enrol, Mari connects them, the past is reported; then act 1.
+async fn play(
     args: &Args,
     folder: &Path,
-    accounts: &Accounts,
-    node: &Node,
-    url: &str,
-    rpc: &Rpc,
-    config: &Config,
-) -> Result<Verdict, Failure> {
-    let trust = node.service.trust().clone();
-    std::fs::write(folder.join("trust.json"), spell(&trust))?;
-    write_marker(folder, accounts, &trust, url, &config.chain.rpc[0])?;
-    let client = Client::new(url)?;
-    if !args.no_seed {
-        let lines = clinic::seed(&client, accounts, &trust, now_ms()).await?;
-        println!(
-            "Clinic    {} people, {lines} lines, signed by four organisations",
-            clinic::PEOPLE
-        );
+    accounts: Accounts,
+    demo: &Demo,
+    gateways: &mut Gateways,
+    teller: Teller,
+) -> Result<Played, Failure> {
+    let (url, clock) = (demo.url.as_str(), Clock::of_this_machine());
+    let operator = Session::open(url, accounts.key_of("Operator of the log")?).await?;
+    let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
+    let reporters = Reporters::start(folder, &accounts, url, &operator, clock, gateways).await?;
+    teller.organisations(&reporters);
+
+    let trust = demo.node.service.trust();
+    std::fs::write(folder.join("trust.json"), spell(&*trust))?;
+    let connected = [&KALDA, &HARBOUR, &LUMI, &TIDE];
+    for organisation in connected {
+        match reporters.gateway_of(organisation) {
+            Some(gateway) => connect::at_gateway(&mari, gateway, organisation.name, &trust).await?,
+            None => connect::at_desk(&mari, &reporters.tide, organisation.name, &trust).await?,
+        }
     }
+    teller.connected(&connected);
 
-    let (receipt, details) = report(&client, accounts, &trust).await?;
+    let mut routine = Routine::new();
+    if !args.no_seed {
+        let began = Instant::now();
+        let now_ms = now_ms();
+        let mut past = routine.past(now_ms);
+        past.extend(mari::story(clock, now_ms));
+        reporters.send_all(&past).await?;
+        gateways.settle().await?;
+        teller.seeded(began.elapsed());
+    }
+    let live = Arc::new(Live { accounts, reporters, rpc: demo.anvil.url() });
+    write_marker(folder, &live, &trust, url)?;
+    demo.routes.open(live.clone());
+
+    teller.doors(url, &live.accounts);
+    let verdict = watch(folder, demo, &mari, &trust, clock, teller).await?;
+    Ok(Played { verdict, live, routine })
+}
+
+/// Act 1: from the press of a button to a check that needs nobody's word.
+async fn watch(
+    folder: &Path,
+    demo: &Demo,
+    mari: &Session,
+    trust: &TrustFile,
+    clock: Clock,
+    teller: Teller,
+) -> Result<Verdict, Failure> {
+    let names = Names::read(mari).await?;
+    teller.act_one(&trail::rows(mari, &names).await?, clock);
+    let mut watch = Watch::press(mari, &names, &demo.url).await?;
+    let index = watch.line.index;
+    teller.appeared(&watch, &names);
+    let receipt = act_one::receipt(mari, index).await?;
     std::fs::write(folder.join("receipt.json"), spell(&receipt))?;
-    println!(
-        "Report    Kalda Family Doctors read Mari Tamm's allergies: entry {}, receipt in {}",
-        receipt.index,
-        folder.join("receipt.json").display()
-    );
-
-    let proof = await_proof(&client, &receipt, &trust, rpc).await?;
-    let proof = with_details(&proof, &details)?;
+    for state in ["mined", "final"] {
+        let after = watch.until(state).await?;
+        teller.reached(&watch.line, after);
+    }
+    let proof = act_one::proof(mari, index).await?;
     let file = folder.join("proof.json");
     std::fs::write(&file, &proof)?;
-    println!("Proof     anchored and final; in {}\n", file.display());
-    println!(
-        "medtrail verify {} --rpc {} --trust {}",
-        file.display(),
-        config.chain.rpc[0],
-        folder.join("trust.json").display()
-    );
-    let findings = check_proof(&proof, Some(&trust), rpc).await?;
-    render::findings(&file.display().to_string(), &findings);
+    let findings = check_proof(&proof, Some(trust), &demo.rpc).await?;
+    teller.checked(&file, &folder.join("trust.json"), &demo.anvil.url(), &findings);
     Ok(findings.verdict())
 }
 
@@ -200,9 +288,10 @@ fn configure(
 ) -> Result<(Config, Keys), Failure> {
     let keys_dir = folder.join("keys");
     create_folder(&keys_dir)?;
+    let listen = with_port(args.listen)?;
     let config = Config {
-        public_url: format!("http://localhost:{}", args.listen.port()),
-        listen: args.listen,
+        public_url: format!("http://localhost:{}", listen.port()),
+        listen,
         metrics_listen: None,
         data_dir: folder.to_owned(),
         keys_dir,
@@ -225,68 +314,36 @@ fn configure(
             finality_depth: None,
         },
         limits: LimitsConfig::default(),
-        organisations: accounts.organisations(),
+        organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;
     let note = NoteKey::create(&config.keys_dir.join("note.key"), &config.origin)?;
     Ok((config, Keys { operator: Arc::new(operator), note }))
 }
 
-async fn report(
-    client: &Client,
-    accounts: &Accounts,
-    trust: &TrustFile,
-) -> Result<(Receipt, Box<RawValue>), Failure> {
-    let kalda = accounts.reporter("Kalda Family Doctors")?;
-    let mari = accounts.by_role("patient").address;
-    let line = clinic::mari_s_allergies_read(mari, now_ms());
-    let (report, signature) = line.signed(&kalda, trust);
-    let receipt = client.report(one_report(&report, &line.details, &signature)?).await?;
-    Ok((receipt, line.details))
-}
-
-/// Waits until the anchor that covers the receipt is final, as the chain itself says.
-async fn await_proof(
-    client: &Client,
-    receipt: &Receipt,
-    trust: &TrustFile,
-    rpc: &Rpc,
-) -> Result<Vec<u8>, Failure> {
-    let until = Instant::now() + PROOF_WAIT;
-    while Instant::now() < until {
-        if let Some(proof) = client.proof(receipt).await? {
-            let findings = check_proof(&proof, Some(trust), rpc).await?;
-            if findings.verdict() != Verdict::Amber {
-                return Ok(proof);
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+/// An address with a port that can be told: who signs in signs for the page's address, port and
+/// all, before the server could say which port it got.
+fn with_port(listen: SocketAddr) -> Result<SocketAddr, Failure> {
+    match listen.port() {
+        0 => Ok(TcpListener::bind(listen)?.local_addr()?),
+        _ => Ok(listen),
     }
-    Err(Failure::new(format!(
-        "entry {} was not final within {} s; `medtrail status` says why",
-        receipt.index,
-        PROOF_WAIT.as_secs()
-    )))
 }
 
 /// What a program needs to take part in the demo.
-fn write_marker(
-    folder: &Path,
-    accounts: &Accounts,
-    trust: &TrustFile,
-    url: &str,
-    rpc: &str,
-) -> Result<(), Failure> {
+fn write_marker(folder: &Path, live: &Live, trust: &TrustFile, url: &str) -> Result<(), Failure> {
     let marker = serde_json::json!({
         "url": url,
-        "rpc": rpc,
+        "rpc": live.rpc,
         "chainId": trust.chain_id,
         "registry": trust.registry,
         "log": trust.log,
         "origin": trust.origin,
         "noteKey": trust.operator.note_key,
         "contracts": { "AnchorRegistry": trust.registry },
-        "accounts": accounts,
+        "accounts": live.accounts,
+        "gateways": live.reporters.gateways(),
+        "custodianApiKeys": live.reporters.api_keys(),
     });
     Ok(std::fs::write(folder.join(MARKER), spell(&marker))?)
 }

@@ -6,7 +6,9 @@ mod config;
 mod demo;
 mod exit;
 mod node;
+mod pages;
 mod render;
+mod session;
 
 use clap::{Parser, Subcommand};
 use exit::{FAILED, Outcome};
@@ -25,6 +27,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Serve(commands::serve::Args),
+    Gateway(commands::gateway::Args),
     Verify(commands::verify::Args),
     Report(commands::report::Args),
     Proof(commands::proof::Args),
@@ -33,6 +36,7 @@ enum Command {
     Deploy(commands::deploy::Args),
     #[command(subcommand)]
     Keys(commands::keys::Command),
+    Organisations(commands::organisations::Args),
     Fsck(commands::fsck::Args),
     Reindex(commands::reindex::Args),
     Export(commands::export::Args),
@@ -43,7 +47,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     // What a command has to say it prints; the log of a service is for its operator.
     let usual = match cli.command {
-        Command::Serve(_) => "info,actix_server=warn",
+        Command::Serve(_) | Command::Gateway(_) => "info,actix_server=warn",
         _ => "warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
@@ -61,6 +65,7 @@ async fn run(command: Command) -> Outcome {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => commands::serve::run(args).await,
+        Command::Gateway(args) => commands::gateway::run(args).await,
         Command::Verify(args) => commands::verify::run(args).await,
         Command::Report(args) => commands::report::run(args).await,
         Command::Proof(args) => commands::proof::run(args).await,
@@ -68,6 +73,7 @@ async fn run(command: Command) -> Outcome {
         Command::Doctor(args) => commands::doctor::run(args).await,
         Command::Deploy(args) => commands::deploy::run(args).await,
         Command::Keys(command) => commands::keys::run(command),
+        Command::Organisations(args) => commands::organisations::run(args).await,
         Command::Fsck(args) => commands::fsck::run(args),
         Command::Reindex(args) => commands::reindex::run(args),
         Command::Export(args) => commands::export::run(args),

@@ -3,8 +3,9 @@
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
 use crate::config::{Config, RemoteSignerConfig};
 use crate::exit::Failure;
+use crate::pages::Embedded;
 use alloy_primitives::{Address, B256};
-use medtrail_api::{Server, ServerError, ServerOptions};
+use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
 use medtrail_keys::cross_check::{self, Encoders};
 use medtrail_keys::file;
@@ -12,7 +13,9 @@ use medtrail_keys::local::{KeystoreError, LocalSigner};
 use medtrail_keys::note::{NotaryKeys, NoteKey, NoteKeyError};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::remote::RemoteSigner;
+use medtrail_keys::seal::DirectorySeal;
 use medtrail_keys::wrap::MasterKey;
+use medtrail_ledger::directory::Directory;
 use medtrail_ledger::plan::{Anchor, Call, LogHead};
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, RegistryError};
 use medtrail_ledger::tile::TileReader;
@@ -22,7 +25,7 @@ use medtrail_oracle::sender::Limits;
 use medtrail_oracle::sequencer::SequencerError;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
-use medtrail_store::{KeyFileDb, OpenError, Store, StoreOptions};
+use medtrail_store::{DirectoryDb, KeyFileDb, OpenError, Store, StoreOptions};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -143,8 +146,12 @@ pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// Starts a log. Returns once reports are taken.
-pub(crate) async fn start(config: &Config, keys: Keys) -> Result<Node, StartError> {
+/// Starts a log, and serves its page. Returns once reports are taken.
+pub(crate) async fn start(
+    config: &Config,
+    keys: Keys,
+    demo: Option<Arc<dyn DemoRoutes>>,
+) -> Result<Node, StartError> {
     match cross_check::start_up_self_test()? {
         Encoders::Two => tracing::info!("two encoders agree; every anchor is checked by both"),
         Encoders::One => tracing::warn!("built without cross-check: one encoder only"),
@@ -159,7 +166,7 @@ pub(crate) async fn start(config: &Config, keys: Keys) -> Result<Node, StartErro
     let rpc = Rpc::new(&config.chain.rpc)?;
     let chain = Chain::new(rpc.clone(), config.chain.chain_id, config.chain.registry, finality);
 
-    let (store, key_file) = {
+    let Opened { store, key_file, directory } = {
         let (config, operator) = (config.clone(), operator);
         let opening = tokio::task::spawn_blocking(move || open(&config, operator));
         opening.await.map_err(|lost| JournalError::Storage(lost.to_string()))??
@@ -198,12 +205,13 @@ pub(crate) async fn start(config: &Config, keys: Keys) -> Result<Node, StartErro
         status,
         now_ms,
     };
-    let starting = tokio::task::spawn_blocking(move || supervise::start(setup));
+    let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));
     let (service, running) =
         starting.await.map_err(|lost| JournalError::Storage(lost.to_string()))??;
 
     let stop = CancellationToken::new();
-    let server = Server::bind(service.clone(), server_options(config))?;
+    let extras = Extras { pages: Some(Arc::new(Embedded)), demo };
+    let server = Server::bind(service.clone(), server_options(config), extras)?;
     let (address, metrics_address) = (server.addr(), server.metrics_addr());
     let serving = tokio::spawn(server.run(stop.clone()));
     let poll = Duration::from_millis(config.chain.poll_ms);
@@ -261,6 +269,7 @@ fn anchorer_config(config: &Config, log: B256, open: Call) -> anchorer::Config {
 
 fn server_options(config: &Config) -> ServerOptions {
     ServerOptions {
+        public_url: config.public_url.clone(),
         listen: config.listen,
         metrics_listen: config.metrics_listen,
         body_bytes_max: config.limits.body_bytes_max,
@@ -269,8 +278,15 @@ fn server_options(config: &Config) -> ServerOptions {
     }
 }
 
-/// Opens log and key file, and holds the configuration against what was stored at first start.
-fn open(config: &Config, operator: Address) -> Result<(Arc<Store>, Arc<dyn KeyFile>), StartError> {
+/// The files of a log.
+struct Opened {
+    store: Arc<Store>,
+    key_file: Arc<dyn KeyFile>,
+    directory: Arc<dyn Directory>,
+}
+
+/// Opens all files, and holds the configuration against what was stored at first start.
+fn open(config: &Config, operator: Address) -> Result<Opened, StartError> {
     let store = Store::open(&config.log_dir(), StoreOptions::default())?;
     fixed(&store, "origin", &config.origin)?;
     fixed(&store, "chain.chain_id", &config.chain.chain_id.to_string())?;
@@ -279,7 +295,29 @@ fn open(config: &Config, operator: Address) -> Result<(Arc<Store>, Arc<dyn KeyFi
     fixed(&store, "opener", &operator.to_string())?;
     let log = config.log_of(operator);
     let key_file = open_keys(config, log, store.tail()?.size == 0)?;
-    Ok((Arc::new(store), Arc::new(key_file)))
+    let log_key = key_file.create(&[KeyTag::Log])?.remove(0);
+    let directory = open_directory(config, &store, DirectorySeal::new(&log_key, log))?;
+    Ok(Opened {
+        store: Arc::new(store),
+        key_file: Arc::new(key_file),
+        directory: Arc::new(directory),
+    })
+}
+
+/// The directory, made once: without it a log would go on as if nobody had ever been added, and
+/// take reports for pseudonyms that were bound.
+fn open_directory(
+    config: &Config,
+    store: &Store,
+    seal: DirectorySeal,
+) -> Result<DirectoryDb, StartError> {
+    const NAME: &str = "directory";
+    let is_new = store.meta(NAME)?.is_none();
+    let directory = DirectoryDb::open(&config.data_dir.join("directory"), is_new, Box::new(seal))?;
+    if is_new {
+        store.set_meta(NAME, b"made")?;
+    }
+    Ok(directory)
 }
 
 /// The key file under its master key. Both are made at the first start of a log and never again:

@@ -3,64 +3,52 @@
 use std::fs;
 
 use crate::step::{Failure, Result, Step, root};
-use crate::workspace::Workspace;
 
 mod machine;
 mod render;
 
 use machine::{Machine, Processor};
 
-/// Where the benchmark is written: an example, so that it is compiled with every test run.
-const PACKAGE: &str = "medtrail-oracle";
-const EXAMPLE: &str = "bench";
+/// The packages whose example `bench` is a part of the benchmark: examples, so that they are
+/// compiled with every test run.
+const PACKAGES: [&str; 2] = ["medtrail-oracle", "medtrail-api"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A short run: the report goes to target/bench.md and is not for publication
+    /// A run of minutes: a million entries instead of ten, shorter rounds
     #[arg(long)]
     quick: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    if !has_benchmark(&Workspace::read()?) {
-        return Err(Failure::new(
-            "there is no benchmark in this checkout",
-            format!(
-                "write the example `{EXAMPLE}` of {PACKAGE}; see crates/xtask/src/bench/render.rs"
-            ),
-        ));
-    }
-    let cargo = |what, verb| {
-        Step::cargo(what).args([verb, "--release", "--package", PACKAGE, "--example", EXAMPLE])
+    let cargo = |what: String, verb, package| {
+        Step::cargo(what).args([verb, "--release", "--package", package, "--example", "bench"])
     };
     // Built apart, or the compiler would count as another process and make every run unsound.
-    cargo("build the benchmark", "build").run()?;
+    for package in PACKAGES {
+        cargo(format!("build the benchmark of {package}"), "build", package).run()?;
+    }
     let before = Processor::now()?;
-    println!("> measure");
-    let json = cargo("measure", "run")
-        .args(args.quick.then_some(["--", "--quick"]).into_iter().flatten())
-        .with_progress()
-        .read()?;
+    let mut parts = Vec::new();
+    for package in PACKAGES {
+        println!("> measure {package}");
+        let json = cargo(format!("measure {package}"), "run", package)
+            .args(args.quick.then_some(["--", "--quick", "--fill"]).into_iter().flatten())
+            .with_progress()
+            .read()?;
+        parts.push(serde_json::from_str(&json).map_err(|error| {
+            Failure::new(
+                format!("the benchmark of {package}: {error}"),
+                "it prints one JSON object and nothing else; see crates/xtask/src/bench/render.rs",
+            )
+        })?);
+    }
     let others = before.share_of_others(&Processor::now()?);
 
-    let results = serde_json::from_str(&json).map_err(|error| {
-        Failure::new(
-            format!("the benchmark's output: {error}"),
-            "it prints one JSON object and nothing else; see crates/xtask/src/bench/render.rs",
-        )
-    })?;
-    let report = render::report(&Machine::this()?, &results, others, args.quick);
+    let report = render::report(&Machine::this()?, &parts, others, args.quick);
     let path = "docs/bench.md";
     fs::write(root().join(path), report)
         .map_err(|error| Failure::new(format!("{path}: {error}"), "may this user write there?"))?;
     println!("> {path}");
     Ok(())
-}
-
-fn has_benchmark(workspace: &Workspace) -> bool {
-    workspace.packages.iter().filter(|package| package.name == PACKAGE).any(|package| {
-        package.targets.iter().any(|target| {
-            target.name == EXAMPLE && target.kind.iter().any(|kind| kind == "example")
-        })
-    })
 }

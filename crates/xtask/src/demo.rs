@@ -2,12 +2,10 @@
 
 use std::ffi::OsString;
 
-use crate::step::{Result, Step, root};
+use crate::page;
+use crate::step::{Result, Step};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
-
-/// The page, when it is part of this checkout.
-const APP: &str = "crates/web/app";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -18,9 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result {
     let tools = Tools::ready()?;
-    if root().join(APP).exists() {
-        tools.npm("build the page", APP).args(["run", "build"]).run()?;
-    }
+    page::build(&tools)?;
     // `--workspace` although one binary is wanted: features are unified over what is selected, and
     // another selection would compile the dependencies once more.
     Step::cargo("build medtrail (minutes the first time, seconds later)")

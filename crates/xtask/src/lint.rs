@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::page;
 use crate::report::Report;
 use crate::step::{Failure, Result, Step, root};
 use crate::tools::Tools;
@@ -12,9 +13,6 @@ mod commands;
 mod licences;
 mod links;
 mod paths;
-
-/// The page, when it is part of this checkout.
-const APP: &str = "crates/web/app";
 
 /// Runs all checks, also after one failed: one run tells everything.
 pub(crate) fn run() -> Result {
@@ -55,11 +53,7 @@ pub(crate) fn run() -> Result {
             .run()
     });
     report.check("commands", || commands::check(&documents()?, &workspace));
-    if root().join(APP).exists() {
-        report.check("svelte-check", || {
-            tools.npm("svelte-check", APP).args(["exec", "--", "svelte-check"]).run()
-        });
-    }
+    report.check("svelte-check", || page::check(&tools));
     report.finish("lint")
 }
 

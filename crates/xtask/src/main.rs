@@ -13,8 +13,10 @@ mod bench;
 mod demo;
 mod generated;
 mod lint;
+mod page;
 mod report;
 mod step;
+mod system;
 mod test;
 mod tools;
 mod workspace;
@@ -30,7 +32,7 @@ struct Cli {
 enum Task {
     /// Install what the demo needs, build it, and run `medtrail demo`
     Demo(demo::Args),
-    /// Run every test: Rust, Solidity, and the drift of what is generated
+    /// Run every test: Rust, Solidity, the page in a browser, and the drift of what is generated
     Test(test::Args),
     /// Check formatting, lints, dependency arrows, licences, documents
     Lint,
@@ -38,7 +40,7 @@ enum Task {
     Abi(abi::Args),
     /// Measure, and write docs/bench.md
     Bench(bench::Args),
-    /// Install the pinned npm tools (forge, anvil, solc)
+    /// Install the pinned npm tools (forge, anvil, solc, the page's)
     Tools(tools::Args),
 }
 

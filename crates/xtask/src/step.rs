@@ -117,6 +117,16 @@ impl Step {
         }
     }
 
+    /// Says nothing, and whether it worked.
+    pub(crate) fn quietly(mut self) -> Result {
+        let command = self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(self.failed(status)),
+            Err(error) => Err(self.not_started(&error)),
+        }
+    }
+
     /// Becomes the command, so that Ctrl-C and its exit code belong to it alone. Returns only when
     /// that failed.
     #[cfg(unix)]

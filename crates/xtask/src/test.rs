@@ -2,8 +2,10 @@
 
 use crate::abi;
 use crate::generated::{self, Files};
+use crate::page;
 use crate::report::Report;
 use crate::step::{Failure, Result, Step};
+use crate::system;
 use crate::tools::Tools;
 
 /// Tests that measure gas, and what they measured when last committed.
@@ -19,6 +21,9 @@ pub(crate) struct Args {
     /// Only what is written in Solidity
     #[arg(long, conflicts_with = "rust")]
     contracts: bool,
+    /// Only the page: TypeScript, and the browser
+    #[arg(long, conflicts_with_all = ["rust", "contracts", "filter"])]
+    page: bool,
     /// Write the gas snapshots anew instead of comparing with them
     #[arg(long, conflicts_with_all = ["rust", "filter"])]
     write_gas: bool,
@@ -33,16 +38,25 @@ pub(crate) fn run(args: &Args) -> Result {
     let tools = Tools::ready()?;
     let mut report = Report::default();
     let filter = args.filter.as_deref();
+    let is_only = args.rust || args.contracts || args.page;
     if !args.contracts {
+        // Before cargo: the binary carries it.
+        report.check("build the page", || page::build(&tools));
+    }
+    if args.page || (!is_only && filter.is_none()) {
+        page::test(&mut report, &tools);
+    }
+    if args.rust || !is_only {
         rust(&mut report, filter);
     }
-    if !args.rust {
+    if args.contracts || !is_only {
         contracts(&mut report, &tools, filter, args.write_gas);
     }
     report.finish("test")
 }
 
 fn rust(report: &mut Report, filter: Option<&str>) {
+    report.check("python", system::python);
     // Journeys start the binary that stands beside their own executable, as a user builds it:
     // without what dev-dependencies switch on.
     report.check("build", || Step::cargo("build medtrail").args(["build", "--workspace"]).run());

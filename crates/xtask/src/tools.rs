@@ -1,4 +1,4 @@
-//! The pinned npm tools: forge, anvil, solc. Nothing else is ever installed.
+//! What npm brings, pinned: forge, anvil, solc, and what builds and tests the page.
 
 use std::env::{self, consts};
 use std::path::PathBuf;

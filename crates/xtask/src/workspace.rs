@@ -22,7 +22,6 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) dependencies: Vec<Dependency>,
-    pub(crate) targets: Vec<Target>,
 }
 
 #[derive(Deserialize)]
@@ -30,12 +29,6 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     /// None for a normal dependency, else "dev" or "build".
     pub(crate) kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Target {
-    pub(crate) name: String,
-    pub(crate) kind: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let (config, keys) = Keys::unlock(&args.configured).await?;
-    let node = node::start(&config, keys).await?;
+    let node = node::start(&config, keys, None).await?;
     tracing::info!("taking reports at http://{}", node.address);
     if let Some(address) = node.metrics_address {
         tracing::info!("metrics at http://{address}/metrics");

@@ -1,13 +1,14 @@
 //! The demo's people: keys that everybody knows.
 
+use super::organisations::{Organisation, SIGNING};
 use crate::exit::Failure;
 use alloy_primitives::{Address, B256};
-use medtrail_keys::reporter::ReporterKey;
-use medtrail_ledger::trust::{Key, Organisation};
+use medtrail_keys::person::PersonKey;
+use medtrail_ledger::trust::{self, Key};
 use serde::{Deserialize, Serialize};
 
 /// All accounts of the demo, from `anvil/accounts.json`.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Accounts(Vec<Account>);
 
@@ -17,7 +18,7 @@ pub(crate) struct Account {
     pub(crate) role: String,
     pub(crate) name: String,
     pub(crate) address: Address,
-    private_key: B256,
+    pub(crate) private_key: B256,
 }
 
 #[derive(Deserialize)]
@@ -28,15 +29,6 @@ struct File {
 }
 
 const FILE: &str = include_str!("../../../../anvil/accounts.json");
-
-/// Who reports, and under which domain.
-const ORGANISATIONS: [(&str, &str); 5] = [
-    ("Kalda Family Doctors", "kalda.example"),
-    ("Harbour Hospital", "harbour.example"),
-    ("Lumi Laboratory", "lumi.example"),
-    ("Tide Sensors", "tide.example"),
-    ("State Health Insurance", "insurance.example"),
-];
 
 fn file() -> File {
     serde_json::from_str(FILE).expect("anvil/accounts.json is checked by a test")
@@ -62,32 +54,33 @@ impl Accounts {
         found.expect("anvil/accounts.json is checked by a test")
     }
 
-    pub(crate) fn by_name(&self, name: &str) -> Option<&Account> {
-        self.0.iter().find(|account| account.name == name)
+    /// The key of whoever has this name.
+    pub(crate) fn key_of(&self, name: &str) -> Result<PersonKey, Failure> {
+        Ok(PersonKey::from_bytes(&self.named(name)?.secret())?)
     }
 
-    /// The key an organisation signs with.
-    pub(crate) fn reporter(&self, name: &str) -> Result<ReporterKey, Failure> {
-        let account = self.by_name(name);
-        let account = account.ok_or_else(|| Failure::new(format!("no account of {name}")))?;
-        Ok(ReporterKey::from_bytes(&account.secret())?)
+    pub(crate) fn named(&self, name: &str) -> Result<&Account, Failure> {
+        let account = self.0.iter().find(|account| account.name == name);
+        account.ok_or_else(|| Failure::new(format!("no account of {name}")))
     }
 
-    /// The organisations that report to the demo's log, since ever: the demo's lines reach back
-    /// before its start.
-    pub(crate) fn organisations(&self) -> Vec<Organisation> {
-        ORGANISATIONS
-            .iter()
-            .filter_map(|(name, domain)| {
-                let account = self.by_name(name)?;
-                Some(Organisation {
-                    name: (*name).to_owned(),
-                    register_number: None,
-                    domain: (*domain).to_owned(),
-                    keys: vec![Key { address: account.address, from_ms: 0, until_ms: None }],
-                })
+    /// Those that report with keys of their own, listed since before the first line of the story:
+    /// a signature counts only from when its key speaks.
+    pub(crate) fn organisations(&self, from_ms: u64) -> Result<Vec<trust::Organisation>, Failure> {
+        let listed = |organisation: &&Organisation| {
+            let address = self.named(organisation.name)?.address;
+            Ok(trust::Organisation {
+                name: organisation.name.to_owned(),
+                register_number: Some(organisation.number.to_owned()),
+                domain: organisation.domain.to_owned(),
+                keys: vec![Key { address, from_ms, until_ms: None }],
             })
-            .collect()
+        };
+        SIGNING.iter().map(listed).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.0.iter()
     }
 }
 
@@ -108,9 +101,11 @@ mod tests {
         for role in ["operator", "cold key", "patient"] {
             accounts.by_role(role);
         }
-        assert_eq!(accounts.organisations().len(), ORGANISATIONS.len());
+        let listed = accounts.organisations(0).ok().unwrap();
+        assert_eq!(listed.len(), SIGNING.len());
+        accounts.key_of("Tide Sensors").ok().unwrap();
         for account in &accounts.0 {
-            let key = ReporterKey::from_bytes(&account.secret()).unwrap();
+            let key = PersonKey::from_bytes(&account.secret()).unwrap();
             assert_eq!(key.address(), account.address, "{}", account.name);
         }
         assert_eq!(mnemonic().split(' ').count(), 12);

@@ -7,11 +7,11 @@ use super::machine::Machine;
 /// Above this share of all cores used by other processes, a run says nothing.
 const OTHERS_MAX: f64 = 0.10;
 
-/// What the benchmark prints to its standard output, and nothing else.
+/// What a part of the benchmark prints to its standard output, and nothing else.
 #[derive(Deserialize)]
 pub(super) struct Results {
-    /// Measured in the same run: every durable rate is bounded by it.
-    fsync_per_s: f64,
+    /// Measured in the same run, by one of the parts: every durable rate is bounded by it.
+    fsync_per_s: Option<f64>,
     sections: Vec<Section>,
 }
 
@@ -26,7 +26,7 @@ struct Section {
 }
 
 /// `others` is the share of all cores that other processes used meanwhile.
-pub(super) fn report(machine: &Machine, results: &Results, others: f64, quick: bool) -> String {
+pub(super) fn report(machine: &Machine, parts: &[Results], others: f64, quick: bool) -> String {
     let soundness = if others < OTHERS_MAX { "sound" } else { "**not sound, do not quote it**" };
     let (flag, length) = match quick {
         true => (" --quick", " Its large log has one million entries."),
@@ -49,10 +49,10 @@ pub(super) fn report(machine: &Machine, results: &Results, others: f64, quick: b
         machine.memory_gib,
         machine.kernel,
         machine.rustc,
-        results.fsync_per_s,
+        parts.iter().find_map(|part| part.fsync_per_s).unwrap_or(f64::NAN),
         others * 100.0,
     );
-    for section in &results.sections {
+    for section in parts.iter().flat_map(|part| &part.sections) {
         text += &format!("\n## {}\n\n{}\n\n", section.title, section.text);
         text += &row(&section.columns);
         text += &format!("|{}\n", "---|".repeat(section.columns.len()));
@@ -78,13 +78,17 @@ mod tests {
             rustc: "rustc 1.95.0".into(),
             commit: "abc1234".into(),
         };
-        let results = serde_json::from_str(
+        let engine = serde_json::from_str(
             r#"{ "fsync_per_s": 512.4, "sections": [{
                 "title": "Appends", "text": "Durable, in process.",
                 "columns": ["clients", "entries/s"], "rows": [["1", "2500"], ["64", "120000"]]
             }] }"#,
         );
-        report(&machine, &results.expect("as the benchmark prints it"), others, false)
+        let http = serde_json::from_str(
+            r#"{ "sections": [{ "title": "Over HTTP", "text": "", "columns": [], "rows": [] }] }"#,
+        );
+        let parts = [engine, http].map(|part| part.expect("as the benchmark prints it"));
+        report(&machine, &parts, others, false)
     }
 
     #[test]
@@ -99,7 +103,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}\n---\n{text}");
         }
-        assert!(text.ends_with("| 64 | 120000 |\n"));
+        assert!(text.contains("| 64 | 120000 |\n\n## Over HTTP\n"), "{text}");
     }
 
     #[test]

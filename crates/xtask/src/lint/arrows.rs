@@ -57,7 +57,7 @@ mod tests {
         let dependencies = (dependencies.iter())
             .map(|&(name, kind)| Dependency { name: name.into(), kind: kind.map(Into::into) })
             .collect();
-        Package { name: name.into(), dependencies, targets: vec![] }
+        Package { name: name.into(), dependencies }
     }
 
     fn house(ledger: &[(&str, Option<&str>)]) -> Vec<Package> {

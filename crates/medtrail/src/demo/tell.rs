@@ -1,0 +1,127 @@
+//! What the demo says in the terminal: in a few lines, or as a story.
+
+use super::accounts::Accounts;
+use super::act_one::Watch;
+use super::clock::Clock;
+use super::organisations::{Organisation, TIDE};
+use super::reporters::Reporters;
+use super::routine;
+use super::trail::{Line, Names, Row};
+use super::words::{ACTS, DOORS, LOOK, STRIP, WARNING};
+use crate::render;
+use medtrail_fhir::reading::sentence;
+use medtrail_ledger::verify::Findings;
+use std::path::Path;
+use std::time::Duration;
+
+/// Rows of the trail that open the story.
+const ROWS: usize = 8;
+
+/// Who tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Teller {
+    /// As a story.
+    pub(crate) is_long: bool,
+}
+
+impl Teller {
+    pub(crate) fn begin(self) {
+        println!("Medtrail demo. {STRIP}\n");
+    }
+
+    pub(crate) fn organisations(self, reporters: &Reporters) {
+        for (name, url) in reporters.listed() {
+            println!("Gateway   {url} of {name} signs its reports");
+        }
+        println!("API key   of {}: what comes by it is relayed, not signed", TIDE.name);
+    }
+
+    pub(crate) fn connected(self, to: &[&Organisation]) {
+        println!("Mari Tamm is connected to {}: both signed, each time", names(to));
+    }
+
+    pub(crate) fn seeded(self, took: Duration) {
+        println!(
+            "Clinic    {} people, {} lines, and Mari's, reported in {}",
+            routine::PEOPLE,
+            routine::LINES,
+            span(took)
+        );
+    }
+
+    pub(crate) fn doors(self, url: &str, accounts: &Accounts) {
+        if !self.is_long {
+            return;
+        }
+        println!("\nOpen {url}");
+        for (label, path) in DOORS {
+            match path {
+                Some(path) => println!("  {label:<20} {url}{path}"),
+                None => println!("  {label:<20} opens with act 5"),
+            }
+        }
+        println!("\nAccounts: {WARNING}");
+        for account in accounts.iter() {
+            println!("  {:<24} {}  key {}", account.name, account.address, account.private_key);
+        }
+    }
+
+    pub(crate) fn act_one(self, rows: &[Row], clock: Clock) {
+        if !self.is_long {
+            return;
+        }
+        println!("\nAct 1: {}", ACTS[0].title);
+        println!("Mari's trail, newest first");
+        for row in rows.iter().take(ROWS) {
+            println!("  {}  {}", clock.hour_and_minute(row.at_ms), row.words);
+        }
+        println!("\nYou press “{}”.", LOOK.0);
+    }
+
+    pub(crate) fn appeared(self, watch: &Watch, names: &Names) {
+        let Watch { line, after, .. } = watch;
+        let words = sentence(&line.facts(names));
+        let badge = line.badge(names);
+        if self.is_long {
+            println!("  {:>8}  {words}", span(*after));
+            println!("  {:>8}  {badge}, {}", "", state(&line.state));
+        } else {
+            println!("Line      {words} On Mari's screen {} after the look, {badge}", span(*after));
+        }
+    }
+
+    pub(crate) fn reached(self, line: &Line, after: Duration) {
+        if self.is_long {
+            println!("  {:>8}  {}", span(after), state(&line.state));
+        } else {
+            println!("          {} after {}", state(&line.state), span(after));
+        }
+    }
+
+    pub(crate) fn checked(self, proof: &Path, trust: &Path, rpc: &str, findings: &Findings) {
+        println!("\nHow was this checked? Anybody can, without asking the log:");
+        let (shown, trust) = (proof.display(), trust.display());
+        println!("medtrail verify {shown} --rpc {rpc} --trust {trust}");
+        render::findings(&shown.to_string(), findings);
+    }
+}
+
+/// A line's state in the page's words.
+fn state(state: &str) -> &'static str {
+    match state {
+        "mined" => "being locked",
+        "final" => "locked",
+        _ => "recorded",
+    }
+}
+
+fn names(organisations: &[&Organisation]) -> String {
+    organisations.iter().map(|one| one.name).collect::<Vec<_>>().join(", ")
+}
+
+fn span(took: Duration) -> String {
+    match took.as_millis() {
+        ms @ ..2_000 => format!("{ms} ms"),
+        _ => format!("{:.1} s", took.as_secs_f64()),
+    }
+}

@@ -1,0 +1,96 @@
+//! The demo's words: the same in the terminal and in the page.
+
+/// Above everything, always.
+pub(crate) const STRIP: &str = "Invented people. Test money. The chain runs on your machine: it shows how checks work; on a \
+     public chain they bind the operator.";
+
+/// Beside every key.
+pub(crate) const WARNING: &str = "known to all, never send real money";
+
+/// The doors of the home page, and where they lead; one is still shut.
+pub(crate) const DOORS: [(&str, Option<&str>); 4] = [
+    ("I am Mari", Some("/#/trail")),
+    ("I buy data", None),
+    ("I check", Some("/verify")),
+    ("I run the hospital", Some("/#/organisations")),
+];
+
+/// The button of act 1, and where it is posted.
+pub(crate) const LOOK: (&str, &str) = ("A doctor looks now", "/demo/look");
+
+/// An act of the story. One without buttons is not open yet.
+pub(crate) struct Act {
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+    /// Label, and the path that is posted to.
+    pub(crate) buttons: &'static [(&'static str, &'static str)],
+}
+
+/// The story.
+pub(crate) static ACTS: [Act; 6] = [
+    Act {
+        title: "Watch",
+        text: "A doctor opens Mari’s allergies in the software of the family doctors. Look at her \
+               trail while you press. What happened before the demo began was reported when it \
+               began, and its lines say so.",
+        buttons: &[LOOK],
+    },
+    Act {
+        title: "Cheat",
+        text: "As the operator, on a copy: hide the look at 23:47, alter it, invent a visit.",
+        buttons: &[],
+    },
+    Act {
+        title: "Take away",
+        text: "Download the trail and the page that checks it; stop the service, and check.",
+        buttons: &[],
+    },
+    Act {
+        title: "Ask, refuse, allow",
+        text: "Ask why, refuse a change, approve one.",
+        buttons: &[],
+    },
+    Act { title: "Sell", text: "Sell 90 days of glucose, and be paid directly.", buttons: &[] },
+    Act {
+        title: "All of it in the page",
+        text: "By people who are not engineers, on a phone too.",
+        buttons: &[],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words that stand on no patient’s screen.
+    #[test]
+    fn a_patient_understands_every_word() {
+        let texts = ACTS.iter().flat_map(|act| [act.title, act.text]).chain([STRIP, WARNING]);
+        let all = texts.collect::<Vec<_>>().join(" ").to_lowercase();
+        for word in [
+            "subject",
+            "controller",
+            "custodian",
+            "actor",
+            "entry",
+            "commitment",
+            "roster",
+            "checkpoint",
+            "anchor",
+            "refusal",
+            "binding",
+            "withheld",
+            "merkle",
+            "hash",
+        ] {
+            assert!(!all.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn only_act_one_is_open() {
+        let open: Vec<bool> = ACTS.iter().map(|act| !act.buttons.is_empty()).collect();
+        assert_eq!(open, [true, false, false, false, false, false]);
+        assert!(LOOK.1.starts_with("/demo/"));
+    }
+}

@@ -2,9 +2,12 @@
 
 mod chain_faults;
 mod crash;
+mod gateway;
 mod journey;
 mod operator;
 mod outage;
 mod site;
+mod story;
+mod strangers;
 mod support;
 mod tamper;

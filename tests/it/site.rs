@@ -36,6 +36,9 @@ pub(crate) struct Settings {
     pub(crate) chain_id: u64,
     pub(crate) origin: String,
     pub(crate) registry: Option<Address>,
+    /// Where it says it is, and where it listens: the same place for clients that follow links.
+    pub(crate) public_url: String,
+    pub(crate) listen: String,
     /// Name, key, and since when it speaks in milliseconds.
     pub(crate) organisations: Vec<(String, Address, u64)>,
 }
@@ -51,6 +54,8 @@ impl Settings {
             chain_id: 633_825,
             origin: ORIGIN.to_owned(),
             registry: None,
+            public_url: "https://log.journeys.example".to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
             organisations: vec![("Fjord Clinic".to_owned(), Custodian::fjord().address(), 0)],
         }
     }
@@ -98,13 +103,14 @@ impl Site {
 
     /// Writes `medtrail.toml` anew from the settings.
     pub(crate) fn configure(&self) {
-        let Settings { rpc, chain_id, origin, registry, organisations } = &self.settings;
+        let Settings { rpc, chain_id, origin, registry, public_url, listen, organisations } =
+            &self.settings;
         let (data_dir, keys_dir) = (&self.data_dir, self.keys_dir());
         let cold_key = ACCOUNTS[2];
         let registry = registry.map_or(String::new(), |at| format!("registry = \"{at}\"\n"));
         let mut text = format!(
-            "public_url = \"https://log.journeys.example\"\n\
-             listen = \"127.0.0.1:0\"\n\
+            "public_url = \"{public_url}\"\n\
+             listen = \"{listen}\"\n\
              data_dir = {data_dir:?}\n\
              keys_dir = {keys_dir:?}\n\
              origin = \"{origin}\"\n\n\

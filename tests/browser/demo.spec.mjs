@@ -1,0 +1,132 @@
+// The demo as people meet it: the real binary, a real chain, real signatures. Takes a running demo:
+// MEDTRAIL_DEMO=<data folder>/demo.json
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { ZERO, accounts, auditEvent, sha256, sign } from "./fixtures/mari.mjs";
+import { assertAccessible, assertFits, assertPlainWords, open, signInAsMari, takePicture, useBrowser } from "./lib/browser.mjs";
+import { testWallet } from "./wallet/wallet.mjs";
+
+const path = process.env.MEDTRAIL_DEMO;
+const skip = path ? false : "MEDTRAIL_DEMO names no running demo";
+const demo = path ? JSON.parse(readFileSync(path, "utf8")) : null;
+/** An anchor every 6 s, a block every 2 s, and two blocks until it is final. */
+const LOCKED_MS = 60_000;
+
+if (demo) useBrowser();
+
+const openDemo = (t, options = {}) => open(t, { server: { url: demo.url }, ...options });
+const account = (name) => accounts.find((one) => one.name === name);
+const mari = account("Mari Tamm");
+
+/** Mari, through a wallet of MetaMask's packages, which reads the demo's chain. */
+async function openAsMari(t, options = {}) {
+  const wallet = await testWallet({ keys: [mari.privateKey], chainId: demo.chainId, rpc: demo.rpc });
+  const opened = await openDemo(t, { hash: "#/trail", wallet, ...options });
+  await opened.page.getByRole("button", { name: "Sign in with MetaMask (test)" }).click();
+  (await wallet.next("connect")).approve();
+  const signing = await wallet.next("personal_sign");
+  assert.deepEqual([signing.details.isSignIn, signing.details.isOwnDomain], [true, true]);
+  signing.approve();
+  await opened.page.getByText(/No gap/).waitFor();
+  await opened.page.waitForFunction(() => document.querySelector(".state.live"));
+  return opened;
+}
+
+/** Kalda reports a look at Mari's allergies, signed by viem; answers when the log has it. */
+async function report() {
+  const organisation = "Kalda Family Doctors";
+  const timeMs = Date.now();
+  const details = auditEvent({ organisation, id: `live-${timeMs}`, at: timeMs, who: "Dr Liis Kask", what: "AllergyIntolerance/penicillin", purpose: "TREAT" });
+  const { address } = account(organisation);
+  const report = {
+    log: demo.log, eventId: sha256(details), kind: 1, action: 82, timeMs, subject: `0x${mari.address.slice(2).toLowerCase().padStart(64, "0")}`,
+    actor: address.toLowerCase(), record: ZERO, fromVersion: ZERO, toVersion: ZERO, permission: ZERO, details: sha256(details),
+  };
+  const signature = await sign(organisation, report, { name: "Medtrail", version: "1", chainId: demo.chainId, verifyingContract: demo.registry });
+  const response = await fetch(`${demo.url}/v1/reports`, {
+    method: "POST", headers: { "content-type": "application/json" },
+    body: `{"report":${JSON.stringify(report)},"details":${details},"signature":"${signature}"}`,
+  });
+  assert.ok(response.ok, await response.text());
+}
+
+test("four doors, and Mari's lines through the demo's wallet", { skip }, async (t) => {
+  const { page } = await openDemo(t);
+  await page.getByText("Invented people. Test money.").waitFor();
+  assert.deepEqual(await page.locator(".doors strong").allTextContents(), ["I am Mari", "I buy data", "I check", "I run the hospital"]);
+  await assertAccessible(page, "home");
+  await page.getByRole("link", { name: /^I am Mari/ }).click();
+  await signInAsMari(page);
+  assert.equal(await page.locator("[data-alarm]").count(), 0);
+  await assertAccessible(page, "Mari's trail");
+  await assertPlainWords(page, "Mari's trail");
+});
+
+test("the opening trail has what the story tells", { skip }, async (t) => {
+  const { page } = await openDemo(t, { hash: "#/trail" });
+  await signInAsMari(page);
+  const text = await page.locator("main").innerText();
+  for (const expected of [/Dr Liis Kask/, /Dr Peeter Saar/, /Emergency/, /At night/, /Lumi Laboratory: 42 automatic checks/, /not signed/]) {
+    assert.match(text, expected);
+  }
+});
+
+test("act 1: a doctor looks now, and Mari sees it within a second", { skip }, async (t) => {
+  const { page } = await openAsMari(t);
+  const started = Date.now();
+  await page.getByRole("button", { name: "A doctor looks now" }).click();
+  const line = page.getByRole("log").locator("article").filter({ hasNotText: "automatic" }).first();
+  await line.waitFor();
+  const took = Date.now() - started;
+  console.log(`press to line on the screen, through the gateway: ${took} ms`);
+  assert.ok(took < 1_000, `${took} ms`);
+  await line.getByText(/signed by Kalda/).waitFor();
+});
+
+test("a signed report: recorded, being locked, locked, checked against the chain, and again on the page that verifies", { skip }, async (t) => {
+  const { page } = await openAsMari(t, { mayAsk: [demo.rpc], context: { viewport: { width: 1100, height: 900 } } });
+  const started = Date.now();
+  await report();
+  const line = page.getByRole("log").locator("article", { hasText: "Dr Liis Kask" }).first();
+  await line.waitFor();
+  console.log(`report sent to line on the screen, checked: ${Date.now() - started} ms`);
+  const index = await line.getAttribute("data-index");
+  const same = page.locator(`[role=log] article[data-index="${index}"]`);
+  await same.locator(".badge.mined, .badge.final").waitFor({ timeout: LOCKED_MS });
+  await same.locator(".badge.final").waitFor({ timeout: LOCKED_MS });
+  console.log(`report sent to locked: ${Date.now() - started} ms`);
+
+  await same.getByRole("button", { name: /How was this checked/ }).click();
+  const drawer = page.getByRole("dialog", { name: "How was this checked?" });
+  await drawer.getByRole("button", { name: "Check it against the chain now" }).click();
+  const findings = drawer.locator("[data-findings] li");
+  await findings.first().waitFor();
+  const found = await findings.evaluateAll((all) => all.map((one) => `${one.className.split(" ")[0]} ${one.innerText}`));
+  assert.ok(found.length >= 8, found.join("\n"));
+  assert.deepEqual(found.filter((one) => !one.startsWith("green")), []);
+  await assertAccessible(page, "the drawer");
+
+  const [download] = await Promise.all([page.waitForEvent("download"), drawer.getByRole("button", { name: "Download the proof" }).click()]);
+  const proof = readFileSync(await download.path());
+  assert.equal(JSON.parse(proof).index, Number(index));
+
+  await page.goto(`${demo.url}/verify`);
+  await page.locator("input[type=file]").first().setInputFiles({ name: "proof.json", mimeType: "application/json", buffer: proof });
+  await page.getByText(/^proof\.json, /).waitFor();
+  await page.getByRole("radio", { name: /The one this site names/ }).check();
+  await page.getByLabel("A node (JSON-RPC address)").fill(demo.rpc);
+  await page.getByRole("button", { name: "Check", exact: true }).click();
+  await page.locator("section[data-verdict]").waitFor();
+  assert.deepEqual(await page.locator("[data-step]:not([data-verdict=green])").allInnerTexts(), []);
+  await assertAccessible(page, "the verified proof");
+  await page.setViewportSize({ width: 960, height: 640 });
+  await page.locator("section[data-verdict]").evaluate((section) => section.scrollIntoView());
+  await takePicture(page, "verify");
+});
+
+test("Mari fits on 320 pixels", { skip }, async (t) => {
+  const { page } = await openDemo(t, { hash: "#/trail", context: { viewport: { width: 320, height: 640 } } });
+  await signInAsMari(page);
+  await assertFits(page, "Mari's trail");
+});

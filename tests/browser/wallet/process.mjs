@@ -1,0 +1,1 @@
+export { default as process } from "process/browser.js";

@@ -179,7 +179,7 @@ pub trait Journal: Send + Sync {
     /// Begins a commit directly after `tail` whose rows are handed over as they are sealed, so that
     /// the disk's work begins while others are on their way. Whoever holds it must not commit.
     fn begin<'a>(&'a self, tail: &Tail) -> Box<dyn Appending + 'a> {
-        Box::new(Gathered { journal: self, tail: tail.clone(), rows: Vec::new() })
+        Box::new(Gathered { journal: self, tail: tail.clone(), rows: vec![], tiles: vec![] })
     }
     /// The end of a trail among the **filed** entries; newer ones are the overlay's to know.
     fn last_of(&self, subject: SubjectTag) -> Result<Option<TrailHead>, JournalError>;
@@ -202,8 +202,9 @@ pub trait Journal: Send + Sync {
 /// A commit in the making. Nothing of it is durable, nor visible to any reader, before
 /// [`finish`](Self::finish) has returned; dropped before that, it never was.
 pub trait Appending {
-    /// Takes rows that follow those it has. What goes wrong is told at the end.
-    fn push(&mut self, rows: Vec<Vec<u8>>);
+    /// Takes rows that follow those it has, and tiles over them. What goes wrong is told at the
+    /// end.
+    fn push(&mut self, rows: Vec<Vec<u8>>, tiles: Vec<(TileId, Vec<u8>)>);
     /// Appends the rows of `rest` and what else is in it, and makes all of it durable, as
     /// [`Journal::commit`] does.
     fn finish(self: Box<Self>, rest: Batch) -> Result<Tail, CommitError>;
@@ -214,17 +215,20 @@ struct Gathered<'a, J: ?Sized> {
     journal: &'a J,
     tail: Tail,
     rows: Vec<Vec<u8>>,
+    tiles: Vec<(TileId, Vec<u8>)>,
 }
 
 impl<J: Journal + ?Sized> Appending for Gathered<'_, J> {
-    fn push(&mut self, mut rows: Vec<Vec<u8>>) {
+    fn push(&mut self, mut rows: Vec<Vec<u8>>, mut tiles: Vec<(TileId, Vec<u8>)>) {
         self.rows.append(&mut rows);
+        self.tiles.append(&mut tiles);
     }
 
-    fn finish(mut self: Box<Self>, mut rest: Batch) -> Result<Tail, CommitError> {
-        self.rows.append(&mut rest.rows);
-        rest.rows = self.rows;
-        self.journal.commit(&self.tail, &rest)
+    fn finish(mut self: Box<Self>, rest: Batch) -> Result<Tail, CommitError> {
+        let Batch { rows, tiles, .. } = rest;
+        self.push(rows, tiles);
+        let whole = Batch { rows: self.rows, tiles: self.tiles, ..rest };
+        self.journal.commit(&self.tail, &whole)
     }
 }
 

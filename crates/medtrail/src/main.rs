@@ -15,6 +15,11 @@ use exit::{FAILED, Outcome};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// Reports are allocated on one thread and freed on another, which the system's allocator does one at
+/// a time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Shows every person who used their medical data, and lets nobody hide, alter or invent a line.
 #[derive(Parser)]
 #[command(name = "medtrail", version, max_term_width = 100)]

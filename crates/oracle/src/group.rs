@@ -5,6 +5,7 @@ use crate::sequencer::{PlaceError, Placed, Waiting};
 use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
 use medtrail_ledger::ports::{Appending, EventKey, Journal, RowHeader, Tail};
+use medtrail_ledger::tile::TileId;
 use tokio::sync::oneshot;
 
 pub(crate) type Answer = oneshot::Sender<Result<Placed, PlaceError>>;
@@ -67,7 +68,19 @@ impl<'a> Group<'a> {
             return;
         }
         let appending = self.appending.get_or_insert_with(|| journal.begin(tail));
-        appending.push(std::mem::take(&mut self.rows));
+        appending.push(std::mem::take(&mut self.rows), Vec::new());
+    }
+
+    /// Lets the disk have the rest of it, and the tiles over all of it.
+    pub(crate) fn close(
+        &mut self,
+        journal: &'a dyn Journal,
+        tail: &Tail,
+        tiles: Vec<(TileId, Vec<u8>)>,
+    ) -> Box<dyn Appending + 'a> {
+        let mut appending = self.appending.take().unwrap_or_else(|| journal.begin(tail));
+        appending.push(std::mem::take(&mut self.rows), tiles);
+        appending
     }
 
     /// Everyone who still waits. What the disk has taken is dropped before, so that it can be read.

@@ -28,6 +28,7 @@ mod sealer;
 pub mod sender;
 pub mod sequencer;
 pub mod service;
+mod signing;
 mod subjects;
 pub mod supervise;
 pub mod trail;

@@ -9,6 +9,7 @@ use crate::overlay::Overlay;
 use crate::pace::Pace;
 use crate::row::with_place;
 use crate::sealer::{Draw, SubjectKeys};
+use crate::signing::Signing;
 use crate::subjects::{Subject, Subjects};
 use alloy_primitives::B256;
 use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -160,6 +161,7 @@ pub(crate) struct Sequencer {
     edge: RightEdge,
     overlay: Overlay,
     subjects: Subjects,
+    signing: Signing,
 }
 
 impl Sequencer {
@@ -171,8 +173,11 @@ impl Sequencer {
         log_key: &SecretKey,
         heads: watch::Sender<Arc<Head>>,
     ) -> Result<Self, SequencerError> {
+        let signing = Signing::start(ports.notary.clone())
+            .map_err(|error| NotaryError(format!("no thread: {error}")))?;
         let mut sequencer = Self {
             ports,
+            signing,
             log,
             origin,
             log_keys: SubjectKeys::new(log_key),
@@ -184,7 +189,9 @@ impl Sequencer {
         };
         sequencer.reload()?;
         if sequencer.tail.checkpoint.is_empty() {
-            let checkpoint = sequencer.sign((sequencer.ports.now_ms)())?;
+            let now_ms = (sequencer.ports.now_ms)();
+            let checkpoint = sequencer.checkpoint();
+            let checkpoint = sequencer.signing.begin(checkpoint, now_ms).wait()?;
             let received_ms = sequencer.tail.received_ms;
             let first = Batch { checkpoint, received_ms, ..Batch::default() };
             sequencer.tail = sequencer.ports.journal.commit(&sequencer.tail, &first)?;
@@ -215,7 +222,7 @@ impl Sequencer {
                 }
             }
             let started = Instant::now();
-            self.append(group)?;
+            self.append(&*journal, group)?;
             pace.done(gathering, started.elapsed());
         }
         Ok(())
@@ -306,11 +313,15 @@ impl Sequencer {
     }
 
     /// One group commit. Returns an error only where the process must end.
-    fn append(&mut self, mut group: Group<'_>) -> Result<(), SequencerError> {
+    fn append<'a>(
+        &mut self,
+        journal: &'a dyn Journal,
+        mut group: Group<'a>,
+    ) -> Result<(), SequencerError> {
         if group.is_empty() {
             return Ok(());
         }
-        match self.commit(&mut group) {
+        match self.commit(journal, &mut group) {
             Ok(()) => Ok(()),
             Err(cause) => {
                 let (told, fatal) = cause.split();
@@ -326,41 +337,41 @@ impl Sequencer {
     }
 
     /// Commits, and answers everyone in the group: only then is it taken out of it.
-    fn commit(&mut self, group: &mut Group<'_>) -> Result<(), Cause> {
+    fn commit<'a>(&mut self, journal: &'a dyn Journal, group: &mut Group<'a>) -> Result<(), Cause> {
         self.load_subjects(&group.strangers)?;
         for report in std::mem::take(&mut group.strangers) {
             self.place(report, group);
         }
-        let batch = Batch {
-            rows: std::mem::take(&mut group.rows),
-            tiles: self.edge.changed_tiles(),
+        let checkpoint = self.checkpoint();
+        let signature = self.signing.begin(checkpoint, group.received_ms);
+        let appending = group.close(journal, &self.tail, self.edge.changed_tiles());
+        let end = Batch {
             peaks: self.edge.peaks(),
-            checkpoint: self.sign(group.received_ms)?,
+            checkpoint: signature.wait()?,
             received_ms: group.received_ms,
+            ..Batch::default()
         };
         let first = self.tail.size;
-        self.tail = match group.appending.take() {
-            Some(appending) => appending.finish(batch)?,
-            None => self.ports.journal.commit(&self.tail, &batch)?,
-        };
+        self.tail = appending.finish(end)?;
         let head = self.publish();
         let taken = std::mem::take(&mut group.taken);
-        if !self.ports.follower.is_closed() {
-            let headers = taken.iter().map(|taken| taken.header).collect();
-            let _ = self.ports.follower.try_send(Committed { first, headers });
+        let headers: Vec<RowHeader> = taken.iter().map(|taken| taken.header).collect();
+        let paths = self.edge.paths();
+        for Taken { index, place_hash, answer, .. } in taken {
+            let path = paths.path(index).expect("appended since last settled");
+            let appended = Appended { index, place_hash, path, head: head.clone() };
+            let _ = answer.send(Ok(Placed::New(Box::new(appended))));
         }
-        {
-            let paths = self.edge.paths();
-            for Taken { index, header, place_hash, answer } in taken {
-                self.overlay.insert(index, &header);
-                let path = paths.path(index).expect("appended since last settled");
-                let appended = Appended { index, place_hash, path, head: head.clone() };
-                let _ = answer.send(Ok(Placed::New(Box::new(appended))));
-            }
+        // While those who were answered make their next report.
+        for (index, header) in (first..).zip(&headers) {
+            self.overlay.insert(index, header);
         }
         for (event, answer) in group.doubles.drain(..) {
             let index = self.overlay.find(event).expect("its first copy was in this commit");
             let _ = answer.send(Ok(Placed::Known { index }));
+        }
+        if !self.ports.follower.is_closed() {
+            let _ = self.ports.follower.try_send(Committed { first, headers });
         }
         self.edge.settle();
         Ok(())
@@ -413,10 +424,8 @@ impl Sequencer {
         }
     }
 
-    fn sign(&self, time_ms: u64) -> Result<Vec<u8>, NotaryError> {
-        let (size, root) = (self.edge.size(), self.edge.root());
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root };
-        Ok(self.ports.notary.sign(&checkpoint, time_ms)?.to_bytes())
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { origin: self.origin.clone(), size: self.edge.size(), root: self.edge.root() }
     }
 
     fn publish(&self) -> Arc<Head> {

@@ -198,7 +198,7 @@ const COMMITS_FOLLOWED_MAX: usize = 1024;
 const FILING_PAUSE: Duration = Duration::from_millis(250);
 /// Entries that wait for a quiet moment at most. Indexes cost the disk more than the entries
 /// themselves, and filing many at once costs less an entry: in a burst the disk is the writer's.
-const HELD_ENTRIES_MAX: u64 = 131_072;
+const HELD_ENTRIES_MAX: u64 = 262_144;
 /// How long entries wait for a quiet moment at most.
 const HELD_MAX: Duration = Duration::from_secs(5);
 

@@ -4,6 +4,7 @@ use crate::db::{Fault, Writing};
 use crate::head::{self, Shape};
 use crate::store::Store;
 use medtrail_ledger::ports::{Appending, Batch, CommitError, Tail};
+use medtrail_ledger::tile::TileId;
 
 /// Rows after `built_on`, in a transaction that is not committed.
 pub(crate) struct Append<'a> {
@@ -23,10 +24,14 @@ impl<'a> Append<'a> {
         Self { shape: store.shape, built_on: built_on.clone(), next: built_on.size, writing }
     }
 
-    fn put(&mut self, rows: &[Vec<u8>]) {
+    fn put(&mut self, rows: &[Vec<u8>], tiles: &[(TileId, Vec<u8>)]) {
         let Ok(writing) = &mut self.writing else { return };
         let (shape, next) = (self.shape, self.next);
-        match writing.with(|txn| head::put_rows(txn, shape, next, rows)) {
+        let put = writing.with(|txn| {
+            head::put_rows(txn, shape, next, rows)?;
+            head::put_tiles(txn, tiles)
+        });
+        match put {
             Ok(()) => self.next += rows.len() as u64,
             // The transaction ends here, so that the file can be opened again.
             Err(fault) => self.writing = Err(fault),
@@ -34,7 +39,7 @@ impl<'a> Append<'a> {
     }
 
     pub(crate) fn end(mut self, rest: &Batch) -> Result<Tail, Fault> {
-        self.put(&rest.rows);
+        self.put(&rest.rows, &rest.tiles);
         let mut writing = self.writing?;
         let (built_on, size) = (&self.built_on, self.next);
         let tail = writing.with(|txn| head::put_end(txn, built_on, size, rest))?;
@@ -44,8 +49,8 @@ impl<'a> Append<'a> {
 }
 
 impl Appending for Append<'_> {
-    fn push(&mut self, rows: Vec<Vec<u8>>) {
-        self.put(&rows);
+    fn push(&mut self, rows: Vec<Vec<u8>>, tiles: Vec<(TileId, Vec<u8>)>) {
+        self.put(&rows, &tiles);
     }
 
     fn finish(self: Box<Self>, rest: Batch) -> Result<Tail, CommitError> {

@@ -149,19 +149,27 @@ pub(crate) fn put_rows(
     Ok(())
 }
 
-/// Writes what a batch changes beside its rows, once those up to `size` are written; returns the
-/// tail it makes.
+/// Writes tiles, each in the place of what stood of it.
+pub(crate) fn put_tiles(txn: &WriteTransaction, tiles: &[(TileId, Vec<u8>)]) -> Result<(), Fault> {
+    if tiles.is_empty() {
+        return Ok(());
+    }
+    check_tiles(tiles)?;
+    let mut table = txn.open_table(TILES)?;
+    for (id, bytes) in tiles {
+        table.insert(&tile_key(*id), bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Writes the tail of a log of `size` entries, once their rows and tiles are written, and returns
+/// it.
 pub(crate) fn put_end(
     txn: &WriteTransaction,
     built_on: &Tail,
     size: u64,
     batch: &Batch,
 ) -> Result<Tail, Fault> {
-    check_tiles(&batch.tiles)?;
-    let mut tiles = txn.open_table(TILES)?;
-    for (id, bytes) in &batch.tiles {
-        tiles.insert(&tile_key(*id), bytes.as_slice())?;
-    }
     let tail = Tail {
         size,
         epoch: built_on.epoch,

@@ -69,7 +69,7 @@ fn a_commit_in_pieces_is_seen_by_nobody_before_its_end_and_dropped_it_never_was(
     let plan = writer.plan(600);
     for _ in 0..2 {
         let mut dropped = store.begin(&tail);
-        dropped.push(plan.batch.rows[..500].to_vec());
+        dropped.push(plan.batch.rows[..500].to_vec(), plan.batch.tiles.clone());
         assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);
         assert_eq!(store.tail().unwrap(), tail);
     }
@@ -79,11 +79,11 @@ fn a_commit_in_pieces_is_seen_by_nobody_before_its_end_and_dropped_it_never_was(
     assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);
 
     let mut late = store.begin(&tail);
-    late.push(vec![b"no row at all".to_vec()]);
+    late.push(vec![b"no row at all".to_vec()], vec![]);
     let fenced = late.finish(Batch::default());
     assert!(matches!(fenced, Err(CommitError::Fenced { expected: 10, found: 610 })), "{fenced:?}");
     let mut malformed = store.begin(&store.tail().unwrap());
-    malformed.push(vec![b"no row at all".to_vec()]);
+    malformed.push(vec![b"no row at all".to_vec()], vec![]);
     let refused = malformed.finish(Batch::default());
     assert!(matches!(refused, Err(CommitError::Malformed(_))), "{refused:?}");
     assert_eq!(store.rows(0..999).unwrap(), writer.acknowledged);

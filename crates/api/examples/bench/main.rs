@@ -5,6 +5,10 @@
 //! The node is a process of its own, this one is the load. Both share the machine, so that what
 //! the load costs is told beside each result.
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod feeds;
 mod load;
 mod node;

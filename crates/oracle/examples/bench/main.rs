@@ -4,6 +4,10 @@
 //! Everything is measured in one run on one machine: the bare commits that Medtrail is held
 //! against take turns with it.
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod bare;
 mod engine;
 
@@ -34,11 +38,23 @@ fn main() {
         true => QUICK,
         false => WHOLE,
     };
+    let is_appends_only = std::env::args().any(|argument| argument == "--appends");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
+    if is_appends_only {
+        runtime.block_on(appends(&plan));
+        return;
+    }
     let results = runtime.block_on(measure(&plan));
     println!("{results:#}");
+}
+
+/// Only the appends beside bare commits, on the standard error: for whoever works on the writer.
+async fn appends(plan: &Plan) {
+    for &clients in plan.clients {
+        against_bare(plan, clients).await;
+    }
 }
 
 async fn measure(plan: &Plan) -> Value {

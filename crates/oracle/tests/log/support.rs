@@ -80,14 +80,15 @@ pub(crate) struct Disk {
 struct Begun<'a> {
     disk: &'a Disk,
     inner: Box<dyn Appending + 'a>,
-    /// Whether rows were handed over before the end.
+    /// Whether rows were handed over while the group gathered.
     is_large: bool,
 }
 
 impl Appending for Begun<'_> {
-    fn push(&mut self, rows: Vec<Vec<u8>>) {
-        self.is_large = true;
-        self.inner.push(rows);
+    fn push(&mut self, rows: Vec<Vec<u8>>, tiles: Vec<(TileId, Vec<u8>)>) {
+        // Tiles come with the last rows.
+        self.is_large |= tiles.is_empty();
+        self.inner.push(rows, tiles);
     }
     fn finish(self: Box<Self>, rest: Batch) -> Result<Tail, CommitError> {
         let next = match self.is_large {

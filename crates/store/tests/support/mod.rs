@@ -191,8 +191,9 @@ pub fn commit_in(
     let mut rest = batch.clone();
     for _ in 0..pieces {
         let later = rest.rows.split_off(rest.rows.len() / 2);
-        appending.push(std::mem::replace(&mut rest.rows, later));
+        appending.push(std::mem::replace(&mut rest.rows, later), vec![]);
     }
+    appending.push(std::mem::take(&mut rest.rows), std::mem::take(&mut rest.tiles));
     appending.finish(rest)
 }
 

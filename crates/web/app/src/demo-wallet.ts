@@ -26,7 +26,9 @@ class DemoWallet implements Provider {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(accounts: readonly Account[], chain: Chain | null) {
-    this.#keys = new Map(accounts.map(({ address, name, privateKey }) =>
+    // Whoever plays it first is the patient: her trail is what the demo shows.
+    const byInterest = [...accounts].sort((a, b) => Number(b.role === "patient") - Number(a.role === "patient"));
+    this.#keys = new Map(byInterest.map(({ address, name, privateKey }) =>
       [address.toLowerCase(), { name, privateKey: privateKey as `0x${string}` }]));
     this.#chainId = chain?.chainId ?? 1;
     this.#chains = new Set([this.#chainId]);

@@ -156,6 +156,7 @@ interface IControl {
 
     /// @notice Stops permitting, at once. Only the controller.
     /// @dev Reading and revoking go on, as do permissions given before.
+    /// Warning: who takes signed documents off chain has to ask `freezeOf`; since when and until when stands in the events.
     function freeze(address subject, bytes calldata signature) external;
 
     /// @notice Stops permitting, at once. Only a trustee of the policy in force.

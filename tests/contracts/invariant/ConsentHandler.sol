@@ -82,6 +82,8 @@ contract ConsentHandler is ConsentModel {
 
     function registerPolicy(uint256 who, uint256 which, uint256 shape, bool isCarried) external {
         (address subject, uint256 signer) = _subjectAndSigner(which, who);
+        // Seldom while a recovery runs, which it would end.
+        if (modelOf(subject).finishesAtS != 0 && which / 2 % 4 != 0) return;
         IControl.RecoveryPolicy memory policy = _newPolicy(subject, shape);
         bytes memory signature = isCarried ? _sign(signer, Documents.recoveryPolicy(policy)) : bytes("");
         bytes memory data = abi.encodeCall(registry.registerPolicy, (policy, signature));
@@ -102,7 +104,7 @@ contract ConsentHandler is ConsentModel {
         IControl.Approval[] memory approvals = new IControl.Approval[](policy.trustees.length);
         for (uint256 i = 0; i < policy.trustees.length; ++i) {
             // Mostly all of them, or little would ever be recovered.
-            if (approving % 8 != 0 && approving >> (8 + i) & 1 == 0) continue;
+            if (approving % 8 == 0 && approving >> (8 + i) & 1 == 0) continue;
             address trustee = policy.trustees[i];
             approvals[count++] = IControl.Approval(trustee, type(uint64).max, _sign(_placeOf(trustee), structHash));
         }
@@ -126,9 +128,11 @@ contract ConsentHandler is ConsentModel {
         _carry(signer, abi.encodeCall(registry.veto, (subject, signature)));
     }
 
-    function finishRecovery(uint256 which) external {
-        // Nobody's: whoever calls.
-        _send(_relay, abi.encodeCall(registry.finishRecovery, (subjects[which % 2])));
+    function finishRecovery(uint256 which, bool isPatient) external {
+        address subject = subjects[which % 2];
+        uint64 finishesAtS = modelOf(subject).finishesAtS;
+        if (isPatient && finishesAtS > block.timestamp) vm.warp(finishesAtS);
+        _send(_relay, abi.encodeCall(registry.finishRecovery, (subject)));
     }
 
     function freeze(uint256 who, uint256 which, bool isCarried) external {

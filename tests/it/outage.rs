@@ -176,7 +176,7 @@ async fn what_a_log_was_started_with_cannot_be_changed() {
 
     let settings = site.settings.clone();
     let other = address!("1234123412341234123412341234123412341234");
-    let registry = medtrail_chain::registry_address().to_string();
+    let registry = medtrail_chain::Contract::AnchorRegistry.address().to_string();
     type Change<'a> = &'a dyn Fn(&mut Settings);
     let cases: [(Change<'_>, [&str; 3]); 3] = [
         (&|new| new.chain_id = 77, ["chain.chain_id", "633825", "77"]),

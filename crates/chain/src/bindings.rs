@@ -1,4 +1,4 @@
-//! The registry contract's ABI in Rust, from the committed artifact.
+//! The contracts' ABI in Rust, from the committed artifacts.
 
 use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::{Eip712Domain, SolCall, SolInterface, eip712_domain};
@@ -11,11 +11,22 @@ mod sol {
         AnchorRegistry,
         "../../abi/AnchorRegistry.json"
     );
+
+    alloy::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        ConsentRegistry,
+        "../../abi/ConsentRegistry.json"
+    );
 }
 
 use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
 pub(crate) use sol::AnchorRegistry::{
-    Anchored, BYTECODE, eip712DomainCall, headCall, includedCall, livingCall, logInfoCall,
+    Anchored, BYTECODE as ANCHOR_REGISTRY, eip712DomainCall, headCall, includedCall, livingCall,
+    logInfoCall,
+};
+pub(crate) use sol::ConsentRegistry::{
+    BYTECODE as CONSENT_REGISTRY, ConsentRegistryEvents, ControlMoved, EpochStarted, Frozen,
+    Granted, Revoked, UnfreezeStarted,
 };
 pub(crate) use sol::IAnchorRegistry as types;
 

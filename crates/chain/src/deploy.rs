@@ -1,11 +1,11 @@
-//! Puts the registry on a chain, at the same address on every chain.
+//! Puts the contracts on a chain, each at the same address on every chain.
 //!
 //! CREATE2 binds an address to factory, salt and init code, and the factory's own code is checked
-//! byte for byte. So code at [`registry_address`] was made by the init code of this build and by
+//! byte for byte. So code at [`Contract::address`] was made by the init code of this build and by
 //! nothing else: no comparison of runtime code, full of immutables, could say more.
 
 use crate::Rpc;
-use crate::bindings::{self, BYTECODE, eip712DomainCall};
+use crate::bindings::{self, ANCHOR_REGISTRY, CONSENT_REGISTRY, eip712DomainCall};
 use crate::rpc::RpcError;
 use alloy::primitives::{Address, B256, Bytes, address, b256, bytes};
 use alloy::sol_types::SolCall;
@@ -21,24 +21,59 @@ const FACTORY_CODE: Bytes = bytes!(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0\
      3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 );
-/// "medtrail registry", and zeros. Another build of the contract has another address anyway.
+/// "medtrail registry", and zeros. Another contract, and another build of it, has another address
+/// anyway.
 const SALT: B256 = b256!("0x6d6564747261696c207265676973747279000000000000000000000000000000");
 /// How often and how many times a receipt is asked for.
 const RECEIPT_POLL: Duration = Duration::from_millis(500);
 const RECEIPT_POLLS_MAX: u32 = 240;
 
-/// Where the registry stands.
+/// A contract of this build.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contract {
+    /// Where logs are anchored.
+    AnchorRegistry,
+    /// Where permissions stand, and who acts for whom.
+    ConsentRegistry,
+}
+
+impl Contract {
+    /// All of them, in the order of deployment.
+    pub const ALL: [Self; 2] = [Self::AnchorRegistry, Self::ConsentRegistry];
+
+    /// As in `contracts/` and `abi/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnchorRegistry => "AnchorRegistry",
+            Self::ConsentRegistry => "ConsentRegistry",
+        }
+    }
+
+    /// Its address on every chain.
+    pub fn address(self) -> Address {
+        FACTORY.create2_from_code(SALT, self.init_code())
+    }
+
+    fn init_code(self) -> &'static Bytes {
+        match self {
+            Self::AnchorRegistry => &ANCHOR_REGISTRY,
+            Self::ConsentRegistry => &CONSENT_REGISTRY,
+        }
+    }
+}
+
+/// Where a contract stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Deployment {
-    /// The contract.
-    pub registry: Address,
+    /// Its address.
+    pub address: Address,
     /// The transaction that made it, or `None` if it was there before.
     pub tx: Option<B256>,
     /// A block at or before its first event.
     pub since_block: u64,
 }
 
-/// Why there is no registry.
+/// Why a contract does not stand.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeployError {
@@ -53,9 +88,9 @@ pub enum DeployError {
     /// Something else stands where the factory should.
     #[error("the code at {FACTORY} is not the CREATE2 factory: refusing to deploy through it")]
     StrangeFactory,
-    /// The contract at the address gives other answers than the registry would.
-    #[error("the contract at {0} is not the registry of this build")]
-    StrangeRegistry(Address),
+    /// The contract at the address gives other answers than ours would.
+    #[error("the contract at {} is not the {} of this build", _0.address(), _0.name())]
+    Strange(Contract),
     /// The transaction could not be signed.
     #[error(transparent)]
     Courier(#[from] CourierError),
@@ -75,14 +110,13 @@ pub enum DeployError {
     NotMined(B256),
 }
 
-/// The registry's address on every chain.
-pub fn registry_address() -> Address {
-    FACTORY.create2_from_code(SALT, &BYTECODE)
-}
-
-/// Deploys the registry, or finds it. Safe to repeat: a second deployment of the same code to the
+/// Deploys a contract, or finds it. Safe to repeat: a second deployment of the same code to the
 /// same address is impossible.
-pub async fn deploy(rpc: &Rpc, courier: Arc<dyn Courier>) -> Result<Deployment, DeployError> {
+pub async fn deploy(
+    rpc: &Rpc,
+    courier: Arc<dyn Courier>,
+    contract: Contract,
+) -> Result<Deployment, DeployError> {
     let factory = rpc.code(FACTORY).await?;
     if factory.is_empty() {
         return Err(DeployError::NoFactory);
@@ -90,23 +124,27 @@ pub async fn deploy(rpc: &Rpc, courier: Arc<dyn Courier>) -> Result<Deployment, 
     if factory != FACTORY_CODE {
         return Err(DeployError::StrangeFactory);
     }
-    let registry = registry_address();
-    if !rpc.code(registry).await?.is_empty() {
-        check(rpc, registry).await?;
-        return Ok(Deployment { registry, tx: None, since_block: 0 });
+    let address = contract.address();
+    if !rpc.code(address).await?.is_empty() {
+        check(rpc, contract).await?;
+        return Ok(Deployment { address, tx: None, since_block: 0 });
     }
-    let (tx, since_block) = send(rpc, courier).await?;
-    if rpc.code(registry).await?.is_empty() {
-        return Err(DeployError::StrangeRegistry(registry));
+    let (tx, since_block) = send(rpc, courier, contract).await?;
+    if rpc.code(address).await?.is_empty() {
+        return Err(DeployError::Strange(contract));
     }
-    check(rpc, registry).await?;
-    Ok(Deployment { registry, tx: Some(tx), since_block })
+    check(rpc, contract).await?;
+    Ok(Deployment { address, tx: Some(tx), since_block })
 }
 
-async fn send(rpc: &Rpc, courier: Arc<dyn Courier>) -> Result<(B256, u64), DeployError> {
+async fn send(
+    rpc: &Rpc,
+    courier: Arc<dyn Courier>,
+    contract: Contract,
+) -> Result<(B256, u64), DeployError> {
     let head = rpc.block_at("latest").await?.map_or(0, |header| header.block.number);
     let from = courier.account();
-    let data = Bytes::from([SALT.as_slice(), &BYTECODE].concat());
+    let data = Bytes::from([SALT.as_slice(), contract.init_code()].concat());
     let request = json!([{ "from": from, "to": FACTORY, "data": data }]);
     let gas: alloy::primitives::U64 = rpc.need("eth_estimateGas", request).await?;
     let (base_fee, tip) = rpc.fees(head).await?;
@@ -140,17 +178,18 @@ async fn send(rpc: &Rpc, courier: Arc<dyn Courier>) -> Result<(B256, u64), Deplo
 }
 
 /// The contract must say of itself what everything signed for it is bound to.
-async fn check(rpc: &Rpc, registry: Address) -> Result<(), DeployError> {
+async fn check(rpc: &Rpc, contract: Contract) -> Result<(), DeployError> {
+    let address = contract.address();
     let data = Bytes::from(eip712DomainCall {}.abi_encode());
-    let request = json!([{ "to": registry, "data": data }, "latest"]);
+    let request = json!([{ "to": address, "data": data }, "latest"]);
     let answer: Bytes = rpc.need("eth_call", request).await?;
     let said = eip712DomainCall::abi_decode_returns_validate(&answer);
-    let expected = bindings::domain(rpc.chain_id().await?, registry);
+    let expected = bindings::domain(rpc.chain_id().await?, address);
     let agrees = said.is_ok_and(|said| {
         Some(said.name.as_str()) == expected.name.as_deref()
             && Some(said.version.as_str()) == expected.version.as_deref()
             && Some(said.chainId) == expected.chain_id
             && Some(said.verifyingContract) == expected.verifying_contract
     });
-    agrees.then_some(()).ok_or(DeployError::StrangeRegistry(registry))
+    agrees.then_some(()).ok_or(DeployError::Strange(contract))
 }

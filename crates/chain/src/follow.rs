@@ -13,16 +13,23 @@ use std::ops::RangeInclusive;
 /// What of a log is looked at.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RpcLog {
-    address: Address,
-    topics: Vec<B256>,
-    data: Bytes,
-    block_number: U64,
-    block_hash: B256,
+pub(crate) struct RpcLog {
+    pub(crate) address: Address,
+    pub(crate) topics: Vec<B256>,
+    pub(crate) data: Bytes,
+    pub(crate) block_number: U64,
+    pub(crate) block_hash: B256,
     transaction_hash: B256,
-    log_index: U64,
+    pub(crate) log_index: U64,
     #[serde(default)]
-    removed: bool,
+    pub(crate) removed: bool,
+}
+
+impl RpcLog {
+    /// What was asked for, this is not.
+    pub(crate) fn stray(&self, detail: &str) -> RegistryError {
+        RegistryError::Nonsense(format!("a log of transaction {}: {detail}", self.transaction_hash))
+    }
 }
 
 impl Chain {
@@ -78,19 +85,15 @@ impl Chain {
 
     /// A filter is a request and not a promise: what comes back is checked.
     fn record(&self, log: B256, found: RpcLog) -> Result<(AnchorRecord, Address), RegistryError> {
-        let stray = |detail: &str| {
-            let tx = found.transaction_hash;
-            RegistryError::Nonsense(format!("a log of transaction {tx}: {detail}"))
-        };
         if found.address != self.registry || found.removed {
-            return Err(stray("not of the registry, or removed"));
+            return Err(found.stray("not of the registry, or removed"));
         }
         let data = LogData::new(found.topics.clone(), found.data.clone())
-            .ok_or_else(|| stray("too many topics"))?;
+            .ok_or_else(|| found.stray("too many topics"))?;
         let event = Anchored::decode_log_validate(&Log { address: found.address, data })
-            .map_err(|error| stray(&error.to_string()))?;
+            .map_err(|error| found.stray(&error.to_string()))?;
         if event.log != log {
-            return Err(stray("of another Medtrail log"));
+            return Err(found.stray("of another Medtrail log"));
         }
         let anchor = Anchor {
             number: event.number,
@@ -112,6 +115,6 @@ fn records(found: Vec<(AnchorRecord, Address)>) -> Vec<AnchorRecord> {
     found.into_iter().map(|(record, _)| record).collect()
 }
 
-fn range(blocks: RangeInclusive<u64>) -> Value {
+pub(crate) fn range(blocks: RangeInclusive<u64>) -> Value {
     json!({ "fromBlock": U64::from(*blocks.start()), "toBlock": U64::from(*blocks.end()) })
 }

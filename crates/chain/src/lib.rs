@@ -1,4 +1,5 @@
-//! The EVM chain as Medtrail sees it: the anchor registry, read and written through JSON-RPC.
+//! The EVM chain as Medtrail sees it: the anchor registry, read and written through JSON-RPC, and
+//! the consent registry, read.
 //!
 //! Invariants:
 //! - No key is ever here: whoever signs stands behind [`medtrail_ledger::ports::Courier`].
@@ -9,6 +10,7 @@
 //!   those are what the sender decides. alloy gives the bindings.
 
 mod bindings;
+mod consents;
 mod deploy;
 mod follow;
 mod pool;
@@ -16,7 +18,7 @@ mod rpc;
 mod view;
 
 pub use bindings::{calldata, domain};
-pub use deploy::{DeployError, Deployment, deploy, registry_address};
+pub use deploy::{Contract, DeployError, Deployment, deploy};
 pub use rpc::{Rpc, RpcError};
 pub use view::{At, Finality, LogInfo};
 

@@ -5,7 +5,9 @@ use alloy::eips::Encodable2718;
 use alloy::network::TxSignerSync;
 use alloy::primitives::{Address, B256, TxKind, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
-use medtrail_chain::{At, Chain, Finality, Rpc, deploy, registry_address};
+use alloy::sol_types::SolCall;
+use medtrail_chain::{At, Chain, Contract, Finality, Rpc, deploy};
+use medtrail_ledger::consents::ConsentEvent;
 use medtrail_ledger::edge::RightEdge;
 use medtrail_ledger::plan::{Anchor, Attempt, Call, ChainView, LogHead, Watch};
 use medtrail_ledger::ports::{
@@ -19,6 +21,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 const CHAIN_ID: u64 = 778_001;
+const REGISTRY: Contract = Contract::AnchorRegistry;
 
 /// A node of our own, ended with the test.
 struct Anvil {
@@ -45,7 +48,7 @@ impl Anvil {
 
     fn chain(&self) -> Chain {
         let rpc = Rpc::new(&[&self.url]).unwrap();
-        Chain::new(rpc, CHAIN_ID, registry_address(), Finality::Tag)
+        Chain::new(rpc, CHAIN_ID, REGISTRY.address(), Finality::Tag)
     }
 }
 
@@ -196,11 +199,11 @@ async fn the_registry_is_deployed_once_and_found_again() {
     let before = anvil.chain().log_head(log, At::Latest).await.unwrap_err();
     assert!(before.to_string().contains("no contract"), "{before}");
 
-    let first = deploy(&rpc, key.clone()).await.unwrap();
-    assert_eq!(first.registry, registry_address());
+    let first = deploy(&rpc, key.clone(), REGISTRY).await.unwrap();
+    assert_eq!(first.address, REGISTRY.address());
     assert!(first.tx.is_some());
-    let again = deploy(&rpc, key).await.unwrap();
-    assert_eq!((again.registry, again.tx), (first.registry, None));
+    let again = deploy(&rpc, key, REGISTRY).await.unwrap();
+    assert_eq!((again.address, again.tx), (first.address, None));
     assert_eq!(anvil.chain().log_head(log, At::Latest).await.unwrap(), LogHead::default());
 }
 
@@ -208,7 +211,7 @@ async fn the_registry_is_deployed_once_and_found_again() {
 async fn a_log_is_opened_and_anchored_and_the_contract_finds_its_entries() {
     let (anvil, key) = (Anvil::start(), TestKey::shared());
     let chain = anvil.chain();
-    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone()).await.unwrap();
+    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone(), REGISTRY).await.unwrap();
     let log = log_id(&chain, &key);
 
     act(&chain, &key, log, &opening()).await;
@@ -258,7 +261,7 @@ async fn a_log_is_opened_and_anchored_and_the_contract_finds_its_entries() {
 async fn a_call_the_registry_refuses_is_not_estimated_but_named() {
     let (anvil, key) = (Anvil::start(), TestKey::shared());
     let chain = anvil.chain();
-    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone()).await.unwrap();
+    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone(), REGISTRY).await.unwrap();
     let log = log_id(&chain, &key);
     let view = look(&chain, &key, log, &[]).await;
     let root = B256::ZERO;
@@ -272,7 +275,7 @@ async fn a_call_the_registry_refuses_is_not_estimated_but_named() {
 async fn a_transaction_sent_twice_or_too_late_is_no_fault() {
     let (anvil, key) = (Anvil::start(), TestKey::shared());
     let chain = anvil.chain();
-    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone()).await.unwrap();
+    deploy(&Rpc::new(&[&anvil.url]).unwrap(), key.clone(), REGISTRY).await.unwrap();
     let log = log_id(&chain, &key);
     let attempt = act(&chain, &key, log, &opening()).await;
     let again = chain.send(&attempt.raw).await.unwrap_err();
@@ -287,7 +290,7 @@ async fn a_node_that_does_not_answer_is_left_for_the_next_one() {
     // Nobody listens on a port that was just given back.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let rpc = Rpc::new(&[format!("http://{nobody}"), anvil.url.clone()]).unwrap();
-    let chain = Chain::new(rpc, CHAIN_ID, registry_address(), Finality::Tag);
+    let chain = Chain::new(rpc, CHAIN_ID, REGISTRY.address(), Finality::Tag);
     let first = chain.tips().await.unwrap_err();
     assert!(matches!(first, RegistryError::Unreachable(_)), "the tick ends: {first}");
     chain.tips().await.expect("the next tick reads from the other node");
@@ -297,7 +300,84 @@ async fn a_node_that_does_not_answer_is_left_for_the_next_one() {
 async fn a_node_of_another_chain_is_refused() {
     let anvil = Anvil::start();
     let rpc = Rpc::new(&[&anvil.url]).unwrap();
-    let chain = Chain::new(rpc, 1, registry_address(), Finality::Tag);
+    let chain = Chain::new(rpc, 1, REGISTRY.address(), Finality::Tag);
     let refused = chain.tips().await.unwrap_err();
     assert!(matches!(refused, RegistryError::WrongChain { expected: 1, found: CHAIN_ID }));
+}
+
+alloy::sol!(
+    #[allow(missing_docs)]
+    ConsentRegistry,
+    "../../abi/ConsentRegistry.json"
+);
+
+/// Sends a call to the consent registry, which an automining node mines at once.
+async fn consent(chain: &Chain, key: &TestKey, call: impl SolCall) {
+    let view = look(chain, key, B256::ZERO, &[]).await;
+    let fields = TxFields {
+        chain_id: CHAIN_ID,
+        to: Contract::ConsentRegistry.address(),
+        nonce: view.nonce_head,
+        gas: 500_000,
+        tip: view.market_tip,
+        max_fee: 2 * view.base_fee + view.market_tip,
+        data: call.abi_encode().into(),
+        at_block: view.head.number,
+    };
+    chain.send(&key.build(&fields).unwrap().raw).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_person_permits_takes_back_and_freezes_is_read_in_order_and_becomes_final() {
+    let (anvil, key) = (Anvil::start(), TestKey::shared());
+    let chain = anvil.chain();
+    let rpc = Rpc::new(&[&anvil.url]).unwrap();
+    for contract in Contract::ALL {
+        deploy(&rpc, key.clone(), contract).await.unwrap();
+    }
+    let (registry, subject) = (Contract::ConsentRegistry.address(), key.account());
+    assert_eq!(chain.consents(registry, subject).await.unwrap(), []);
+
+    let structs = [keccak256("first"), keccak256("second")];
+    for hash in structs {
+        consent(&chain, &key, ConsentRegistry::grantCall { subject, structHash: hash }).await;
+    }
+    let ids = structs.map(|hash| {
+        let domain = medtrail_chain::domain(CHAIN_ID, registry);
+        keccak256([&[0x19, 0x01], domain.separator().as_slice(), hash.as_slice()].concat())
+    });
+    let unseen = keccak256("a permission that never stood on chain");
+    for permission in [ids[0], unseen] {
+        consent(&chain, &key, ConsentRegistry::revokeCall { subject, permission }).await;
+    }
+    consent(&chain, &key, ConsentRegistry::revokeAllCall { subject }).await;
+    let signature = alloy::primitives::Bytes::new();
+    let freeze = ConsentRegistry::freezeCall { subject, signature: signature.clone() };
+    consent(&chain, &key, freeze).await;
+    consent(&chain, &key, ConsentRegistry::unfreezeCall { subject, signature }).await;
+
+    let read = chain.consents(registry, subject).await.unwrap();
+    let told: Vec<ConsentEvent> = read.iter().map(|record| record.event).collect();
+    let [
+        ConsentEvent::Granted { permission: first, at_s },
+        ConsentEvent::Granted { permission: second, .. },
+        ConsentEvent::Revoked { permission: taken, .. },
+        ConsentEvent::Revoked { permission: never, at_s: revoked_s },
+        ConsentEvent::EpochStarted { epoch: 1, .. },
+        ConsentEvent::Frozen { at_s: frozen_s },
+        ConsentEvent::UnfreezeStarted { until_s },
+    ] = told[..]
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!([first, second, taken, never], [ids[0], ids[1], ids[0], unseen]);
+    assert!(at_s <= revoked_s && revoked_s <= frozen_s && frozen_s < until_s, "{told:?}");
+    // One block a slot: the last two are not final yet, all others are.
+    let finals: Vec<bool> = read.iter().map(|record| record.is_final).collect();
+    assert_eq!(finals, [true, true, true, true, true, false, false]);
+
+    let stranger = Address::repeat_byte(9);
+    assert_eq!(chain.consents(registry, stranger).await.unwrap(), []);
+    // Another contract's events are not taken for it.
+    assert_eq!(chain.consents(REGISTRY.address(), subject).await.unwrap(), []);
 }

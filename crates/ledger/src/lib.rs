@@ -17,6 +17,7 @@
 
 pub mod binding;
 pub mod checkpoint;
+pub mod consents;
 pub mod custodian;
 pub mod directory;
 pub mod edge;

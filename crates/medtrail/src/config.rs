@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use medtrail_chain::Contract;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::trust::Organisation;
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ pub(crate) struct ChainConfig {
     pub(crate) rpc: Vec<String>,
     pub(crate) chain_id: u64,
     /// AnchorRegistry; by default where `medtrail deploy` puts it on every chain.
-    #[serde(default = "medtrail_chain::registry_address")]
+    #[serde(default = "anchor_registry")]
     pub(crate) registry: Address,
     /// May replace the operator's key and close the log. Its key is never on this machine.
     pub(crate) cold_key: Address,
@@ -81,6 +82,10 @@ pub(crate) struct ChainConfig {
     /// Blocks to finality on a chain without the `finalized` tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) finality_depth: Option<u64>,
+}
+
+fn anchor_registry() -> Address {
+    Contract::AnchorRegistry.address()
 }
 
 fn anchor_within_s() -> u32 {

@@ -43,7 +43,7 @@ use anvil::Anvil;
 use clock::Clock;
 use gateways::Gateways;
 use live::Live;
-use medtrail_chain::{Rpc, deploy};
+use medtrail_chain::{Contract, Rpc, deploy};
 use medtrail_keys::file::create_folder;
 use medtrail_keys::note::NoteKey;
 use medtrail_keys::operator::OperatorKey;
@@ -54,6 +54,7 @@ use organisations::{HARBOUR, KALDA, LUMI, TIDE};
 use reporters::Reporters;
 use routes::Routes;
 use routine::Routine;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -181,8 +182,11 @@ async fn start(args: &Args, folder: &Path, accounts: &Accounts) -> Result<Demo, 
     println!("Chain     {} (chain {}, a block every 2 s)", anvil.url(), anvil::CHAIN_ID);
 
     let (config, keys) = configure(args, folder, accounts, anvil.url())?;
-    let deployment = deploy(&rpc, keys.operator.clone()).await?;
-    println!("Registry  {}; its code is the code of this build", deployment.registry);
+    for contract in Contract::ALL {
+        let deployment = deploy(&rpc, keys.operator.clone(), contract).await?;
+        let (name, address) = (contract.name(), deployment.address);
+        println!("Contract  {name} at {address}; its code is the code of this build");
+    }
 
     let routes = Arc::new(Routes::default());
     let node = node::start(&config, keys, Some(routes.clone())).await?;
@@ -304,7 +308,7 @@ fn configure(
         chain: ChainConfig {
             rpc: vec![rpc],
             chain_id: anvil::CHAIN_ID,
-            registry: medtrail_chain::registry_address(),
+            registry: Contract::AnchorRegistry.address(),
             cold_key: accounts.by_role("cold key").address,
             anchor_within_s: 60,
             anchor_interval_s: 6,
@@ -332,6 +336,8 @@ fn with_port(listen: SocketAddr) -> Result<SocketAddr, Failure> {
 
 /// What a program needs to take part in the demo.
 fn write_marker(folder: &Path, live: &Live, trust: &TrustFile, url: &str) -> Result<(), Failure> {
+    let contracts: BTreeMap<_, _> =
+        Contract::ALL.map(|contract| (contract.name(), contract.address())).into();
     let marker = serde_json::json!({
         "url": url,
         "rpc": live.rpc,
@@ -340,7 +346,7 @@ fn write_marker(folder: &Path, live: &Live, trust: &TrustFile, url: &str) -> Res
         "log": trust.log,
         "origin": trust.origin,
         "noteKey": trust.operator.note_key,
-        "contracts": { "AnchorRegistry": trust.registry },
+        "contracts": contracts,
         "accounts": live.accounts,
         "gateways": live.reporters.gateways(),
         "custodianApiKeys": live.reporters.api_keys(),

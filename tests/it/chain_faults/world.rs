@@ -4,7 +4,7 @@ use super::outbox::SpoiledOutbox;
 use alloy::primitives::{Address, B256};
 use journeys::anvil::{ACCOUNTS, Anvil, Options, SECRETS};
 use journeys::rpc_proxy::RpcProxy;
-use medtrail_chain::{Chain, Finality, Rpc, deploy};
+use medtrail_chain::{Chain, Contract, Finality, Rpc, deploy};
 use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -251,7 +251,7 @@ async fn deploy_registry(anvil: &Anvil) -> Address {
     anvil.set_automine(true).await;
     let deployer = Arc::new(OperatorKey::from_bytes(&SECRETS[1]).unwrap());
     let rpc = Rpc::new(&[anvil.url()]).unwrap();
-    let registry = deploy(&rpc, deployer).await.unwrap().registry;
+    let registry = deploy(&rpc, deployer, Contract::AnchorRegistry).await.unwrap().address;
     anvil.set_automine(false).await;
     // Final before any test begins: a reorganisation must not take the contract away.
     anvil.mine(2 * SLOTS_IN_AN_EPOCH).await;

@@ -150,7 +150,7 @@ async fn node(config: &Config, url: &str, operator: Option<Address>) -> Result<F
     }
     let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
     let chain = Chain::new(rpc.clone(), chain_id, registry, finality);
-    if registry != medtrail_chain::registry_address() {
+    if registry != medtrail_chain::Contract::AnchorRegistry.address() {
         if let Err(error) = chain.log_head(B256::ZERO, At::Latest).await {
             let words = format!(
                 "{url}: the contract at {registry} does not answer as the registry does: correct \
@@ -161,7 +161,7 @@ async fn node(config: &Config, url: &str, operator: Option<Address>) -> Result<F
         let words = format!(
             "{url}: the contract at {registry} is not at this build's address {}: be sure that \
              it is the registry",
-            medtrail_chain::registry_address()
+            medtrail_chain::Contract::AnchorRegistry.address()
         );
         return Ok(amber("chain", words));
     }

@@ -219,7 +219,7 @@ async fn registry_stands(
     trust: Option<&TrustFile>,
     rpc: &Rpc,
 ) -> Result<bool, Failed> {
-    let is_known = registry == medtrail_chain::registry_address()
+    let is_known = registry == medtrail_chain::Contract::AnchorRegistry.address()
         || trust.is_some_and(|trust| trust.registry == registry);
     Ok(is_known && rpc.has_code(registry).await?)
 }

@@ -230,3 +230,146 @@ fn erase_fields(erase: &Erase) -> Result<(), DocumentError> {
     }
     expiry(erase.expiresAt)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::{Revoke, RevokeAll};
+    use crate::statements::{Language, worded};
+
+    fn told(document: Document) -> Result<(), DocumentError> {
+        let bare = document.clone();
+        check(&worded(document, Language::En).unwrap_or(bare))
+    }
+
+    fn policy(change: impl FnOnce(&mut RecoveryPolicy)) -> Result<(), DocumentError> {
+        let mut policy = RecoveryPolicy {
+            subject: Address::repeat_byte(1),
+            trustees: vec![Address::repeat_byte(2), Address::repeat_byte(3)],
+            needed: 2,
+            delayS: 604_800,
+            ..RecoveryPolicy::default()
+        };
+        change(&mut policy);
+        told(Document::RecoveryPolicy(policy))
+    }
+
+    #[test]
+    fn a_recovery_policy_names_different_others_and_leaves_time_to_object() {
+        policy(|_| {}).unwrap();
+        let one = Address::repeat_byte(2);
+        assert_eq!(policy(|policy| policy.trustees.clear()), Err(DocumentError::Trustees));
+        assert_eq!(policy(|policy| policy.trustees = vec![one, one]), Err(DocumentError::Trustees));
+        let many = |policy: &mut RecoveryPolicy| {
+            policy.trustees = (2..=18).map(Address::repeat_byte).collect();
+        };
+        assert_eq!(policy(many), Err(DocumentError::Trustees));
+        let own = |policy: &mut RecoveryPolicy| policy.trustees[1] = policy.subject;
+        assert_eq!(policy(own), Err(DocumentError::Oneself("trustees")));
+        let nobody = |policy: &mut RecoveryPolicy| policy.trustees[1] = Address::ZERO;
+        assert_eq!(policy(nobody), Err(DocumentError::Zero("trustees")));
+        assert_eq!(policy(|policy| policy.needed = 0), Err(DocumentError::Needed(0)));
+        assert_eq!(policy(|policy| policy.needed = 3), Err(DocumentError::Needed(3)));
+        assert_eq!(policy(|policy| policy.delayS = 0), Err(DocumentError::Delay(0)));
+        assert_eq!(policy(|policy| policy.delayS = u64::MAX), Err(DocumentError::Delay(u64::MAX)));
+    }
+
+    fn guardianship(ground: &str, rights: &str) -> Result<(), DocumentError> {
+        told(Document::Guardianship(Guardianship {
+            subject: B256::repeat_byte(9),
+            guardian: Address::repeat_byte(2),
+            custodian: Address::repeat_byte(3),
+            rights: rights.into(),
+            ground: ground.into(),
+            expiresAt: 1,
+            ..Guardianship::default()
+        }))
+    }
+
+    #[test]
+    fn a_ground_is_shown_as_it_stands() {
+        for ground in ["lapsevanem", "Harju Maakohtu määrus 2-24-123", "parent (register)"] {
+            guardianship(ground, "SEE").unwrap();
+        }
+        let long = "x".repeat(GROUND_BYTES_MAX + 1);
+        for ground in [
+            "",
+            " x",
+            "x ",
+            "a  b",
+            "a\nb",
+            "\u{202e}x",
+            "x\u{200b}",
+            "say \"x\"",
+            "a\\b",
+            "м",
+            &long,
+        ] {
+            assert_eq!(guardianship(ground, "SEE"), Err(DocumentError::Ground), "{ground:?}");
+        }
+    }
+
+    #[test]
+    fn rights_have_one_spelling() {
+        guardianship("parent", "SEE PERMIT").unwrap();
+        for rights in ["", "see", "PERMIT SEE", "SEE,PERMIT", "SEE  PERMIT", "SEE SELL", "SELL"] {
+            assert_eq!(guardianship("parent", rights), Err(DocumentError::Rights), "{rights}");
+        }
+    }
+
+    #[test]
+    fn nobody_delegates_to_themself() {
+        let delegation = Delegation {
+            subject: Address::repeat_byte(1),
+            delegate: Address::repeat_byte(1),
+            rights: "SEE".into(),
+            expiresAt: 1,
+            salt: B256::repeat_byte(1),
+            ..Delegation::default()
+        };
+        let refused = told(Document::Delegation(delegation));
+        assert_eq!(refused, Err(DocumentError::Oneself("delegate")));
+    }
+
+    #[test]
+    fn a_revocation_names_somebody_and_something() {
+        let (subject, permission) = (Address::repeat_byte(1), B256::repeat_byte(2));
+        let revoke = |subject, permission| check(&Document::Revoke(Revoke { subject, permission }));
+        revoke(subject, permission).unwrap();
+        assert_eq!(revoke(Address::ZERO, permission), Err(DocumentError::Zero("subject")));
+        assert_eq!(revoke(subject, B256::ZERO), Err(DocumentError::Zero("permission")));
+        let all = check(&Document::RevokeAll(RevokeAll { subject, epoch: 0 }));
+        assert_eq!(all, Err(DocumentError::Zero("epoch")));
+    }
+
+    #[test]
+    fn an_erasure_names_a_log_a_line_and_a_day() {
+        let erase = |line, expires_at| {
+            told(Document::Erase(Erase {
+                subject: Address::repeat_byte(1),
+                log: B256::repeat_byte(1),
+                upToOrdinal: line,
+                expiresAt: expires_at,
+                ..Erase::default()
+            }))
+        };
+        erase(1, TIME_S_MAX).unwrap();
+        assert_eq!(erase(0, 1), Err(DocumentError::Ordinal));
+        assert_eq!(erase(1, 0), Err(DocumentError::ExpiresAt(0)));
+        assert_eq!(erase(1, TIME_S_MAX + 1), Err(DocumentError::ExpiresAt(TIME_S_MAX + 1)));
+    }
+
+    #[test]
+    fn a_long_statement_is_not_compared() {
+        let statement = "x".repeat(STATEMENT_BYTES_MAX + 1);
+        let erase = Erase {
+            statement,
+            subject: Address::repeat_byte(1),
+            log: B256::repeat_byte(1),
+            upToOrdinal: 1,
+            expiresAt: 1,
+        };
+        let refused = check(&Document::Erase(erase));
+        assert_eq!(refused, Err(DocumentError::StatementBytes(STATEMENT_BYTES_MAX + 1)));
+    }
+}

@@ -370,3 +370,88 @@ pub fn parse_list(text: &str) -> Result<Vec<Scope>, ScopesError> {
     }
     Ok(scopes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> ScopeRule {
+        text.parse::<Scope>().unwrap_err().rule
+    }
+
+    #[test]
+    fn version_1_means_what_version_2_spells_out() {
+        for (old, new) in [
+            ("patient/*.read", "patient/*.rs"),
+            ("user/Observation.write", "user/Observation.cud"),
+            ("system/*.*", "system/*.cruds"),
+        ] {
+            assert_eq!(old.parse::<Scope>().unwrap().to_string(), new);
+        }
+    }
+
+    #[test]
+    fn a_scope_that_is_none_says_which_rule_it_breaks() {
+        use ScopeRule::{
+            Bytes, Context, Interactions, Mark, OldWithParameter, Parameter, Resource,
+            SecondParameter, Value,
+        };
+        let long = format!("patient/Observation.r?code={}", "x".repeat(SCOPE_BYTES_MAX));
+        for (text, broken) in [
+            ("", Context),
+            ("patient", Context),
+            ("Patient/*.r", Context),
+            (" patient/*.r", Context),
+            ("launch/patient", Context),
+            ("patient/Observation", Resource),
+            ("patient/observation.r", Resource),
+            ("patient/.r", Resource),
+            ("patient/Diary.r", Resource),
+            ("patient/*.", Interactions),
+            ("patient/*.sr", Interactions),
+            ("patient/*.rr", Interactions),
+            ("patient/*.R", Interactions),
+            ("patient/*.x", Interactions),
+            ("patient/*.rs ", Interactions),
+            ("patient/*.r?", Parameter),
+            ("patient/*.r?code", Parameter),
+            ("patient/*.r?=x", Parameter),
+            ("patient/*.r?code=", Parameter),
+            ("patient/*.r?code:in=x", Parameter),
+            ("patient/*.r?code=x&code=y", SecondParameter),
+            ("patient/*.r?code=x,y", Value),
+            ("patient/*.r?code=x%20y", Value),
+            ("patient/*.r?code=\u{f5}", Value),
+            ("patient/*.r?_security=N", Mark),
+            ("patient/*.r?_security=psy", Mark),
+            ("patient/*.read?code=x", OldWithParameter),
+            (&long, Bytes),
+        ] {
+            assert_eq!(rule(text), broken, "{text}");
+        }
+        let error = "patient/*.sr".parse::<Scope>().unwrap_err().to_string();
+        assert!(error.starts_with("scope \"patient/*.sr\": after . must stand"), "{error}");
+    }
+
+    #[test]
+    fn a_list_allows_nothing_twice() {
+        assert_eq!(parse_list("patient/Observation.r patient/Condition.r").unwrap().len(), 2);
+        assert_eq!(parse_list(""), Err(ScopesError::Empty));
+        let within = |text: &str| {
+            let refused = parse_list(text);
+            assert!(matches!(refused, Err(ScopesError::Within(_))), "{text}: {refused:?}");
+        };
+        within("patient/*.rs patient/Observation.r");
+        within("patient/*.r patient/*.r");
+        within("patient/*.rs patient/*.read");
+        within("patient/*.r patient/*.r?code=x");
+        parse_list("patient/*.r patient/*.r?_security=R").unwrap();
+        for broken in ["patient/*.r  patient/*.c", " patient/*.r", "patient/*.r\tpatient/*.c"] {
+            assert!(matches!(parse_list(broken), Err(ScopesError::Scope(_))), "{broken:?}");
+        }
+        let types = resources::types().filter(|name| name.len() < 40).take(33);
+        let many: Vec<String> = types.map(|name| format!("patient/{name}.r")).collect();
+        assert_eq!(parse_list(&many.join(" ")), Err(ScopesError::Count(33)));
+        assert_eq!(parse_list(&"x".repeat(2049)), Err(ScopesError::Bytes(2049)));
+    }
+}

@@ -111,3 +111,37 @@ impl Act {
 pub fn is_judged(kind: Kind) -> bool {
     matches!(kind, Kind::Access | Kind::Change | Kind::HandOver)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn act(time_ms: u64, received_ms: u64, in_vault: bool) -> Act {
+        Act {
+            report: Report { timeMs: time_ms, ..Report::default() },
+            commitment: B256::ZERO,
+            index: 0,
+            received_ms,
+            in_vault,
+            signer: None,
+            party: Vec::new(),
+            need: Need::default(),
+        }
+    }
+
+    #[test]
+    fn a_permission_must_stand_when_it_happened_and_when_it_is_told_late() {
+        let late = 1000 + DELAY_MS_MAX;
+        assert_eq!(act(1000, 1000, false).moments(), [1000]);
+        assert_eq!(act(1000, late, false).moments(), [1000]);
+        assert_eq!(act(1000, late + 1, false).moments(), [1000, late + 1]);
+        assert_eq!(act(1000, late + 1, true).moments(), [late + 1]);
+        assert_eq!(act(late, 1000, false).moments(), [1000], "a clock that runs ahead");
+    }
+
+    #[test]
+    fn only_looking_changing_and_passing_on_are_judged() {
+        let judged = (0..=255).filter(|number| is_judged(Kind::from_number(*number)));
+        assert_eq!(judged.collect::<Vec<u8>>(), [1, 2, 3]);
+    }
+}

@@ -172,7 +172,7 @@ pub(crate) fn jaan() -> Address {
 }
 
 /// An act and all that is known.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scene {
     pub(crate) act: Act,
     pub(crate) world: World,

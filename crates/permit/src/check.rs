@@ -15,8 +15,10 @@ pub const STATEMENT_BYTES_MAX: usize = 16_384;
 pub const GROUND_BYTES_MAX: usize = 160;
 /// Trustees of a recovery policy.
 pub const TRUSTEES_MAX: usize = 16;
-/// The longest delay of a recovery: a year.
-pub const DELAY_S_MAX: u64 = 366 * 86_400;
+/// The shortest delay of a recovery that the registry takes: a veto must get through.
+pub const DELAY_S_MIN: u64 = 2 * 86_400;
+/// The longest.
+pub const DELAY_S_MAX: u64 = 90 * 86_400;
 /// The last second of the year 9999: a statement writes years in four digits.
 pub const TIME_S_MAX: u64 = 253_402_300_799;
 
@@ -81,14 +83,14 @@ pub enum DocumentError {
          punctuation, single blanks within"
     )]
     Ground,
-    /// Too few or too many, or one twice.
-    #[error("trustees must be 1 to {TRUSTEES_MAX} different addresses")]
+    /// Too few or too many, one twice, or in another order than the registry takes.
+    #[error("trustees must be 1 to {TRUSTEES_MAX} addresses, ascending")]
     Trustees,
     /// More than there are, or none.
     #[error("needed is {0}, it must be from 1 to the number of trustees")]
     Needed(u8),
-    /// No time to object, or more than a life has patience for.
-    #[error("delayS is {0}, it must be from 1 to {DELAY_S_MAX}")]
+    /// No time to object, or too much.
+    #[error("delayS is {0}, it must be from {DELAY_S_MIN} to {DELAY_S_MAX}")]
     Delay(u64),
     /// No line of a trail has number 0.
     #[error("upToOrdinal is 0")]
@@ -104,12 +106,7 @@ pub fn check(document: &Document) -> Result<(), DocumentError> {
             not_zero("subject", revoke.subject)?;
             some("permission", revoke.permission)?;
         }
-        Document::RevokeAll(all) => {
-            not_zero("subject", all.subject)?;
-            if all.epoch == 0 {
-                return Err(DocumentError::Zero("epoch"));
-            }
-        }
+        Document::RevokeAll(all) => not_zero("subject", all.subject)?,
         Document::RecoveryPolicy(policy) => policy_fields(policy)?,
         Document::Delegation(delegation) => delegation_fields(delegation)?,
         Document::Guardianship(guardianship) => guardianship_fields(guardianship)?,
@@ -171,8 +168,8 @@ fn approval_fields(approval: &ChangeApproval) -> Result<(), DocumentError> {
 fn policy_fields(policy: &RecoveryPolicy) -> Result<(), DocumentError> {
     not_zero("subject", policy.subject)?;
     let trustees = &policy.trustees;
-    let is_twice = |place: usize| trustees[..place].contains(&trustees[place]);
-    if !(1..=TRUSTEES_MAX).contains(&trustees.len()) || (0..trustees.len()).any(is_twice) {
+    let is_ascending = trustees.is_sorted_by(|one, next| one < next);
+    if !(1..=TRUSTEES_MAX).contains(&trustees.len()) || !is_ascending {
         return Err(DocumentError::Trustees);
     }
     for trustee in trustees {
@@ -182,7 +179,7 @@ fn policy_fields(policy: &RecoveryPolicy) -> Result<(), DocumentError> {
         return Err(DocumentError::Needed(policy.needed));
     }
     match policy.delayS {
-        1..=DELAY_S_MAX => Ok(()),
+        DELAY_S_MIN..=DELAY_S_MAX => Ok(()),
         delay => Err(DocumentError::Delay(delay)),
     }
 }
@@ -255,23 +252,26 @@ mod tests {
     }
 
     #[test]
-    fn a_recovery_policy_names_different_others_and_leaves_time_to_object() {
+    fn a_recovery_policy_names_others_in_order_and_leaves_time_to_object() {
         policy(|_| {}).unwrap();
         let one = Address::repeat_byte(2);
         assert_eq!(policy(|policy| policy.trustees.clear()), Err(DocumentError::Trustees));
         assert_eq!(policy(|policy| policy.trustees = vec![one, one]), Err(DocumentError::Trustees));
+        let descending = |policy: &mut RecoveryPolicy| policy.trustees.reverse();
+        assert_eq!(policy(descending), Err(DocumentError::Trustees));
         let many = |policy: &mut RecoveryPolicy| {
             policy.trustees = (2..=18).map(Address::repeat_byte).collect();
         };
         assert_eq!(policy(many), Err(DocumentError::Trustees));
-        let own = |policy: &mut RecoveryPolicy| policy.trustees[1] = policy.subject;
+        let own = |policy: &mut RecoveryPolicy| policy.subject = policy.trustees[1];
         assert_eq!(policy(own), Err(DocumentError::Oneself("trustees")));
-        let nobody = |policy: &mut RecoveryPolicy| policy.trustees[1] = Address::ZERO;
+        let nobody = |policy: &mut RecoveryPolicy| policy.trustees[0] = Address::ZERO;
         assert_eq!(policy(nobody), Err(DocumentError::Zero("trustees")));
         assert_eq!(policy(|policy| policy.needed = 0), Err(DocumentError::Needed(0)));
         assert_eq!(policy(|policy| policy.needed = 3), Err(DocumentError::Needed(3)));
-        assert_eq!(policy(|policy| policy.delayS = 0), Err(DocumentError::Delay(0)));
-        assert_eq!(policy(|policy| policy.delayS = u64::MAX), Err(DocumentError::Delay(u64::MAX)));
+        for delay in [0, DELAY_S_MIN - 1, DELAY_S_MAX + 1] {
+            assert_eq!(policy(|policy| policy.delayS = delay), Err(DocumentError::Delay(delay)));
+        }
     }
 
     fn guardianship(ground: &str, rights: &str) -> Result<(), DocumentError> {
@@ -338,8 +338,9 @@ mod tests {
         revoke(subject, permission).unwrap();
         assert_eq!(revoke(Address::ZERO, permission), Err(DocumentError::Zero("subject")));
         assert_eq!(revoke(subject, B256::ZERO), Err(DocumentError::Zero("permission")));
-        let all = check(&Document::RevokeAll(RevokeAll { subject, epoch: 0 }));
-        assert_eq!(all, Err(DocumentError::Zero("epoch")));
+        check(&Document::RevokeAll(RevokeAll { subject, epoch: 0 })).unwrap();
+        let all = check(&Document::RevokeAll(RevokeAll { subject: Address::ZERO, epoch: 0 }));
+        assert_eq!(all, Err(DocumentError::Zero("subject")));
     }
 
     #[test]

@@ -45,7 +45,7 @@ sol! {
         bytes32 permission;
     }
 
-    /// Begins an epoch: what was signed for an older one is dead.
+    /// Ends an epoch and all before it: what was signed for one of them is dead.
     #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct RevokeAll {

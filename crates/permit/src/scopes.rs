@@ -201,8 +201,7 @@ impl Scope {
         use Confidentiality::{R, V};
         let Some(parameter) = &self.parameter else { return !data.is_marked() };
         if parameter.name != SECURITY {
-            let known = data.parameters.iter().filter_map(|fact| fact.split_once('='));
-            let mut facts = known.map(|(name, value)| (name, value));
+            let mut facts = data.parameters.iter().filter_map(|fact| fact.split_once('='));
             let is_known = facts.any(|(name, value)| {
                 let fact = Parameter { name: name.to_owned(), value: value.to_owned() };
                 parameter.covers(&fact)

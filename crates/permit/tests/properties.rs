@@ -162,7 +162,7 @@ static POOL: LazyLock<Vec<Signed>> = LazyLock::new(|| {
         signed(MARI, revoke(mari, id(grant()))),
         signed(KADRI, revoke(mari, id(by_kadri))),
         signed(FATHER, revoke(support::jaan(), id(child))),
-        signed(MARI, revoke_all(1)),
+        signed(MARI, revoke_all(0)),
     ]
 });
 

@@ -155,9 +155,7 @@ impl<'k, 'a> Candidate<'k, 'a> {
         if person.is_revoked(self.id, subject, moment) {
             return Err(Refusal::Revoked);
         }
-        // Also when it was given: one that waits for an epoch to come would be waked by the very
-        // revocation that is to end everything.
-        if [given_ms, moment].iter().any(|at| person.epoch(subject, *at) != epoch) {
+        if !person.is_of_living_epoch(subject, epoch, given_ms, moment) {
             return Err(Refusal::WrongEpoch);
         }
         if moment >= at(expires_at) {

@@ -192,22 +192,45 @@ impl<'a> Person<'a> {
         })
     }
 
-    /// The epoch of a subject at a time. Who names a far epoch ends nothing but their own: each
-    /// revocation of all counts, whatever came before it.
-    pub(super) fn epoch(&self, subject: Address, time_ms: u64) -> u64 {
-        let on_chain = self
-            .world
-            .chain
-            .epochs
-            .iter()
-            .filter(|other| other.subject == subject && at(other.at_s) <= time_ms);
+    /// Whether what was given at a time for an epoch was of the epoch of that time, and none ended
+    /// since.
+    ///
+    /// Of the time it was given: one that waits for an epoch to come would be waked by the very
+    /// revocation that is to end everything. The chain counts its own epochs, and knows nothing of
+    /// a `RevokeAll` that nobody carried there. So what it ends it ends by time, whatever the
+    /// number: else the first revocation on chain would only repeat the number of one in the log,
+    /// and end nothing.
+    pub(super) fn is_of_living_epoch(
+        &self,
+        subject: Address,
+        epoch: u64,
+        given_ms: u64,
+        time_ms: u64,
+    ) -> bool {
+        let mut starts = self.epoch_starts(subject);
+        self.epoch(subject, given_ms) == Some(epoch)
+            && self.epoch(subject, time_ms) == Some(epoch)
+            && !starts.any(|(start_ms, _)| given_ms < start_ms && start_ms <= time_ms)
+    }
+
+    fn epoch_starts(&self, subject: Address) -> impl Iterator<Item = (u64, u64)> {
+        let epochs = self.world.chain.epochs.iter();
+        let epochs = epochs.filter(move |other| other.subject == subject && other.epoch > 0);
+        epochs.map(|other| (at(other.at_s), other.epoch))
+    }
+
+    /// The epoch of a subject at a time; none after the last. Who ends a far epoch ends all before
+    /// it: each revocation of all counts, whatever came before it.
+    fn epoch(&self, subject: Address, time_ms: u64) -> Option<u64> {
+        let on_chain = self.epoch_starts(subject).filter(|(start_ms, _)| *start_ms <= time_ms);
         let signed = self.known.iter().filter_map(|known| {
             let Document::RevokeAll(all) = known.document else { return None };
             let (hand, received_ms) = known.recorded()?;
             let counts = all.subject == subject && received_ms <= time_ms;
             (counts && self.may_end_epoch(subject, hand, received_ms)).then_some(all.epoch)
         });
-        on_chain.map(|other| other.epoch).chain(signed).max().unwrap_or(0)
+        let ended = on_chain.map(|(_, started)| started - 1).chain(signed).max();
+        ended.map_or(Some(0), |ended| ended.checked_add(1))
     }
 
     /// A delegate's right is of an epoch itself, so that a delegate cannot be asked for here: only
@@ -296,9 +319,8 @@ impl<'a> Person<'a> {
             given_ms <= time_ms
                 && self.controls(subject, hand, given_ms).is_ok()
                 && !self.is_frozen(subject, given_ms)
-                && self.epoch(subject, given_ms) == delegate.epoch
-        }) && self.epoch(subject, time_ms) == delegate.epoch
-            && time_ms < at(delegate.expiresAt)
+                && self.is_of_living_epoch(subject, delegate.epoch, given_ms, time_ms)
+        }) && time_ms < at(delegate.expiresAt)
             && !self.takes_back(known.id, time_ms, |hand, said_ms| {
                 self.controls(subject, hand, said_ms).is_ok()
                     || matches!(hand, Hand::Key(who) | Hand::Registry(who) if who == delegate.delegate)

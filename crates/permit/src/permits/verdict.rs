@@ -133,7 +133,7 @@ pub enum Refusal {
     NotYetGiven,
     /// It was taken back.
     Revoked,
-    /// It is of an epoch that was over, or that had not begun when it was given.
+    /// All of its epoch was taken back, or it is of one that had not begun when it was given.
     WrongEpoch,
     /// It had ended.
     Expired,

@@ -92,16 +92,8 @@ fn approval(document: &ChangeApproval) -> String {
 fn recovery(document: &RecoveryPolicy) -> String {
     let trustees: Vec<String> = document.trustees.iter().map(Address::to_string).collect();
     let (number, unit) = span(document.delayS);
-    let unit = match (number, unit) {
-        (1, 0) => "day",
-        (_, 0) => "days",
-        (1, 1) => "hour",
-        (_, 1) => "hours",
-        (1, 2) => "minute",
-        (_, 2) => "minutes",
-        (1, _) => "second",
-        _ => "seconds",
-    };
+    // Two days at least: never one of a unit.
+    let unit = ["days", "hours", "minutes", "seconds"][unit];
     format!(
         "If I lose my key: of the {count} trustees named here, {needed} together may move control \
          of {subject} to a new address. Waiting time: {number} {unit}; until then my present key \

@@ -101,16 +101,8 @@ fn approval(document: &ChangeApproval) -> String {
 fn recovery(document: &RecoveryPolicy) -> String {
     let trustees: Vec<String> = document.trustees.iter().map(Address::to_string).collect();
     let (number, unit) = span(document.delayS);
-    let unit = match (number, unit) {
-        (1, 0) => "päev",
-        (_, 0) => "päeva",
-        (1, 1) => "tund",
-        (_, 1) => "tundi",
-        (1, 2) => "minut",
-        (_, 2) => "minutit",
-        (1, _) => "sekund",
-        _ => "sekundit",
-    };
+    // Two days at least: never one of a unit.
+    let unit = ["päeva", "tundi", "minutit", "sekundit"][unit];
     format!(
         "Kui kaotan oma võtme, võivad siin nimetatud usaldusisikud isiku {subject} konto juhtimise \
          uuele aadressile üle anda. Usaldusisikuid kokku: {count}; neist vaja: {needed}. Ooteaeg: \

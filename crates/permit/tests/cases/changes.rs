@@ -121,7 +121,7 @@ fn approvals() -> Vec<Case> {
             "an approval of an epoch that is over",
             Refusal::WrongEpoch,
             of(),
-            approved().before(1, signed(MARI, revoke_all(1))),
+            approved().before(1, signed(MARI, revoke_all(0))),
         ),
     ]
 }

@@ -103,7 +103,7 @@ fn scopes() -> Vec<Case> {
             "data of a type that FHIR does not have",
             wrong,
             with_scopes("patient/Observation.r"),
-            data(look(), &[odd.clone()]),
+            data(look(), std::slice::from_ref(&odd)),
         ),
         covered("data of any type", with_scopes("patient/*.r"), data(look(), &[odd])),
         covered("data that nobody tells of", with_scopes("patient/*.r"), data(look(), &[])),
@@ -354,8 +354,8 @@ fn documents() -> Vec<Case> {
         not(
             "a revocation named as a permission",
             Refusal::NotAPermission,
-            id(revoke_all(1)),
-            look().naming(revoke_all(1)).before(DAY_MS, signed(MARI, revoke_all(1))),
+            id(revoke_all(0)),
+            look().naming(revoke_all(0)).before(DAY_MS, signed(MARI, revoke_all(0))),
         ),
         not(
             "an approval named by a look",

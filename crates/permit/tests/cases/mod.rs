@@ -6,6 +6,7 @@
 mod changes;
 mod coverage;
 mod people;
+mod representatives;
 mod times;
 
 use crate::support::Scene;
@@ -20,7 +21,13 @@ pub(crate) struct Case {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    let parts = [times::cases(), coverage::cases(), changes::cases(), people::cases()];
+    let parts = [
+        times::cases(),
+        coverage::cases(),
+        changes::cases(),
+        people::cases(),
+        representatives::cases(),
+    ];
     parts.into_iter().flatten().collect()
 }
 

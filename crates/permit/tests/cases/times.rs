@@ -21,6 +21,12 @@ pub(crate) fn cases() -> Vec<Case> {
     let on_chain = |scene: crate::support::Scene, at_s, is_final| {
         scene.unrecorded(signed(MARI, grant())).standing(mari, of(), Some((at_s, is_final)), None)
     };
+    let began = |earlier_s| {
+        look().with(|scene| {
+            let epoch = Epoch { subject: mari, epoch: 1, at_s: NOON_S - earlier_s };
+            scene.world.chain.epochs.push(epoch);
+        })
+    };
     vec![
         counts("a look that a grant covers", Basis::Grant, of(), look().before(DAY_MS, given())),
         counts(
@@ -206,13 +212,13 @@ pub(crate) fn cases() -> Vec<Case> {
             "a grant of an epoch that is over",
             Refusal::WrongEpoch,
             of(),
-            look().before(DAY_MS, given()).before(HOUR_MS, signed(MARI, revoke_all(1))),
+            look().before(DAY_MS, given()).before(HOUR_MS, signed(MARI, revoke_all(0))),
         ),
         not(
             "a grant held back and logged after all was taken back",
             Refusal::WrongEpoch,
             of(),
-            look().before(DAY_MS, signed(MARI, revoke_all(1))).before(HOUR_MS, given()),
+            look().before(DAY_MS, signed(MARI, revoke_all(0))).before(HOUR_MS, given()),
         ),
         not(
             "a grant of an epoch that the chain ended",
@@ -223,12 +229,45 @@ pub(crate) fn cases() -> Vec<Case> {
                 scene.world.chain.epochs.push(epoch);
             }),
         ),
+        not(
+            "a grant of the next epoch, of the log's own count, when the chain ends its first",
+            Refusal::WrongEpoch,
+            id(next.clone()),
+            began(60)
+                .before(2 * DAY_MS, signed(MARI, revoke_all(0)))
+                .before(DAY_MS, signed(MARI, next.clone())),
+        ),
+        counts(
+            "a grant of the next epoch given after log and chain ended the first",
+            Basis::Grant,
+            id(next.clone()),
+            began(3600)
+                .before(2 * DAY_MS, signed(MARI, revoke_all(0)))
+                .before(MINUTE_MS, signed(MARI, next.clone())),
+        ),
+        counts(
+            "an old revocation of all that the log records once more",
+            Basis::Grant,
+            id(next.clone()),
+            look()
+                .before(2 * DAY_MS, signed(MARI, revoke_all(0)))
+                .before(DAY_MS, signed(MARI, next.clone()))
+                .before(HOUR_MS, signed(MARI, revoke_all(0))),
+        ),
+        not(
+            "a far epoch is ended: all before it are over",
+            Refusal::WrongEpoch,
+            id(next.clone()),
+            look()
+                .before(2 * DAY_MS, signed(MARI, revoke_all(7)))
+                .before(DAY_MS, signed(MARI, next.clone())),
+        ),
         counts(
             "a grant of the epoch that began",
             Basis::Grant,
             id(next.clone()),
             look()
-                .before(DAY_MS, signed(MARI, revoke_all(1)))
+                .before(DAY_MS, signed(MARI, revoke_all(0)))
                 .before(HOUR_MS, signed(MARI, next.clone())),
         ),
         not(
@@ -241,15 +280,15 @@ pub(crate) fn cases() -> Vec<Case> {
             "a grant that waited for its epoch",
             Refusal::WrongEpoch,
             id(next.clone()),
-            look().before(DAY_MS, signed(MARI, next)).before(HOUR_MS, signed(MARI, revoke_all(1))),
+            look().before(DAY_MS, signed(MARI, next)).before(HOUR_MS, signed(MARI, revoke_all(0))),
         ),
         counts(
             "all taken back by a stranger",
             Basis::Grant,
             of(),
-            look().before(DAY_MS, given()).before(HOUR_MS, signed(STRANGER, revoke_all(1))).before(
+            look().before(DAY_MS, given()).before(HOUR_MS, signed(STRANGER, revoke_all(0))).before(
                 HOUR_MS,
-                signed(STRANGER, RevokeAll { subject: address(STRANGER), epoch: 1 }),
+                signed(STRANGER, RevokeAll { subject: address(STRANGER), epoch: 0 }),
             ),
         ),
         counts("a grant on chain, final", Basis::Grant, of(), on_chain(look(), NOON_S - 60, true)),

@@ -147,6 +147,7 @@ pub(crate) fn revoke(subject: Address, permission: B256) -> Revoke {
     Revoke { subject, permission }
 }
 
+/// Mari ends the epoch of this number.
 pub(crate) fn revoke_all(epoch: u64) -> RevokeAll {
     RevokeAll { subject: address(MARI), epoch }
 }

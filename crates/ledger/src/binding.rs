@@ -178,7 +178,7 @@ impl BindingDetails {
 }
 
 /// `2026-11-22 14:05`, UTC; civil date by Howard Hinnant's `civil_from_days`.
-fn minute(time_s: u64) -> String {
+pub fn minute(time_s: u64) -> String {
     let (day, second) = (time_s / 86_400, time_s % 86_400);
     let shifted = day + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);

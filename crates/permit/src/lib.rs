@@ -1,0 +1,21 @@
+//! What a person allows: the documents they sign, the words they read in them, and whether an act
+//! was permitted.
+//!
+//! No IO, no async, no clock. Engine, audit and page run the same [`permits::permits`], so that
+//! nobody has to believe another's answer; `tests/vectors/permits.json` holds them to it.
+//!
+//! - [`documents`]: the EIP-712 structs; [`check`]: what makes one valid; [`signed`]: as the log
+//!   carries them
+//! - [`statements`]: what the person reads, in English and Estonian
+//! - [`scopes`], [`resources`], [`purposes`], [`confidentiality`]: the words of a grant
+//! - [`permits`]: whether an act counts as permitted, and why
+
+pub mod check;
+pub mod confidentiality;
+pub mod documents;
+pub mod permits;
+pub mod purposes;
+pub mod resources;
+pub mod scopes;
+pub mod signed;
+pub mod statements;

@@ -145,6 +145,17 @@ fn delegates() -> Vec<Case> {
                 None,
             )),
         ),
+        not(
+            "a delegation on chain, not final",
+            Refusal::NoRight,
+            of(),
+            given(look().unrecorded(signed(MARI, delegation())).standing(
+                address(MARI),
+                id(delegation()),
+                Some((NOON_S - 7200, false)),
+                None,
+            )),
+        ),
         counts(
             "a delegate's grant on chain, under the delegate's name",
             Basis::Grant,
@@ -230,6 +241,17 @@ fn guardians() -> Vec<Case> {
             Refusal::WrongEpoch,
             of(),
             both(look()).before(DAY_MS, by(MOTHER)).before(HOUR_MS, signed(FATHER, all())),
+        ),
+        counts(
+            "a guardian who may only see takes nothing back",
+            Basis::Grant,
+            of(),
+            about_jaan(look())
+                .before(2 * DAY_MS, guardianship(MOTHER, "SEE PERMIT"))
+                .before(2 * DAY_MS, guardianship(FATHER, "SEE"))
+                .before(DAY_MS, by(MOTHER))
+                .before(HOUR_MS, signed(FATHER, all()))
+                .before(HOUR_MS, no(FATHER)),
         ),
         counts(
             "a stranger takes nothing back for a child",

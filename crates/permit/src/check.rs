@@ -22,6 +22,9 @@ pub const DELAY_S_MAX: u64 = 90 * 86_400;
 /// The last second of the year 9999: a statement writes years in four digits.
 pub const TIME_S_MAX: u64 = 253_402_300_799;
 
+/// The largest whole number in a document: JSON's numbers mean one thing up to here.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+
 /// What a delegate or a guardian may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rights {
@@ -59,6 +62,9 @@ pub enum DocumentError {
     /// Nobody is asked to act for themselves.
     #[error("{0} is the person themself")]
     Oneself(&'static str),
+    /// More than every reader of JSON reads alike.
+    #[error("{0} is above {NUMBER_MAX}")]
+    Number(&'static str),
     /// Never, or beyond what a calendar of four digits has.
     #[error("expiresAt is {0}, it must be from 1 to {TIME_S_MAX}")]
     ExpiresAt(u64),
@@ -106,7 +112,10 @@ pub fn check(document: &Document) -> Result<(), DocumentError> {
             not_zero("subject", revoke.subject)?;
             some("permission", revoke.permission)?;
         }
-        Document::RevokeAll(all) => not_zero("subject", all.subject)?,
+        Document::RevokeAll(all) => {
+            not_zero("subject", all.subject)?;
+            number("epoch", all.epoch)?;
+        }
         Document::RecoveryPolicy(policy) => policy_fields(policy)?,
         Document::Delegation(delegation) => delegation_fields(delegation)?,
         Document::Guardianship(guardianship) => guardianship_fields(guardianship)?,
@@ -130,6 +139,10 @@ fn some(field: &'static str, value: B256) -> Result<(), DocumentError> {
     if value.is_zero() { Err(DocumentError::Zero(field)) } else { Ok(()) }
 }
 
+fn number(field: &'static str, number: u64) -> Result<(), DocumentError> {
+    if number > NUMBER_MAX { Err(DocumentError::Number(field)) } else { Ok(()) }
+}
+
 fn other(field: &'static str, address: Address, subject: Address) -> Result<(), DocumentError> {
     if address == subject { Err(DocumentError::Oneself(field)) } else { not_zero(field, address) }
 }
@@ -149,6 +162,7 @@ fn grant_fields(grant: &Grant) -> Result<(), DocumentError> {
         return Err(DocumentError::Context(scope.to_string()));
     }
     purposes::parse_list(&grant.purposes)?;
+    number("epoch", grant.epoch)?;
     expiry(grant.expiresAt)?;
     // Without it everybody who can guess the fields finds the id on the chain.
     some("salt", grant.salt)
@@ -161,6 +175,7 @@ fn approval_fields(approval: &ChangeApproval) -> Result<(), DocumentError> {
     if approval.fromVersion == approval.toVersion {
         return Err(DocumentError::Versions);
     }
+    number("epoch", approval.epoch)?;
     expiry(approval.expiresAt)?;
     some("salt", approval.salt)
 }
@@ -178,6 +193,7 @@ fn policy_fields(policy: &RecoveryPolicy) -> Result<(), DocumentError> {
     if policy.needed == 0 || usize::from(policy.needed) > trustees.len() {
         return Err(DocumentError::Needed(policy.needed));
     }
+    number("epoch", policy.epoch)?;
     match policy.delayS {
         DELAY_S_MIN..=DELAY_S_MAX => Ok(()),
         delay => Err(DocumentError::Delay(delay)),
@@ -188,6 +204,7 @@ fn delegation_fields(delegation: &Delegation) -> Result<(), DocumentError> {
     not_zero("subject", delegation.subject)?;
     other("delegate", delegation.delegate, delegation.subject)?;
     Rights::parse(&delegation.rights).ok_or(DocumentError::Rights)?;
+    number("epoch", delegation.epoch)?;
     expiry(delegation.expiresAt)?;
     some("salt", delegation.salt)
 }
@@ -225,6 +242,7 @@ fn erase_fields(erase: &Erase) -> Result<(), DocumentError> {
     if erase.upToOrdinal == 0 {
         return Err(DocumentError::Ordinal);
     }
+    number("upToOrdinal", erase.upToOrdinal)?;
     expiry(erase.expiresAt)
 }
 
@@ -341,6 +359,9 @@ mod tests {
         check(&Document::RevokeAll(RevokeAll { subject, epoch: 0 })).unwrap();
         let all = check(&Document::RevokeAll(RevokeAll { subject: Address::ZERO, epoch: 0 }));
         assert_eq!(all, Err(DocumentError::Zero("subject")));
+        let all = |epoch| check(&Document::RevokeAll(RevokeAll { subject, epoch }));
+        all(NUMBER_MAX).unwrap();
+        assert_eq!(all(NUMBER_MAX + 1), Err(DocumentError::Number("epoch")));
     }
 
     #[test]

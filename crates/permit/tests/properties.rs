@@ -272,6 +272,17 @@ fn what_counts_was_given(scene: &Scene) {
     }
 }
 
+/// The page reads no such number, so it would judge otherwise.
+#[test]
+fn a_revocation_of_all_beyond_the_numbers_of_json_is_none() {
+    use medtrail_permit::check::NUMBER_MAX;
+    let ended = |epoch| {
+        let scene = support::look().before(DAY_MS, signed(MARI, grant()));
+        judge(&scene.before(HOUR_MS, signed(MARI, revoke_all(epoch)))).rank()
+    };
+    assert_eq!((ended(NUMBER_MAX), ended(NUMBER_MAX + 1)), (0, 2));
+}
+
 fn holds(scene: &Scene) {
     nothing_is_won_by_hiding_a_permission(scene);
     nothing_is_won_by_a_revocation(scene);

@@ -226,7 +226,8 @@ impl<'a> Person<'a> {
         let signed = self.known.iter().filter_map(|known| {
             let Document::RevokeAll(all) = known.document else { return None };
             let (hand, received_ms) = known.recorded()?;
-            let counts = all.subject == subject && received_ms <= time_ms;
+            let is_theirs = all.subject == subject && check(known.document).is_ok();
+            let counts = is_theirs && received_ms <= time_ms;
             (counts && self.may_end_epoch(subject, hand, received_ms)).then_some(all.epoch)
         });
         let ended = on_chain.map(|(_, started)| started - 1).chain(signed).max();

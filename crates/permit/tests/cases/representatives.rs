@@ -8,11 +8,22 @@ use crate::support::{
 };
 use alloy_primitives::B256;
 use medtrail_permit::documents::{ChangeApproval, Delegation, Grant, RevokeAll};
-use medtrail_permit::permits::{Basis, Pending, Refusal};
+use medtrail_permit::permits::{Basis, Freeze, Pending, Refusal};
 use medtrail_permit::signed::Signed;
 
 pub(crate) fn cases() -> Vec<Case> {
     [delegates(), guardians()].into_iter().flatten().collect()
+}
+
+/// Mari's permissions were frozen from an hour before to an hour after she delegated.
+fn frozen(scene: Scene) -> Scene {
+    scene.with(|scene| {
+        scene.world.chain.freezes.push(Freeze {
+            subject: address(MARI),
+            from_s: NOON_S - 49 * 3600,
+            until_s: Some(NOON_S - 47 * 3600),
+        });
+    })
 }
 
 fn delegates() -> Vec<Case> {
@@ -26,6 +37,12 @@ fn delegates() -> Vec<Case> {
         Delegation { delegate: address(FATHER), salt: B256::repeat_byte(0x64), ..delegation() };
     vec![
         counts("a grant by a delegate", Basis::Grant, of(), given(day())),
+        not(
+            "a delegation that was given while all was frozen",
+            Refusal::NoRight,
+            of(),
+            frozen(given(day())),
+        ),
         not(
             "a grant by a delegate who may only see",
             Refusal::NoRight,
@@ -128,6 +145,17 @@ fn delegates() -> Vec<Case> {
                 None,
             )),
         ),
+        not(
+            "a delegation on chain, not final",
+            Refusal::NoRight,
+            of(),
+            given(look().unrecorded(signed(MARI, delegation())).standing(
+                address(MARI),
+                id(delegation()),
+                Some((NOON_S - 7200, false)),
+                None,
+            )),
+        ),
         counts(
             "a delegate's grant on chain, under the delegate's name",
             Basis::Grant,
@@ -213,6 +241,17 @@ fn guardians() -> Vec<Case> {
             Refusal::WrongEpoch,
             of(),
             both(look()).before(DAY_MS, by(MOTHER)).before(HOUR_MS, signed(FATHER, all())),
+        ),
+        counts(
+            "a guardian who may only see takes nothing back",
+            Basis::Grant,
+            of(),
+            about_jaan(look())
+                .before(2 * DAY_MS, guardianship(MOTHER, "SEE PERMIT"))
+                .before(2 * DAY_MS, guardianship(FATHER, "SEE"))
+                .before(DAY_MS, by(MOTHER))
+                .before(HOUR_MS, signed(FATHER, all()))
+                .before(HOUR_MS, no(FATHER)),
         ),
         counts(
             "a stranger takes nothing back for a child",

@@ -130,6 +130,14 @@ pub(crate) fn cases() -> Vec<Case> {
                 .standing(address(STRANGER), of(), None, Some(NOON_S - 60)),
         ),
         counts(
+            "a revocation that names another subject",
+            Basis::Grant,
+            of(),
+            look()
+                .before(DAY_MS, given())
+                .before(HOUR_MS, signed(MARI, revoke(address(STRANGER), of()))),
+        ),
+        counts(
             "a revocation by who got the grant",
             Basis::Grant,
             of(),

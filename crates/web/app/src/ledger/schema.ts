@@ -1,10 +1,12 @@
-// The EIP-712 structs of the log and their hashes. Every field of them is static, so that an encoding is one 32-byte
-// word a field: no general ABI encoder is needed, and none is trusted.
+// The EIP-712 structs of the log and their hashes. An encoding is one 32-byte word a field (EIP-712 hashes what has no
+// fixed length): no general ABI encoder is needed, and none is trusted.
 import { getAddress, keccak256 } from "viem/utils";
 import { concat, hexToBytes, isHex, utf8 } from "./bytes";
 import type { Hex, Place, Report } from "./types";
 
-type Field = readonly [type: "bytes32" | "address" | "uint8" | "uint64" | "uint256" | "string", name: string];
+export type Field = readonly [
+  type: "bytes32" | "address" | "address[]" | "uint8" | "uint64" | "uint256" | "string", name: string,
+];
 
 /** The fields of every struct in their order; a second order would be another document. */
 const STRUCTS = {
@@ -32,7 +34,12 @@ export type StructName = keyof typeof STRUCTS;
 
 /** EIP-712's encodeType. */
 export function typeString(name: StructName): string {
-  return `${name}(${STRUCTS[name].map((field) => field.join(" ")).join(",")})`;
+  return typeStringOf(name, STRUCTS[name]);
+}
+
+/** The same of a struct that another module has the fields of. */
+export function typeStringOf(name: string, fields: readonly Field[]): string {
+  return `${name}(${fields.map((field) => field.join(" ")).join(",")})`;
 }
 
 export const ENTRY_TYPE = `Entry(Report report,Place place)${typeString("Place")}${typeString("Report")}`;
@@ -65,6 +72,9 @@ function word([type, name]: Field, value: unknown): Uint8Array {
     case "address":
       if (isHex(value, 20)) return concat(new Uint8Array(12), hexToBytes(value));
       break;
+    case "address[]":
+      if (!Array.isArray(value)) break;
+      return keccak256(concat(...value.map((item) => word(["address", name], item))), "bytes");
     case "string":
       if (typeof value === "string") return keccak256(utf8(value), "bytes");
       break;
@@ -76,9 +86,13 @@ function word([type, name]: Field, value: unknown): Uint8Array {
 
 /** EIP-712's hashStruct. Fields may be numbers or, above 2^53, bigints. Throws on a value that is not of its type. */
 export function structHash(name: StructName, value: object): Hex {
-  const fields: readonly Field[] = STRUCTS[name];
+  return structHashOf(name, STRUCTS[name], value);
+}
+
+/** The same of a struct that another module has the fields of. */
+export function structHashOf(name: string, fields: readonly Field[], value: object): Hex {
   const words = fields.map((field) => word(field, (value as Record<string, unknown>)[field[1]]));
-  return keccak256(concat(typeHash(typeString(name)), ...words));
+  return keccak256(concat(typeHash(typeStringOf(name, fields)), ...words));
 }
 
 export const reportHash = (report: Report): Hex => structHash("Report", report);

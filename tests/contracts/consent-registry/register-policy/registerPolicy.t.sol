@@ -210,6 +210,7 @@ contract RegisterPolicy_Test is ConsentTest {
         recovery = registry.recoveryOf(subject);
         assertEq(recovery.policy, idOf(second));
         assertEq(recovery.waitingPolicy, idOf(policyOf(3)));
+        assertEq(recovery.delayS, 2 days);
         assertEq(recovery.waitsUntilS, waitsUntilS + 2 days);
     }
 

@@ -147,6 +147,10 @@ contract StartRecovery_Test is ConsentTest {
         expectRefusal(policy, approvals, refusal);
         approvals[1].signature = NO_SIGNATURE;
         expectRefusal(policy, approvals, refusal);
+        // A trustee who calls speaks for no other.
+        vm.expectRevert(refusal);
+        vm.prank(trustees[0]);
+        registry.startRecovery(policy, NO_SIGNATURE, next, approvals);
 
         (uint8 v, bytes32 r, bytes32 s) =
             vm.sign(trusteeKeys[2], Documents.digest(Documents.separator(1, address(registry)), asked));

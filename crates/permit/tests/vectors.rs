@@ -5,10 +5,15 @@
 mod cases;
 mod support;
 
-use alloy_primitives::{Address, B256};
-use medtrail_permit::documents::{Document, Erase, RecoveryPolicy, named};
+use alloy_primitives::{Address, B256, address};
+use alloy_sol_types::SolStruct;
+use medtrail_ledger::schema::{Eip712Domain, domain};
+use medtrail_permit::documents::{
+    ChangeApproval, Document, Erase, Grant, RecoveryPolicy, Revoke, RevokeAll, named,
+};
 use medtrail_permit::permits::{Held, permits};
 use medtrail_permit::statements::{Language, language_of, render};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,6 +26,61 @@ fn agrees_with_the_file(name: &str, text: &str) {
     }
     let stored = std::fs::read_to_string(&file).unwrap();
     assert!(stored == text, "{name} is not what this code makes; MEDTRAIL_BLESS=1 rewrites it");
+}
+
+/// `permissions.json` was made by viem and is what the contract's tests are held to.
+#[test]
+fn documents_hash_as_wallet_and_contract_hash_them() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors");
+    let text = std::fs::read_to_string(folder.join("permissions.json")).unwrap();
+    let vectors: Value = serde_json::from_str(&text).unwrap();
+    let registry = address!("0x5FbDB2315678afecb367f032d93F642f64180aa3");
+    let domain = domain(31338, registry);
+    let mut seen = BTreeSet::new();
+    for vector in vectors["documents"].as_array().unwrap() {
+        let kind = vector["primaryType"].as_str().unwrap();
+        let message = &vector["message"];
+        let agrees = match kind {
+            "Grant" => agrees::<Grant>(vector, message, &["epoch", "expiresAt"], &domain),
+            "ChangeApproval" => {
+                agrees::<ChangeApproval>(vector, message, &["epoch", "expiresAt"], &domain)
+            }
+            "Revoke" => agrees::<Revoke>(vector, message, &[], &domain),
+            "RevokeAll" => agrees::<RevokeAll>(vector, message, &["epoch"], &domain),
+            "RecoveryPolicy" => {
+                agrees::<RecoveryPolicy>(vector, message, &["delayS", "epoch"], &domain)
+            }
+            // What trustees sign is between them and the contract.
+            _ => continue,
+        };
+        assert!(agrees, "{kind}");
+        seen.insert(kind);
+    }
+    assert_eq!(seen.len(), 5, "{seen:?}");
+}
+
+/// Whether type, struct hash and digest are those of the vector, whose large numbers are texts.
+fn agrees<T: SolStruct + DeserializeOwned>(
+    vector: &Value,
+    message: &Value,
+    numbers: &[&str],
+    domain: &Eip712Domain,
+) -> bool {
+    let mut message = message.clone();
+    for name in numbers {
+        let number: u64 = message[name].as_str().unwrap().parse().unwrap();
+        message[name] = number.into();
+    }
+    let document: T = serde_json::from_value(message).unwrap();
+    json!({
+        "typeString": T::eip712_encode_type(),
+        "structHash": document.eip712_hash_struct(),
+        "digest": document.eip712_signing_hash(domain),
+    }) == json!({
+        "typeString": vector["typeString"],
+        "structHash": vector["structHash"],
+        "digest": vector["digest"],
+    })
 }
 
 #[test]

@@ -8,6 +8,7 @@ use alloy_primitives::B256;
 use medtrail_gateway::clock::Clock;
 use medtrail_ledger::custodian::{ReportState, Spool, SpoolLimits};
 use medtrail_ledger::entry::Kind;
+use medtrail_ledger::schema::Report;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -168,40 +169,76 @@ async fn a_receipt_of_a_time_when_its_key_did_not_speak_is_no_end() {
 
 #[actix_web::test]
 async fn a_coverage_made_with_a_wrong_clock_stops_no_later_one() {
-    let site = site(|_| Deed::KnowsTheYear, ROOM).await;
+    // The second log has the same wrong clock, and takes it.
+    for (deed, is_set_aside) in [(Deed::KnowsTheYear, true), (Deed::Takes, false)] {
+        let site = Site::start(Setup::new(deed)).await;
+        for n in 0..3 {
+            assert_eq!(site.send(&format!("event-{n}"), "R").await, 201);
+        }
+        site.ends(3).await;
+        site.clock.0.store(FAR_MS, Ordering::SeqCst);
+        let is_far = |(report, _): &(Report, u64)| report.timeMs >= FAR_MS;
+        for _ in 0..1_000 {
+            if site.came().iter().any(is_far) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The right time again, days after.
+        let (day_ms, right_ms) = (24 * HOUR_MS, START_MS + 400 * 24 * HOUR_MS);
+        site.clock.0.store(right_ms, Ordering::SeqCst);
+        let is_right = |(report, _): &(Report, u64)| {
+            report.kind == 14 && (right_ms..FAR_MS).contains(&report.timeMs)
+        };
+        for _ in 0..1_000 {
+            site.clock.0.fetch_add(day_ms, Ordering::SeqCst);
+            if site.came().iter().any(is_right) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(site.came().iter().any(is_right), "{:?}", site.came());
+        site.settled().await;
+        let newest = site.spool.usage().unwrap().sequence;
+        let rows = (4..=newest).map(|number| site.spool.report(number).unwrap().unwrap());
+        let aside: Vec<_> = rows
+            .filter_map(|row| match row.state {
+                ReportState::SetAside(reason) => Some(reason),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(!aside.is_empty(), is_set_aside, "{aside:?}");
+        let told = |reason: &String| reason.contains("this gateway's clock was wrong");
+        assert!(aside.iter().all(told), "{aside:?}");
+        site.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_coverage_that_the_log_refused_is_made_up_for_by_the_next() {
+    let until_ms = START_MS + 2_000 * HOUR_MS;
+    let site = site(|_| Deed::RefusesCoverageUntil(until_ms), ROOM).await;
     for n in 0..3 {
         assert_eq!(site.send(&format!("event-{n}"), "R").await, 201);
     }
     site.ends(3).await;
-    site.clock.0.store(FAR_MS, Ordering::SeqCst);
+    // The clock runs: days pass. The first that is taken tells of all that was numbered before it.
+    let mut taken = None;
     for _ in 0..1_000 {
-        if site.spool.usage().unwrap().sequence > 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    // The right time again, the day after.
-    site.clock.0.store(START_MS + 24 * HOUR_MS, Ordering::SeqCst);
-    let mut ends = Vec::new();
-    for _ in 0..1_000 {
-        site.clock.0.fetch_add(HOUR_MS, Ordering::SeqCst);
+        site.clock.0.fetch_add(24 * HOUR_MS, Ordering::SeqCst);
         let newest = site.spool.usage().unwrap().sequence;
-        let rows = (4..=newest).map(|number| site.spool.report(number).unwrap().unwrap());
-        ends = rows.filter(|row| row.report.event == 0).map(|row| row.state).collect();
-        let is_aside = |end: &ReportState| matches!(end, ReportState::SetAside(_));
-        if ends.iter().any(is_receipted) && ends.iter().any(is_aside) {
+        let rows = (1..=newest).map(|number| site.spool.report(number).unwrap().unwrap());
+        let rows: Vec<_> = rows.filter(|row| row.report.event == 0).collect();
+        taken = rows.iter().position(|row| is_receipted(&row.state)).map(|at| rows[at].clone());
+        if taken.is_some() {
+            assert!(rows[0].sequence < taken.as_ref().unwrap().sequence, "none was refused");
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(ends.iter().any(is_receipted), "{ends:?}");
-    let aside = ends.iter().find_map(|end| match end {
-        ReportState::SetAside(reason) => Some(reason),
-        _ => None,
-    });
-    assert!(aside.unwrap().contains("this gateway's clock was wrong"), "{aside:?}");
-    let covered = site.came().into_iter().filter(|(report, _)| report.kind == 14);
-    let times: Vec<_> = covered.map(|(report, _)| report.timeMs).collect();
-    assert!(times.iter().any(|time_ms| *time_ms < FAR_MS), "{times:?}");
+    let taken: Value = serde_json::from_slice(&taken.unwrap().report.document).unwrap();
+    assert_eq!(taken["details"]["fromSequence"], 1, "{taken:#}");
+    let first_ms = site.spool.event(1).unwrap().unwrap().received_ms;
+    assert_eq!(taken["details"]["coverage"]["fromMs"], first_ms, "{taken:#}");
     site.stop().await;
 }

@@ -68,6 +68,8 @@ pub(crate) enum Deed {
     FailsOnDeletions,
     /// Until this time its clock is behind every event.
     BehindUntil(u64),
+    /// It refuses coverage for good, until this time.
+    RefusesCoverageUntil(u64),
     /// It refuses what lies far ahead.
     KnowsTheYear,
     /// Its receipts are for another report.
@@ -117,6 +119,11 @@ impl Log {
                 if report.kind == Kind::Access.number() && self.clock.now_ms() < until =>
             {
                 refuse(422, "time-ahead")
+            }
+            Deed::RefusesCoverageUntil(until)
+                if report.kind == Kind::Coverage.number() && report.timeMs < until =>
+            {
+                refuse(422, "invalid-field")
             }
             Deed::KnowsTheYear if report.timeMs > FAR_MS - HOUR_MS => refuse(422, "time-ahead"),
             Deed::Moves(to) if !report.subject.is_zero() && report.subject != to.into_word() => {

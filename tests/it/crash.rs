@@ -1,6 +1,6 @@
 //! The process dies at any moment: what was acknowledged is there, and nothing stands twice.
 
-mod disk_full;
+pub(crate) mod disk_full;
 
 use crate::site::{Custodian, Node, PATIENCE, Settings, Site, must, ticking_chain};
 use journeys::medtrail::Running;

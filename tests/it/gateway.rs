@@ -1,7 +1,8 @@
 //! An organisation joins by an invite, and its gateway reports for it: through a dead gateway and an
 //! absent log, nothing that its software was told of is lost, and nothing stands twice.
 
-use crate::site::{Node, PATIENCE, Settings, Site, must};
+use crate::crash::disk_full::SmallDisk;
+use crate::site::{Node, PATIENCE, Settings, Site, must, skipped};
 use alloy::primitives::Address;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
@@ -9,7 +10,7 @@ use journeys::medtrail::Running;
 use medtrail_ledger::custodian::{ReportState, Spool, SpoolLimits};
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
-use medtrail_ledger::schema::{Report, domain};
+use medtrail_ledger::schema::{Binding, Report, digest, domain};
 use medtrail_ledger::trust::TrustFile;
 use medtrail_store::SpoolDb;
 use reqwest::Client;
@@ -181,6 +182,10 @@ async fn sign_in(site: &Site, node: &Node, keystore: &str) -> String {
     let passphrase = fs::read_to_string(site.path("passphrase")).unwrap();
     let path = site.path(keystore);
     let wallet = PrivateKeySigner::decrypt_keystore(path, passphrase.trim()).unwrap();
+    sign_in_as(node, &wallet).await
+}
+
+async fn sign_in_as(node: &Node, wallet: &PrivateKeySigner) -> String {
     let nonce = node.json(&format!("/v1/session/nonce?address={}", wallet.address())).await;
     let message = nonce["message"].as_str().unwrap();
     let signature = wallet.sign_message_sync(message.as_bytes()).unwrap().as_bytes();
@@ -189,6 +194,43 @@ async fn sign_in(site: &Site, node: &Node, keystore: &str) -> String {
     let post = Client::new().post(format!("{}/v1/session", node.url)).json(&session);
     let session: Value = post.send().await.unwrap().json().await.unwrap();
     session["token"].as_str().unwrap().to_owned()
+}
+
+/// Somebody with a code from a desk types it in, signs, and waits for the countersignature.
+async fn connect(node: &Node, wallet: &PrivateKeySigner, trust: &TrustFile, code: &Value) {
+    let token = sign_in_as(node, wallet).await;
+    let post = async |path: String, body: Value| {
+        let post = Client::new().post(format!("{}{path}", node.url)).bearer_auth(&token);
+        let answer = post.json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        answer.bytes().await.unwrap()
+    };
+    let claimed = post("/v1/bindings".to_owned(), json!({ "code": code })).await;
+    let claimed: Value = serde_json::from_slice(&claimed).unwrap();
+    let message = &claimed["typedData"]["message"];
+    let text = |name: &str| message[name].as_str().unwrap();
+    let document = Binding {
+        statement: text("statement").to_owned(),
+        subject: text("subject").parse().unwrap(),
+        custodian: text("custodian").parse().unwrap(),
+        pseudonym: text("pseudonym").parse().unwrap(),
+        expiresAt: text("expiresAt").parse().unwrap(),
+    };
+    let digest = digest(&document, &domain(trust.chain_id, trust.registry));
+    let signature = wallet.sign_hash_sync(&digest).unwrap().as_bytes();
+    let signature = alloy::primitives::hex::encode_prefixed(signature);
+    let id = claimed["id"].as_str().unwrap();
+    post(format!("/v1/bindings/{id}/signature"), json!({ "signature": signature })).await;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let list = Client::new().get(format!("{}/v1/bindings", node.url)).bearer_auth(&token);
+        let list: Value = list.send().await.unwrap().json().await.unwrap();
+        if list["own"][0]["state"] == "entered" {
+            return;
+        }
+        assert!(Instant::now() < end, "{list:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -366,4 +408,191 @@ async fn while_the_log_is_away_events_are_taken_and_all_are_forwarded_once_it_is
     assert_eq!(kept.len(), 42);
     node.stop();
     site.must_be_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_gateway_follows_a_patient_whom_the_first_connected() {
+    let site = site();
+    let node = site.serve();
+    let added = add(&site, "North Clinic");
+    init(&site, &added, "north");
+    let first = Gateway::start(&site, "north");
+    let further = ["organisations", "invite", added["id"].as_str().unwrap(), "--json"];
+    init(&site, &json_from(site.run(further)), "second");
+    let second = Gateway::start(&site, "second");
+    let trust = node.trust().await;
+    first.take(&event("at-the-first")).await;
+    first.wait_until_sent().await;
+
+    // Its key is older than the second's; it alone knows the code that it gives out.
+    let asked = first.http.post(format!("{}/desk/codes", first.url));
+    let asked = asked.json(&json!({ "identifier": "Patient/p7" })).send().await.unwrap();
+    let issued: Value = asked.json().await.unwrap();
+    let person = PrivateKeySigner::from_slice(&[0x71; 32]).unwrap();
+    connect(&node, &person, &trust, &issued["code"]).await;
+
+    second.take(&event("at-the-second")).await;
+    second.wait_until_sent().await;
+    let token = sign_in_as(&node, &person).await;
+    let trail = format!("{}/v1/subjects/{}/trail?kind=1&limit=9", node.url, person.address());
+    let trail = Client::new().get(trail).bearer_auth(token).send().await.unwrap();
+    let trail: Value = trail.json().await.unwrap();
+    let newest = &trail["lines"][0];
+    assert_eq!(newest["report"]["subject"], json!(person.address().into_word()), "{trail:#}");
+    assert!(newest["details"]["text"].as_str().unwrap().contains("at-the-second"), "{trail:#}");
+    assert_eq!(trail["lines"].as_array().unwrap().len(), 2);
+    for gateway in [&first, &second] {
+        let status = gateway.http.get(format!("{}/status", gateway.url)).send().await.unwrap();
+        let status: Value = status.json().await.unwrap();
+        assert_eq!(status["alarms"], json!([]), "{status:#}");
+    }
+    first.stop();
+    second.stop();
+    assert_eq!(kept(&site, "second", &trust).len(), 1);
+    node.stop();
+    site.must_be_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_set_aside_is_sent_once_its_cause_is_mended_and_somebody_says_so() {
+    let site = site();
+    let node = site.serve();
+    init(&site, &add(&site, "North Clinic"), "north");
+    let gateway = Gateway::start(&site, "north");
+    let running = site.run(["gateway", "retry", "--dir", "north"]);
+    assert_eq!(running.code, Some(1), "{running:?}");
+    assert!(running.err.contains("is already open"), "{running:?}");
+    node.kill_9();
+    for id in ["aside", "evidence", "waits"] {
+        gateway.take(&event(id)).await;
+    }
+    // Signed, so that each is a report that can be set aside.
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let status = gateway.http.get(format!("{}/status", gateway.url)).send().await.unwrap();
+        let status: Value = status.json().await.unwrap();
+        if status["spool"]["waiting"] == 3 {
+            break;
+        }
+        assert!(Instant::now() < end, "{status:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    gateway.stop();
+    {
+        let limits = SpoolLimits { count: 9, bytes: 1 << 20 };
+        let spool = SpoolDb::open(&site.path("north"), limits).unwrap();
+        let answer = b"{\"index\":7}".to_vec().into();
+        let wrong = ReportState::WrongReceipt { answer, reason: "path".to_owned() };
+        let aside = ReportState::SetAside("invalid-field: a fault of the log".to_owned());
+        spool.settle(&[(1, aside), (2, wrong)]).unwrap();
+    }
+    let said = json_from(site.run(["gateway", "retry", "--dir", "north", "--json"]));
+    let reason = "invalid-field: a fault of the log";
+    assert_eq!(said, json!({ "putBack": [{ "number": 1, "reason": reason }] }));
+    let none = must(site.run(["gateway", "retry", "--dir", "north"]));
+    assert!(none.contains("Nothing was set aside"), "{none}");
+    site.write("taken", "");
+    let taken = site.run(["gateway", "retry", "--dir", "north", "--evidence", "taken"]);
+    assert_eq!(taken.code, Some(1), "{taken:?}");
+    let said =
+        must(site.run(["gateway", "retry", "--dir", "north", "--evidence", "evidence.ndjson"]));
+    assert!(said.contains("2  path") && said.contains("1 reports wait again"), "{said}");
+    let evidence = fs::read_to_string(site.path("evidence.ndjson")).unwrap();
+    let evidence: Value = serde_json::from_str(&evidence).unwrap();
+    assert_eq!((&evidence["number"], &evidence["answer"]), (&json!(2), &json!("{\"index\":7}")));
+
+    let node = site.serve();
+    let trust = node.trust().await;
+    let gateway = Gateway::start(&site, "north");
+    gateway.wait_until_sent().await;
+    gateway.stop();
+    assert_eq!(kept(&site, "north", &trust).len(), 3);
+    let same = must(site.run(["gateway", "trust", "--dir", "north"]));
+    assert!(same.contains("names the keys that this gateway believes"), "{same}");
+    node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_learns_of_a_new_key_only_when_somebody_accepts_it() {
+    let site = site();
+    let node = site.serve();
+    let added = add(&site, "North Clinic");
+    init(&site, &added, "north");
+    let further = ["organisations", "invite", added["id"].as_str().unwrap(), "--json"];
+    let second = init(&site, &json_from(site.run(further)), "second");
+    let key: Address = second["key"].as_str().unwrap().parse().unwrap();
+    let spelled = format!("{key:#x}");
+    let before = fs::read_to_string(site.path("north").join("enrolment.json")).unwrap();
+    assert!(!before.contains(&spelled));
+    let shown = site.run(["gateway", "trust", "--dir", "north"]);
+    assert_eq!(shown.code, Some(3), "{shown:?}");
+    assert!(shown.out.contains(&format!("North Clinic: new key {key}")), "{shown:?}");
+    assert!(shown.out.contains("--accept"), "{shown:?}");
+    let enrolment = || fs::read_to_string(site.path("north").join("enrolment.json")).unwrap();
+    assert_eq!(enrolment(), before);
+    must(site.run(["gateway", "trust", "--dir", "north", "--accept"]));
+    assert!(enrolment().contains(&spelled));
+    let same = must(site.run(["gateway", "trust", "--dir", "north"]));
+    assert!(same.contains("names the keys that this gateway believes"), "{same}");
+    node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_on_a_full_disk_refuses_events_loses_none_and_needs_no_restart() {
+    let Some(disk) = SmallDisk::mount() else {
+        return skipped("a gateway's full disk: this user may not mount a small one");
+    };
+    let site = site();
+    let node = site.serve();
+    let folder = disk.0.path().join("north");
+    let folder = folder.to_str().unwrap();
+    init(&site, &add(&site, "North Clinic"), folder);
+    let gateway = Gateway::start(&site, folder);
+    let trust = node.trust().await;
+    // An event that needs room.
+    let bulky = |number: usize| {
+        let mut event = event(&format!("bulky-{number}"));
+        event["outcomeDesc"] = json!("x".repeat(60_000));
+        event
+    };
+    let mut taken = Vec::new();
+    let filler = disk.fill();
+    let refused = loop {
+        let event = bulky(taken.len());
+        let (status, text) = send(&gateway.http, &gateway.url, &event).await.unwrap();
+        if status != 201 {
+            break (status, text);
+        }
+        taken.push(event);
+        assert!(taken.len() < 400, "the disk never fills");
+    };
+    assert_eq!(refused.0, 503, "{refused:?}");
+    let outcome: Value = serde_json::from_str(&refused.1).unwrap();
+    assert_eq!(
+        (&outcome["resourceType"], &outcome["issue"][0]["code"]),
+        (&json!("OperationOutcome"), &json!("transient")),
+        "{outcome}"
+    );
+    for _ in 0..3 {
+        let (status, _) = send(&gateway.http, &gateway.url, &bulky(taken.len())).await.unwrap();
+        assert_eq!(status, 503);
+    }
+    let status = gateway.http.get(format!("{}/status", gateway.url)).send().await.unwrap();
+    assert_eq!(status.status().as_u16(), 200);
+    let process = gateway.running.id();
+
+    fs::remove_file(&filler).unwrap();
+    let event = bulky(taken.len());
+    let end = Instant::now() + PATIENCE;
+    while send(&gateway.http, &gateway.url, &event).await.unwrap().0 != 201 {
+        assert!(Instant::now() < end, "{}", gateway.running.said());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    taken.push(event);
+    gateway.wait_until_sent().await;
+    assert!(fs::exists(format!("/proc/{process}")).unwrap(), "the same process");
+    gateway.stop();
+    assert_eq!(kept(&site, folder, &trust).len(), taken.len());
+    node.stop();
+    drop(disk);
 }

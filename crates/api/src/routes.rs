@@ -36,6 +36,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(trail::get)
         .service(feed::get)
         .service(bindings::list)
+        .service(bindings::of)
         .service(bindings::issue)
         .service(bindings::claim)
         .service(bindings::sign)

@@ -69,6 +69,7 @@ fn code_of(rule: &str) -> &'static str {
         "r4.value" | "r4.instant" => "value",
         "r4.code" => "code-invalid",
         "r4.invariant" => "invariant",
+        "clock.ahead" => "business-rule",
         "search.unknown" => "not-supported",
         "search.value" => "invalid",
         _ if rule.starts_with("limit.") => "too-long",

@@ -3,7 +3,7 @@
 use crate::sign::{Document, document};
 use crate::state::State;
 use alloy_primitives::Bytes;
-use medtrail_ledger::custodian::{NewReport, SpoolError};
+use medtrail_ledger::custodian::{NewReport, ReportState, SpoolError};
 use medtrail_ledger::entry::{Kind, details_hash, event_id};
 use medtrail_ledger::schema::{Coverage, Report, digest};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub(crate) fn when_due(state: &State) -> Result<(), SpoolError> {
             return Ok(());
         }
     }
-    let (from_sequence, from_ms) = last(state, sequence)?;
+    let (from_sequence, from_ms) = last(state, sequence, now_ms)?;
     if from_ms / DAY_MS < now_ms / DAY_MS {
         let coverage = Coverage {
             log: state.log(),
@@ -77,21 +77,27 @@ pub(crate) fn when_due(state: &State) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// From which number and time on nothing was counted yet.
-fn last(state: &State, newest: u64) -> Result<(u64, u64), SpoolError> {
+/// From which number and time on nothing was counted yet. What the log does not have, and what is
+/// of a time that has not come, was made while a clock was wrong: it counts as never made.
+fn last(state: &State, newest: u64, now_ms: u64) -> Result<(u64, u64), SpoolError> {
     for sequence in (1..=newest).rev() {
         let Some(row) = state.spool.report(sequence)? else { break };
-        if row.report.event != 0 {
+        if row.report.event != 0 || matches!(row.state, ReportState::SetAside(_)) {
             continue;
         }
         let told = serde_json::from_slice::<Document<'_>>(&row.report.document).ok();
         let told = told.and_then(|document| {
             serde_json::from_str::<CoverageDetails>(document.details.get()).ok()
         });
-        if let Some(told) = told {
+        if let Some(told) = told.filter(|told| told.coverage.toMs <= now_ms) {
             return Ok((sequence, told.coverage.toMs));
         }
     }
-    let first = state.spool.event(1)?;
-    Ok((1, first.map_or_else(|| state.now_ms(), |event| event.received_ms)))
+    for number in 1.. {
+        let Some(event) = state.spool.event(number)? else { break };
+        if event.received_ms <= now_ms {
+            return Ok((1, event.received_ms));
+        }
+    }
+    Ok((1, now_ms))
 }

@@ -20,7 +20,7 @@ pub const ENROLMENT_VERSION: &str = "medtrail/enrolment-v1";
 pub struct Enrolment {
     /// [`ENROLMENT_VERSION`].
     pub version: String,
-    /// URL of the log.
+    /// Public URL of the log: its host is the only one where the key signs in.
     pub upstream: String,
     /// The organisation's id.
     pub organisation: Address,
@@ -86,7 +86,7 @@ pub async fn enrol(
 ) -> Result<Enrolment, EnrolError> {
     let log = Upstream::new(upstream).map_err(EnrolError::Client)?;
     let body = json!({ "code": code }).to_string().into_bytes();
-    let (session, by) = (Session::default(), (&log, signer, &SystemClock as &dyn Clock));
+    let (session, by) = (Session::at(upstream), (&log, signer, &SystemClock as &dyn Clock));
     let answer = session.call(by, Method::POST, "/v1/enrolments", Some(body)).await?;
     let Enrolled { organisation, shared_key, trust } = read(&answer)?;
     Ok(Enrolment {

@@ -24,6 +24,9 @@ use std::time::Duration;
 const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
 /// When what the statement says last changed.
 const STATEMENT_DATE: &str = "2026-11-23";
+/// How far ahead of this machine's clock an event may be recorded, in milliseconds: as far as the
+/// log takes one.
+pub(crate) const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
 /// How long a body may take to come.
 const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 /// Seconds after which a sender that was refused for want of room may come back.
@@ -71,7 +74,7 @@ async fn create(
         Err(refusal) => return outcome(refusal),
     };
     let bytes = trimmed(&body);
-    let event = match read_ours(bytes) {
+    let event = match read_ours(bytes, state.now_ms()) {
         Ok(event) => event,
         Err(issues) => return refused(&issues),
     };
@@ -109,7 +112,8 @@ async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Ht
 }
 
 async fn one_of_many(state: &State, entry: Result<&[u8], Vec<Issue>>) -> Answer {
-    let read = entry.and_then(|bytes| read_ours(bytes).map(|event| (event, bytes)));
+    let now_ms = state.now_ms();
+    let read = entry.and_then(|bytes| read_ours(bytes, now_ms).map(|event| (event, bytes)));
     let (event, bytes) = match read {
         Ok(read) => read,
         Err(issues) => {
@@ -161,21 +165,30 @@ async fn take(state: &State, event: &Event, bytes: &[u8]) -> Result<u64, Refusal
     }
 }
 
-/// What is no AuditEvent alone is refused here: the log would refuse it for good.
-fn read_ours(bytes: &[u8]) -> Result<Event, Vec<Issue>> {
+/// What is no AuditEvent alone is refused here: the log would refuse it for good. So is what is
+/// recorded in the future: its sender can still mend its clock, while here it would wait for it.
+fn read_ours(bytes: &[u8], now_ms: u64) -> Result<Event, Vec<Issue>> {
     #[derive(Deserialize)]
     struct Versioned {
         version: Option<String>,
     }
     let event = read(bytes)?;
+    let error = |path: &str, rule, text: String| {
+        Err(vec![Issue { path: path.to_owned(), rule, text, severity: Severity::Error }])
+    };
+    let ahead_ms = event.recorded_ms.saturating_sub(now_ms);
+    if ahead_ms > AHEAD_MS_MAX {
+        let text = format!(
+            "{} s ahead of the gateway's clock; at most {} are taken. Set both clocks, by NTP.",
+            ahead_ms / 1000,
+            AHEAD_MS_MAX / 1000
+        );
+        return error("AuditEvent.recorded", "clock.ahead", text);
+    }
     let version = serde_json::from_slice::<Versioned>(bytes).ok().and_then(|read| read.version);
     if version.is_some_and(|version| version.starts_with("medtrail/")) {
-        return Err(vec![Issue {
-            path: "AuditEvent.version".to_owned(),
-            rule: "r4.structure",
-            text: "Documents of the log's own are made by the log. Leave version out.".to_owned(),
-            severity: Severity::Error,
-        }]);
+        let text = "Documents of the log's own are made by the log. Leave version out.".to_owned();
+        return error("AuditEvent.version", "r4.structure", text);
     }
     Ok(event)
 }

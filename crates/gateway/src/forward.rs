@@ -1,16 +1,19 @@
-//! Sends reports to the log until its receipt stands beside each, for ever, in their order.
+//! Sends reports to the log until its receipt stands beside each, for ever, in their order. One that
+//! the log does not take now is passed over and tried again, so that it holds up no other.
 //!
 //! A lost answer is harmless: the log knows a report again by its event id. A receipt is believed
 //! only after its signatures and its path were checked, and only for the report it names.
 
-use crate::sign::{Document, document};
+use crate::answers::{Verdict, believe, refused};
+use crate::fhir::AHEAD_MS_MAX;
+use crate::held::{FAILURES_MAX, Why};
+use crate::moves::{Followed, follow};
+use crate::sign::Document;
 use crate::state::{Board, State};
 use crate::upstream::{Refusal, Reply};
 use alloy_primitives::{B256, Bytes};
 use medtrail_ledger::custodian::{ReportRow, ReportState, SpoolError};
-use medtrail_ledger::entry::{batch_root, subject_of};
-use medtrail_ledger::proof::spell;
-use medtrail_ledger::receipt::Receipt;
+use medtrail_ledger::entry::batch_root;
 use medtrail_ledger::schema::{Report, ReportBatch, digest};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -38,27 +41,29 @@ enum Progress {
     Later(Option<Duration>),
 }
 
-/// What the log said of one report.
-enum Verdict {
-    End(ReportState),
-    Moved(B256),
-    Later(Option<Duration>),
-}
-
 pub(crate) async fn run(state: Arc<State>) {
     let mut failures = 0u32;
     loop {
         let most = state.options.batch_reports_max.clamp(1, 1_000);
-        let waiting = state.on_spool(move |state| state.spool.waiting(most)).await;
+        let now_ms = state.now_ms();
+        let passed_over = state.board().held.passed_over(most, now_ms);
+        let waiting = state.on_spool(move |state| state.spool.waiting(most, &passed_over)).await;
         let progress = match waiting {
             Ok(rows) if rows.is_empty() => {
+                let next_ms = {
+                    let held = &mut state.board().held;
+                    held.forget_due(now_ms);
+                    held.next_ms()
+                };
+                let until_next = next_ms.map(|next| Duration::from_millis(next - now_ms));
+                let wait = until_next.map_or(LOOK, |wait| wait.min(LOOK));
                 tokio::select! {
                     () = state.signed.notified() => {}
-                    () = state.clock().sleep(LOOK) => {}
+                    () = state.clock().sleep(wait) => {}
                 }
                 continue;
             }
-            Ok(rows) => send(&state, within_bytes(rows)).await,
+            Ok(rows) => send(&state, within_bytes(rows), failures).await,
             Err(error) => Err(error),
         };
         let asked = match progress {
@@ -98,9 +103,13 @@ fn within_bytes(rows: Vec<ReportRow>) -> Vec<ReportRow> {
     rows.into_iter().take(count).collect()
 }
 
-async fn send(state: &Arc<State>, rows: Vec<ReportRow>) -> Result<Progress, SpoolError> {
+async fn send(
+    state: &Arc<State>,
+    rows: Vec<ReportRow>,
+    failures: u32,
+) -> Result<Progress, SpoolError> {
     if rows.len() > ALONE_MAX {
-        match send_batch(state, &rows).await {
+        match send_batch(state, &rows, failures).await {
             Some(verdicts) => return settle(state, rows, verdicts).await,
             // One of them makes the log refuse all of it: each is to stand or fall for itself.
             None => tracing::warn!("the log refuses a batch; its reports are sent alone"),
@@ -133,13 +142,34 @@ async fn settle(
         match verdict {
             Verdict::End(end) => ends.push((sequence, end)),
             Verdict::Later(asked) => later = later.max(Some(asked.unwrap_or_default())),
-            Verdict::Moved(to) => {
-                let made = state.on_spool(move |state| moved(state, &row, to)).await?;
-                match made {
-                    Ok(()) => is_moving = true,
-                    Err(reason) => ends.push((sequence, ReportState::SetAside(reason))),
+            Verdict::Held(Why::Ahead, reason) if is_mistaken(state, &row) => {
+                let reason = format!("made while this gateway's clock was wrong; {reason}");
+                ends.push((sequence, ReportState::SetAside(reason)));
+            }
+            Verdict::Held(why, reason) => {
+                hold(state, sequence, why, reason);
+                is_moving = true;
+            }
+            Verdict::Failed(reason) => {
+                let now_ms = state.now_ms();
+                if state.board().held.fail(sequence, reason.clone(), now_ms) {
+                    tracing::error!("report {sequence} is passed over: {reason}");
+                    is_moving = true;
+                } else {
+                    later = later.max(Some(Duration::ZERO));
                 }
             }
+            Verdict::Moved(to) => match follow(state, row, to).await? {
+                Followed::Anew => {
+                    state.board().held.end(sequence);
+                    is_moving = true;
+                }
+                Followed::Never(reason) => ends.push((sequence, ReportState::SetAside(reason))),
+                Followed::Unshown(reason) => {
+                    hold(state, sequence, Why::Moved, reason);
+                    is_moving = true;
+                }
+            },
         }
     }
     is_moving |= !ends.is_empty();
@@ -154,7 +184,23 @@ async fn settle(
     }
 }
 
+/// Whether it is the gateway's own statement of a time that by its own clock has not come: no
+/// event of anybody is lost with it.
+fn is_mistaken(state: &State, row: &ReportRow) -> bool {
+    let told = serde_json::from_slice::<Document<'_>>(&row.report.document);
+    let ahead_of = state.now_ms().saturating_add(AHEAD_MS_MAX);
+    row.report.event == 0 && told.is_ok_and(|document| document.report.timeMs > ahead_of)
+}
+
+fn hold(state: &State, sequence: u64, why: Why, reason: String) {
+    let now_ms = state.now_ms();
+    if state.board().held.hold(sequence, why, reason.clone(), now_ms) {
+        tracing::warn!("report {sequence} is passed over: {reason}");
+    }
+}
+
 fn tell(state: &State, sequence: u64, end: ReportState) {
+    state.board().held.end(sequence);
     match end {
         ReportState::Waiting => {}
         ReportState::Receipted(_) => state.board().last_receipt_ms = Some(state.now_ms()),
@@ -169,29 +215,6 @@ fn tell(state: &State, sequence: u64, end: ReportState) {
     }
 }
 
-/// Makes a report anew for the address its pseudonym was joined with, under the same number. Only
-/// for an address that this gateway countersigned: else the log could steer a patient's trail.
-fn moved(state: &State, row: &ReportRow, to: B256) -> Result<Result<(), String>, SpoolError> {
-    let Ok(Document { mut report, details, .. }) = serde_json::from_slice(&row.report.document)
-    else {
-        return Ok(Err("its document in the spool cannot be read".to_owned()));
-    };
-    let joined = state.spool.subject_of(report.subject)?;
-    if joined.map(subject_of) != Some(to) {
-        let reason = format!(
-            "the log says that {} moved to {to}: nobody here countersigned it",
-            report.subject
-        );
-        state.alarm(format!("report {}: {reason}", row.sequence));
-        return Ok(Err(reason));
-    }
-    report.subject = to;
-    match document(state, report, details.get().as_bytes()) {
-        Some(document) => state.spool.replace(row.sequence, document).map(Ok),
-        None => Ok(Err("its details cannot be read".to_owned())),
-    }
-}
-
 async fn send_one(state: &State, row: &ReportRow) -> Verdict {
     let Ok(Document { report, .. }) = serde_json::from_slice(&row.report.document) else {
         return unreadable();
@@ -199,13 +222,13 @@ async fn send_one(state: &State, row: &ReportRow) -> Verdict {
     let numbers = row.sequence.to_string();
     match post(state, numbers, row.report.document.to_vec()).await {
         None => Verdict::Later(None),
-        Some(reply) if reply.status == 201 => Verdict::End(believe(state, &reply.body, &report)),
+        Some(reply) if reply.status == 201 => believe(state, &reply.body, &report),
         Some(reply) => refused(reply.refusal(), reply.retry_after),
     }
 }
 
 /// An answer for each, or `None` where the log refuses the batch as a whole for good.
-async fn send_batch(state: &State, rows: &[ReportRow]) -> Option<Vec<Verdict>> {
+async fn send_batch(state: &State, rows: &[ReportRow], failures: u32) -> Option<Vec<Verdict>> {
     #[derive(Serialize)]
     struct Item<'a> {
         report: Report,
@@ -256,6 +279,7 @@ async fn send_batch(state: &State, rows: &[ReportRow]) -> Option<Vec<Verdict>> {
     if reply.status != 200 {
         return match refused(reply.refusal(), reply.retry_after) {
             Verdict::Later(asked) => later(asked),
+            Verdict::Failed(_) if failures < FAILURES_MAX => later(reply.retry_after),
             _ => None,
         };
     }
@@ -266,7 +290,7 @@ async fn send_batch(state: &State, rows: &[ReportRow]) -> Option<Vec<Verdict>> {
         return later(reply.retry_after);
     }
     let verdict = |(outcome, item): (Outcome<'_>, &Item<'_>)| match outcome.receipt {
-        Some(receipt) => Verdict::End(believe(state, receipt.get().as_bytes(), &item.report)),
+        Some(receipt) => believe(state, receipt.get().as_bytes(), &item.report),
         None => {
             let refusal = outcome.problem.unwrap_or_default();
             refused(Refusal { status: outcome.status, ..refusal }, reply.retry_after)
@@ -299,86 +323,9 @@ async fn post(state: &State, numbers: String, body: Vec<u8>) -> Option<Reply> {
     }
 }
 
-/// What a refusal means. Only what the log itself says of a report ends its wait: a proxy's 403 or
-/// 404 is an outage.
-fn refused(refusal: Refusal, asked: Option<Duration>) -> Verdict {
-    let asked = refusal.retry_after_s.map(Duration::from_secs).or(asked);
-    match (refusal.status, refusal.slug(), refusal.subject) {
-        (409, Some("subject-moved"), Some(to)) => Verdict::Moved(to),
-        (401 | 408 | 425 | 429, ..) => Verdict::Later(asked),
-        // Said of this gateway, not of the report: its key is not known yet, or no more.
-        (403, Some("unknown-custodian"), _) => {
-            tracing::error!("the log knows this gateway's key no more: {}", refusal.detail);
-            Verdict::Later(asked)
-        }
-        (400..=499, Some(slug), _) => {
-            let detail: String = refusal.detail.chars().take(400).collect();
-            Verdict::End(ReportState::SetAside(format!("{slug}: {detail}")))
-        }
-        _ => Verdict::Later(asked),
-    }
-}
-
-/// The receipt if it binds the log to this report, else the answer as evidence against the log.
-fn believe(state: &State, answer: &[u8], report: &Report) -> ReportState {
-    match check(state, answer, report) {
-        Ok(receipt) => ReportState::Receipted(spell(&receipt).into()),
-        Err(reason) => ReportState::WrongReceipt { answer: answer.to_vec().into(), reason },
-    }
-}
-
-fn check(state: &State, answer: &[u8], report: &Report) -> Result<Receipt, String> {
-    let receipt: Receipt =
-        serde_json::from_slice(answer).map_err(|error| format!("no receipt: {error}"))?;
-    if receipt.report_hash != report.hash() {
-        return Err("it is for another report".to_owned());
-    }
-    let mut reason = "the log has no key".to_owned();
-    for keys in &state.log_keys {
-        match receipt.verify(keys) {
-            Ok((_, time_ms)) if state.enrolment.trust.operator_speaks(keys.operator, time_ms) => {
-                return Ok(receipt);
-            }
-            Ok(_) => reason = "the operator's key did not speak at that time".to_owned(),
-            Err(error) => reason = error.to_string(),
-        }
-    }
-    Err(reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn told(status: u16, slug: &str) -> Verdict {
-        let r#type = match slug {
-            "" => "about:blank".to_owned(),
-            slug => format!("https://log.example/problems/{slug}"),
-        };
-        let subject = (slug == "subject-moved").then(|| B256::repeat_byte(7));
-        refused(Refusal { r#type, status, subject, ..Refusal::default() }, None)
-    }
-
-    #[test]
-    fn only_what_the_log_says_of_a_report_ends_its_wait() {
-        for (status, slug) in [(422, "invalid-field"), (409, "event-conflict"), (422, "wrong-log")]
-        {
-            let verdict = told(status, slug);
-            assert!(matches!(verdict, Verdict::End(ReportState::SetAside(_))), "{status} {slug}");
-        }
-        for (status, slug) in [
-            (403, ""),
-            (404, ""),
-            (502, ""),
-            (503, "busy"),
-            (429, "rate-limited"),
-            (401, "signed-out"),
-            (403, "unknown-custodian"),
-        ] {
-            assert!(matches!(told(status, slug), Verdict::Later(_)), "{status} {slug}");
-        }
-        assert!(matches!(told(409, "subject-moved"), Verdict::Moved(to) if to.0 == [7; 32]));
-    }
 
     #[test]
     fn waits_grow_to_a_minute_and_are_spread() {

@@ -5,6 +5,7 @@
 //! and only then answers, `sign` makes numbered reports of it, `forward` sends them until the log's
 //! receipt, checked, stands beside them.
 
+mod answers;
 pub mod clock;
 mod coverage;
 mod desk;
@@ -12,7 +13,9 @@ mod enrol;
 mod fhir;
 mod forward;
 mod guard;
+mod held;
 mod intake;
+mod moves;
 mod session;
 mod sign;
 mod state;
@@ -37,6 +40,9 @@ use tokio::task::JoinSet;
 pub struct Options {
     /// Where it listens. Whoever reaches it speaks for the organisation.
     pub listen: SocketAddr,
+    /// Where the log is reached, if not where the enrolment says. Its name stays that of the
+    /// enrolment: only sign-ins there are signed.
+    pub upstream: Option<String>,
     /// Reports of one request to the log at most; the log takes 1,000.
     pub batch_reports_max: usize,
     /// Bytes of a request from the custodian's software at most.
@@ -53,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
+            upstream: None,
             batch_reports_max: 1_000,
             body_bytes_max: 4 << 20,
             code_ms: 24 * 3600 * 1000,

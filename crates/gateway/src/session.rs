@@ -43,10 +43,20 @@ struct Token {
 }
 
 /// The gateway's session: opened when first needed, again before its end and when it ended early.
-#[derive(Default)]
-pub(crate) struct Session(Mutex<Option<Token>>);
+pub(crate) struct Session {
+    /// Host and port of the log: a sign-in anywhere else is not signed.
+    host: String,
+    token: Mutex<Option<Token>>,
+}
 
 impl Session {
+    /// None yet, at the log of this public URL.
+    pub(crate) fn at(url: &str) -> Self {
+        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let host = host.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        Self { host, token: Mutex::default() }
+    }
+
     /// An answer of the log that is no refusal.
     pub(crate) async fn call(
         &self,
@@ -55,11 +65,11 @@ impl Session {
         path: &str,
         json: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, SessionError> {
-        let mut token = self.0.lock().await;
+        let mut token = self.token.lock().await;
         for is_last in [false, true] {
             let is_old = |token: &Token| token.expires_ms < clock.now_ms() + RENEW_MS;
             if token.as_ref().is_none_or(is_old) {
-                *token = Some(open(upstream, signer).await?);
+                *token = Some(open(&self.host, upstream, signer).await?);
             }
             let mut headers = HeaderMap::new();
             if let Some(token) = &*token {
@@ -100,11 +110,15 @@ struct Opened {
     expires_ms: u64,
 }
 
-async fn open(upstream: &Upstream, signer: &dyn ReportSigner) -> Result<Token, SessionError> {
+async fn open(
+    host: &str,
+    upstream: &Upstream,
+    signer: &dyn ReportSigner,
+) -> Result<Token, SessionError> {
     let path = format!("/v1/session/nonce?address={}", signer.address());
     let reply = upstream.send(Method::GET, &path, HeaderMap::new(), None).await?;
     let Challenge { message } = read(&good(reply)?)?;
-    require_sign_in(&message, signer.address())?;
+    require_sign_in(&message, host, signer.address())?;
     let signature = signer.sign(text_digest(&message));
     let body = json!({ "message": message, "signature": signature, "bearer": true });
     let body = body.to_string().into_bytes();
@@ -116,16 +130,18 @@ async fn open(upstream: &Upstream, signer: &dyn ReportSigner) -> Result<Token, S
     Ok(Token { header, expires_ms })
 }
 
-/// Only a sign-in of this address is signed, whatever else the log would like to have.
-fn require_sign_in(message: &str, address: Address) -> Result<(), SessionError> {
+/// Only a sign-in of this address at this log is signed, whatever else it would like to have:
+/// another log's text, passed on, would sign it in there in the organisation's name.
+fn require_sign_in(message: &str, host: &str, address: Address) -> Result<(), SessionError> {
+    let first = format!("{host} wants you to sign in with your Ethereum account:");
     let mut lines = message.lines();
-    let asks = lines
-        .next()
-        .is_some_and(|line| line.ends_with(" wants you to sign in with your Ethereum account:"));
+    let asks = lines.next() == Some(first.as_str());
     let is_own = lines.next() == Some(address.to_checksum(None).as_str());
     match asks && is_own && message.len() <= MESSAGE_BYTES_MAX {
         true => Ok(()),
-        false => Err(SessionError::Malformed("the text to sign is no sign-in".to_owned())),
+        false => Err(SessionError::Malformed(format!(
+            "the text to sign is no sign-in of this key at {host}; nothing was signed"
+        ))),
     }
 }
 
@@ -136,4 +152,30 @@ pub(crate) fn text_digest(text: &str) -> B256 {
 
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, SessionError> {
     serde_json::from_slice(bytes).map_err(|error| SessionError::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sign_in_of_this_key_at_this_log_is_signed() {
+        let own = Address::repeat_byte(0xab);
+        let asks = |host: &str, who: Address| {
+            format!("{host} wants you to sign in with your Ethereum account:\n{who}\n\nURI: x")
+        };
+        let host = Session::at("https://Log.example:8443/x").host;
+        let check = |text: &str| require_sign_in(text, &host, own).is_ok();
+        assert!(check(&asks("log.example:8443", own)));
+        for text in [
+            asks("other.example", own),
+            asks("log.example", own),
+            asks("log.example:8443", Address::ZERO),
+            asks("evil.example log.example:8443", own),
+            "I give everything away".to_owned(),
+            asks("log.example:8443", own) + &"x".repeat(MESSAGE_BYTES_MAX),
+        ] {
+            assert!(!check(&text), "{text}");
+        }
+    }
 }

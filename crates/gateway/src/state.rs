@@ -1,6 +1,7 @@
 //! What all tasks of a gateway share.
 
 use crate::clock::Clock;
+use crate::held::Held;
 use crate::intake::Queue;
 use crate::session::{Session, SessionError};
 use crate::upstream::{Reply, Upstream};
@@ -49,6 +50,8 @@ pub(crate) struct Board {
     pub(crate) last_receipt_ms: Option<u64>,
     pub(crate) clock_offset_ms: Option<i64>,
     pub(crate) set_aside: VecDeque<(u64, String)>,
+    /// What the log does not take now.
+    pub(crate) held: Held,
     pub(crate) alarms: VecDeque<String>,
     /// Addresses that were countersigned for, newest last.
     pub(crate) bound: VecDeque<Address>,
@@ -77,13 +80,13 @@ impl State {
             domain: domain(trust.chain_id, trust.registry),
             log_keys: keys.collect::<Result<_, _>>()?,
             key: SecretKey(enrolment.shared_key.0),
-            upstream: Upstream::new(&enrolment.upstream)?,
+            upstream: Upstream::new(options.upstream.as_ref().unwrap_or(&enrolment.upstream))?,
+            session: Session::at(&enrolment.upstream),
             options,
             enrolment,
             spool,
             signer,
             intake,
-            session: Session::default(),
             taken: Notify::new(),
             signed: Notify::new(),
             settled: Notify::new(),
@@ -121,6 +124,19 @@ impl State {
 
     pub(crate) fn name_of(&self, address: Address) -> Option<String> {
         (address == self.signer.address()).then(|| self.enrolment.name.clone())
+    }
+
+    /// Whether the organisation spoke by this key at this time, as far as the enrolment knows.
+    pub(crate) fn is_own_key(&self, key: Address, time_ms: u64) -> bool {
+        let own = self.signer.address();
+        let ours = self
+            .enrolment
+            .trust
+            .organisations
+            .iter()
+            .filter(|organisation| organisation.keys.iter().any(|known| known.address == own));
+        let mut keys = ours.flat_map(|organisation| &organisation.keys);
+        key == own || keys.any(|known| known.address == key && known.speaks_at(time_ms))
     }
 
     pub(crate) fn log(&self) -> B256 {

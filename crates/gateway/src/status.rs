@@ -16,7 +16,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 }
 
 #[derive(Serialize)]
-struct SetAside {
+struct Told {
     number: u64,
     reason: String,
 }
@@ -33,7 +33,9 @@ struct Status {
     /// Reports that have no receipt yet, those of unsigned events not counted.
     waiting: u64,
     /// The newest of them since the start; `spool.set_aside` counts all.
-    set_aside: Vec<SetAside>,
+    set_aside: Vec<Told>,
+    /// The oldest of those that wait though the log is there; they are tried again.
+    held: Vec<Told>,
     alarms: Vec<String>,
     /// The log's clock less this one.
     clock_offset_ms: Option<i64>,
@@ -55,22 +57,24 @@ async fn status(state: Data<State>) -> HttpResponse {
         Err(error) => return HttpResponse::ServiceUnavailable().body(error.to_string()),
     };
     let board = state.board().clone();
-    let mut alarms: Vec<_> = board.alarms.into();
+    let mut alarms: Vec<_> = board.held.alarms();
+    alarms.extend(board.alarms);
     if let Some(offset) = board.clock_offset_ms.filter(|offset| offset.abs() > OFFSET_MS_MAX) {
         alarms.push(format!("this clock is {} s off the log's", offset / 1000));
     }
-    let set_aside = board.set_aside.into_iter();
+    let told = |(number, reason)| Told { number, reason };
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Status {
         organisation: Named {
             id: state.enrolment.organisation,
             name: state.enrolment.name.clone(),
         },
         address: state.signer.address(),
-        upstream: state.enrolment.upstream.clone(),
+        upstream: state.upstream.url().to_owned(),
         reachable: board.is_reachable,
         last_receipt_ms: board.last_receipt_ms,
         waiting: spool.waiting,
-        set_aside: set_aside.map(|(number, reason)| SetAside { number, reason }).collect(),
+        set_aside: board.set_aside.into_iter().map(told).collect(),
+        held: board.held.listed().into_iter().map(told).collect(),
         alarms,
         clock_offset_ms: board.clock_offset_ms,
         bound: board.bound.into(),

@@ -72,6 +72,11 @@ impl Upstream {
         Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
     }
 
+    /// Where the log is reached.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,

@@ -8,6 +8,7 @@
 use crate::ports::JournalError;
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A custodian's signing key.
 pub trait ReportSigner: Send + Sync {
@@ -180,11 +181,16 @@ pub trait Spool: Send + Sync {
     /// must be able to leave.
     fn sign(&self, events: &[u64], reports: &[NewReport]) -> Result<u64, SpoolError>;
 
-    /// The oldest reports that wait for the log, at most `limit`, in the order of their numbers.
+    /// The oldest reports that wait for the log, at most `limit`, in the order of their numbers;
+    /// those in `passed_over` are left out, and cost next to nothing.
     ///
     /// # Errors
     /// [`SpoolError::Disk`].
-    fn waiting(&self, limit: usize) -> Result<Vec<ReportRow>, SpoolError>;
+    fn waiting(
+        &self,
+        limit: usize,
+        passed_over: &BTreeSet<u64>,
+    ) -> Result<Vec<ReportRow>, SpoolError>;
 
     /// Puts another document in the place of a waiting one, under the same number: signed anew for
     /// a subject that moved.
@@ -242,8 +248,16 @@ pub trait Spool: Send + Sync {
     /// [`SpoolError::Disk`].
     fn drop_codes(&self, expired_before_ms: u64) -> Result<(), SpoolError>;
 
-    /// With whose address a pseudonym was connected by a countersignature of this gateway: the only
-    /// one that a log may say it moved to.
+    /// Keeps with whose address a pseudonym was connected by another key of this organisation, after
+    /// both signatures were checked. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`SpoolError::Bound`] if it has another address; nothing changes then.
+    fn keep_subject(&self, pseudonym: B256, subject: Address) -> Result<(), SpoolError>;
+
+    /// With whose address a pseudonym was connected by a countersignature of this gateway, or of
+    /// another of its organisation ([`Self::keep_subject`]): the only one that a log may say it
+    /// moved to.
     ///
     /// # Errors
     /// [`SpoolError::Disk`].

@@ -124,7 +124,8 @@ pub struct BindingParties {
 /// How far a binding is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum BindingState {
-    /// The desk gave its code out.
+    /// The desk gave its code out, nobody knows by which key: by an API key, or written before
+    /// [`Self::IssuedBy`] was. The organisation's newest key countersigns.
     Issued,
     /// A person came with the code; nobody else may from now on.
     Claimed(BindingParties),
@@ -155,6 +156,9 @@ pub enum BindingState {
     },
     /// Another binding of the same pseudonym came first; it was told.
     Refused,
+    /// The desk gave its code out by this key, which must countersign: its gateway alone knows the
+    /// code. Last, since rows on disk name a state by its place here.
+    IssuedBy(Address),
 }
 
 /// An entry of the operator that an act promised: it is durable together with the act, and stays

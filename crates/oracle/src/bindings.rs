@@ -11,6 +11,7 @@ mod tries;
 pub(crate) use tries::Tries;
 
 use crate::intake::ReportError;
+use crate::opener::EntryError;
 use crate::own::NoRandomness;
 use crate::service::Service;
 use alloy_primitives::{Address, B256, Bytes};
@@ -78,6 +79,15 @@ pub enum Progress {
     Refused,
 }
 
+/// What bound a pseudonym.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bound {
+    /// When, milliseconds since 1970.
+    pub time_ms: u64,
+    /// The `medtrail/binding-v1` document, byte for byte.
+    pub details: Vec<u8>,
+}
+
 /// Why nothing was bound.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,7 +151,9 @@ impl Service {
     }
 
     /// Notes that the desk of `organisation` gave out a code for the person behind `pseudonym`.
-    /// Only its hash ([`code_hash`]) is known here. The same call again changes nothing.
+    /// Only its hash ([`code_hash`]) is known here. The same call again changes nothing. `by` is
+    /// the signing key that says so, if one does: it alone can countersign, for no other gateway
+    /// of the organisation knows the code.
     ///
     /// # Errors
     /// [`BindingError::NotSigning`], [`BindingError::Pseudonym`], [`BindingError::Foreign`],
@@ -150,11 +162,13 @@ impl Service {
     pub async fn issue_code(
         &self,
         organisation: Address,
+        by: Option<Address>,
         pseudonym: B256,
         code_hash: B256,
         expires_ms: u64,
     ) -> Result<(), BindingError> {
-        let (id, state) = (code_hash, BindingState::Issued);
+        let state = by.map_or(BindingState::Issued, BindingState::IssuedBy);
+        let id = code_hash;
         let row = BindingRow { id, organisation, pseudonym, expires_ms, state };
         self.act(move |service| service.issue_code_now(row)).await
     }
@@ -210,6 +224,39 @@ impl Service {
         .collect()
     }
 
+    /// The details document by which a pseudonym of this organisation moved, byte for byte, and its
+    /// entry's time: both signatures stand in it, so that each of the organisation's gateways can
+    /// see for itself whether to follow. Blocks.
+    ///
+    /// # Errors
+    /// [`BindingError::Unknown`] alike for a pseudonym that is not bound, is another
+    /// organisation's, or whose content was erased.
+    pub fn binding_of(
+        &self,
+        organisation: Address,
+        pseudonym: B256,
+    ) -> Result<Bound, BindingError> {
+        let moved = self.0.live.moved().get(&pseudonym).copied().ok_or(BindingError::Unknown)?;
+        let last = {
+            let rows = self.0.live.rows();
+            let mut rows = rows.bindings_of(moved.to);
+            let row =
+                rows.find(|row| (row.organisation, row.pseudonym) == (organisation, pseudonym));
+            match row.map(|row| &row.state) {
+                Some(BindingState::Entered { entries: [last, _], .. }) => *last,
+                _ => return Err(BindingError::Unknown),
+            }
+        };
+        match self.entry(last) {
+            Ok(entry) => {
+                let details = entry.details.ok_or(BindingError::Unknown)?;
+                Ok(Bound { time_ms: entry.report.timeMs, details })
+            }
+            Err(EntryError::Journal(error)) => Err(error.into()),
+            Err(_) => Err(BindingError::Unknown),
+        }
+    }
+
     /// A person's own bindings.
     pub fn own_bindings(&self, subject: Address) -> Vec<OwnBinding> {
         let rows = self.0.live.rows();
@@ -217,7 +264,9 @@ impl Service {
         let rows = rows.bindings_of(subject).chain(rows.open_bindings().filter(is_open));
         let own = rows.filter_map(|row| {
             let (whose, progress) = match &row.state {
-                BindingState::Issued | BindingState::Refused => return None,
+                BindingState::Issued | BindingState::IssuedBy(_) | BindingState::Refused => {
+                    return None;
+                }
                 BindingState::Claimed(parties) => (parties.subject, Progress::ToSign),
                 BindingState::Signed { parties, .. } => (parties.subject, Progress::ToCountersign),
                 BindingState::Entering { parties, .. } => (parties.subject, Progress::Entering),

@@ -4,6 +4,8 @@
 //!
 //! Rows hold what the custodian's own software sent, in clear: the folder is its owner's only.
 
+mod retry;
+
 use crate::OpenError;
 use crate::db::{Db, DbOptions, Fault, STATE};
 use crate::files::{FileName, Files, Folder};
@@ -18,6 +20,7 @@ use redb::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -206,11 +209,18 @@ fn oldest<T: DeserializeOwned>(
     waiting: Numbers,
     rows: Rows,
     limit: usize,
+    left_out: &BTreeSet<u64>,
 ) -> Result<Vec<T>, Fault> {
     let rows = txn.open_table(rows)?;
     let mut found = Vec::new();
-    for number in txn.open_table(waiting)?.range::<u64>(..)?.take(limit) {
+    for number in txn.open_table(waiting)?.range::<u64>(..)? {
+        if found.len() == limit {
+            break;
+        }
         let number = number?.0.value();
+        if left_out.contains(&number) {
+            continue;
+        }
         let row = row_in("that waits", &rows, number)?;
         found.push(row.ok_or_else(|| damaged(format!("row {number} waits and is not there")))?);
     }
@@ -334,7 +344,7 @@ impl Spool for SpoolDb {
     }
 
     fn unsigned(&self, limit: usize) -> Result<Vec<EventRow>, SpoolError> {
-        self.read(|txn| oldest(txn, UNSIGNED, EVENTS, limit))
+        self.read(|txn| oldest(txn, UNSIGNED, EVENTS, limit, &BTreeSet::new()))
     }
 
     fn sign(&self, events: &[u64], reports: &[NewReport]) -> Result<u64, SpoolError> {
@@ -374,8 +384,12 @@ impl Spool for SpoolDb {
         })
     }
 
-    fn waiting(&self, limit: usize) -> Result<Vec<ReportRow>, SpoolError> {
-        self.read(|txn| oldest(txn, WAITING, REPORTS, limit))
+    fn waiting(
+        &self,
+        limit: usize,
+        passed_over: &BTreeSet<u64>,
+    ) -> Result<Vec<ReportRow>, SpoolError> {
+        self.read(|txn| oldest(txn, WAITING, REPORTS, limit, passed_over))
     }
 
     fn replace(&self, sequence: u64, document: Bytes) -> Result<(), SpoolError> {
@@ -471,6 +485,21 @@ impl Spool for SpoolDb {
         })
     }
 
+    fn keep_subject(&self, pseudonym: B256, subject: Address) -> Result<(), SpoolError> {
+        self.write(|txn, _| {
+            let mut subjects = txn.open_table(SUBJECTS)?;
+            let known = subjects.get(&pseudonym.0)?.map(|known| Address::from(known.value()));
+            match known {
+                Some(known) if known != subject => Err(Stop::Refused(SpoolError::Bound(known))),
+                Some(_) => Ok(()),
+                None => {
+                    subjects.insert(&pseudonym.0, &subject.into_array())?;
+                    Ok(())
+                }
+            }
+        })
+    }
+
     fn subject_of(&self, pseudonym: B256) -> Result<Option<Address>, SpoolError> {
         self.read(|txn| {
             let subjects = txn.open_table(SUBJECTS)?;
@@ -540,7 +569,8 @@ mod tests {
         drop(spool);
         let spool = SpoolDb::open(dir.path(), LIMITS).unwrap();
         assert_eq!(spool.sign(&[2], &[report(2)]).unwrap(), 3);
-        let numbers: Vec<_> = spool.waiting(9).unwrap().iter().map(|row| row.sequence).collect();
+        let numbers: Vec<_> =
+            spool.waiting(9, &BTreeSet::new()).unwrap().iter().map(|row| row.sequence).collect();
         assert_eq!(numbers, [1, 2, 3]);
     }
 

@@ -11,6 +11,7 @@ use medtrail_ledger::custodian::{
 use medtrail_ledger::ports::JournalError;
 use medtrail_store::{FileName, OpenError, SpoolDb};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use support::Dice;
 use support::disk::{Disk, Failure};
@@ -89,7 +90,7 @@ fn contents(spool: &SpoolDb) -> Contents {
         events: (1..=EVENTS_MAX).map(|number| spool.event(number).unwrap()).collect(),
         unsigned: spool.unsigned(usize::MAX).unwrap(),
         reports: reports.expect("numbers without gaps"),
-        waiting: spool.waiting(usize::MAX).unwrap(),
+        waiting: spool.waiting(usize::MAX, &BTreeSet::new()).unwrap(),
         subject: spool.subject_of(PSEUDONYM).unwrap(),
         unused_codes: spool.unused_codes().unwrap(),
     };
@@ -301,11 +302,59 @@ fn a_full_disk_refuses_events_keeps_all_and_goes_on_once_there_is_room() {
         if signed.is_err() {
             assert_eq!(spool.sign(&[1], &reports_of((1, 1))).unwrap(), 1);
         }
-        let signed = spool.waiting(usize::MAX).unwrap();
+        let signed = spool.waiting(usize::MAX, &BTreeSet::new()).unwrap();
         assert_eq!(signed.len(), 1);
         assert_eq!(spool.usage().unwrap().unsigned, taken);
     }
     assert!(refused_sign > 0, "the disk was never full for reports");
+}
+
+#[test]
+fn what_was_set_aside_waits_again_once_somebody_says_so_and_receipts_stay() {
+    let disk = Disk::default();
+    let spool = open(&disk);
+    acts().iter().for_each(|one| act(&spool, one).unwrap());
+    let before = contents(&spool);
+    let kept = |rows: &[ReportRow]| rows.iter().map(|row| row.sequence).collect::<Vec<_>>();
+    let mut handed = Vec::new();
+    let mut keep = |rows: &[ReportRow]| -> Result<(), SpoolError> {
+        handed.push(kept(rows));
+        Ok(())
+    };
+    assert_eq!(spool.retry(false, &mut keep).unwrap(), [(3, "422".to_owned())]);
+    let after = contents(&spool);
+    assert_eq!(kept(&after.waiting), [&[3], &kept(&before.waiting)[..]].concat());
+    assert_eq!(after.reports[2].report, before.reports[2].report);
+    assert_eq!(after.reports[3], before.reports[3], "evidence stays");
+    // Nothing is put back that could not be kept before.
+    let refused = spool.retry(true, |_| Err(SpoolError::NotWaiting(4)));
+    assert!(matches!(refused, Err(SpoolError::NotWaiting(4))));
+    assert_eq!(contents(&spool), after);
+    assert_eq!(spool.retry(true, &mut keep).unwrap(), [(4, "root".to_owned())]);
+    assert_eq!(spool.retry(true, &mut keep).unwrap(), []);
+    assert_eq!(handed[..2], [vec![3], vec![4]]);
+    // They end again like any other.
+    spool.settle(&[(3, receipt(3)), (4, receipt(4))]).unwrap();
+    drop(spool);
+    assert_eq!(contents(&open(&disk)).usage.set_aside, 0);
+}
+
+#[test]
+fn many_that_were_set_aside_wait_again_in_their_order() {
+    let disk = Disk::default();
+    let spool = open(&disk);
+    let count = 1_000;
+    spool.sign(&[], &reports_of((0, count))).unwrap();
+    let aside = || ReportState::SetAside("no".to_owned());
+    let ends: Vec<_> = (1..=count as u64).map(|number| (number, aside())).collect();
+    spool.settle(&ends).unwrap();
+    let put_back = spool.retry(false, |_| Ok::<_, SpoolError>(())).unwrap();
+    assert_eq!(put_back.len(), count);
+    let passed_over = (2..=count as u64).filter(|number| number % 2 == 0).collect();
+    let waiting = spool.waiting(usize::MAX, &passed_over).unwrap();
+    assert!(waiting.iter().map(|row| row.sequence).eq((1..=count as u64).step_by(2)));
+    assert_eq!(spool.waiting(2, &passed_over).unwrap().len(), 2);
+    contents(&spool);
 }
 
 fn any_act() -> impl Strategy<Value = Act> {

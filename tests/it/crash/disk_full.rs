@@ -16,11 +16,11 @@ use tempfile::TempDir;
 const DISK_MIB: u64 = 24;
 
 /// A small disk of its own, taken away when dropped.
-struct SmallDisk(TempDir);
+pub(crate) struct SmallDisk(pub(crate) TempDir);
 
 impl SmallDisk {
     /// `None` where this user may not mount one.
-    fn mount() -> Option<Self> {
+    pub(crate) fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={DISK_MIB}m");
         let mut mount = Command::new("mount");
@@ -30,7 +30,7 @@ impl SmallDisk {
     }
 
     /// Takes all that is left.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let path = self.0.path().join("somebody else's");
         let mut file = File::create(&path).unwrap();
         for length in [1 << 20, 4096, 1] {

@@ -4,14 +4,16 @@
 use crate::answer::{blocking, json};
 use crate::caller::Caller;
 use crate::client::Client;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::state::State;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
+use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::schema::Binding;
 use medtrail_oracle::bindings::{OwnBinding, Pending, Progress};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json as value};
 use utoipa::ToSchema;
 
@@ -40,7 +42,8 @@ pub(super) async fn issue(
 ) -> Result<HttpResponse, Problem> {
     let organisation = caller.organisation(&state)?;
     let NewCode { pseudonym, code_hash, expires_ms } = state.bodies.json(&request, payload).await?;
-    state.service.issue_code(organisation, pseudonym, code_hash, expires_ms).await?;
+    let by = caller.session().ok().map(|session| session.address);
+    state.service.issue_code(organisation, by, pseudonym, code_hash, expires_ms).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -259,6 +262,43 @@ pub(super) async fn list(caller: Caller, state: Data<State>) -> Result<HttpRespo
         own: own.into_iter().map(|one| shown(one, &state)).collect(),
         pending: pending.into_iter().map(waiting).collect(),
     }))
+}
+
+/// What bound a pseudonym.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Bound {
+    /// When, milliseconds since 1970.
+    time_ms: u64,
+    /// The `medtrail/binding-v1` document with both signatures.
+    #[schema(value_type = Object)]
+    details: Box<RawValue>,
+}
+
+/// By what a pseudonym of the caller's organisation became a person's: for its gateways, which
+/// follow a person only where both signatures show it.
+#[utoipa::path(get, path = "/v1/bindings/of/{pseudonym}", operation_id = "bindingOf",
+    tag = "bindings", params(("pseudonym" = String, Path, description = "The pseudonym")),
+    responses((status = 200, body = Bound)))]
+#[routes]
+#[get("/v1/bindings/of/{pseudonym}")]
+#[head("/v1/bindings/of/{pseudonym}")]
+pub(super) async fn of(
+    pseudonym: Path<String>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    if let Caller::Organisation(_) = caller {
+        let told = "an API key signs nothing: sign in with a key of the organisation";
+        return Err(Problem::new(&problem::NO_SIGNING_KEY, told));
+    }
+    let organisation = caller.organisation(&state)?;
+    let (pseudonym, service) = (binding(&pseudonym)?, state.service.clone());
+    let bound = blocking(move || service.binding_of(organisation, pseudonym)).await?;
+    let details = serde_json::from_slice(&bound.details);
+    let details =
+        details.map_err(|error| Problem::from(JournalError::Damaged(error.to_string())))?;
+    Ok(json(&Bound { time_ms: bound.time_ms, details }))
 }
 
 fn shown(own: OwnBinding, state: &State) -> Own {

@@ -111,6 +111,11 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
             [401, 422, 422, 422, 422, 422, 403, 401, 401],
         ),
         same("/v1/bindings", [401, 200, 200, 200, 200, 200, 200, 401, 401]),
+        get(
+            "/v1/bindings/of/{pseudonym}",
+            &format!("/v1/bindings/of/0x{}", "11".repeat(32)),
+            [401, 403, 403, 404, 404, 403, 403, 401, 401],
+        ),
         post("/v1/bindings", "/v1/bindings", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
         post(
             "/v1/bindings/codes",

@@ -119,6 +119,26 @@ async fn both_sign_and_the_person_sees_what_was_reported_under_the_pseudonym() {
         Answer::of(log.get(&format!("/v1/entries/{}", old.index)).bearer_auth(&world.anna_token));
     assert!(line.await.json()["place"]["open"].is_object());
 
+    // The organisation's gateways see by what; nobody else does.
+    let of = |whose: B256, token: &str| {
+        Answer::of(log.get(&format!("/v1/bindings/of/{whose}")).bearer_auth(token))
+    };
+    let bound = of(pseudonym, &world.clinic_token).await.json();
+    let details: medtrail_ledger::binding::BindingDetails =
+        serde_json::from_value(bound["details"].clone()).unwrap();
+    details.verify(&domain(CHAIN, REGISTRY), bound["timeMs"].as_u64().unwrap() / 1000).unwrap();
+    assert_eq!(details.document, document);
+    let other = B256::repeat_byte(9);
+    for (whose, token) in [
+        (pseudonym, &world.harbour_token),
+        (other, &world.clinic_token),
+        (world.anna.address.into_word(), &world.clinic_token),
+    ] {
+        of(whose, token).await.problem(404, "no-such-binding");
+    }
+    of(pseudonym, &world.anna_token).await.problem(403, "not-organisation");
+    of(pseudonym, &world.api_key).await.problem(403, "no-signing-key");
+
     // Reports about the pseudonym are told where to go.
     let size = log.service.head().size;
     let moved = log.report(&under(&log, pseudonym, 2)).await;

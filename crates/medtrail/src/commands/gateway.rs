@@ -1,5 +1,8 @@
 //! `medtrail gateway`: stands beside a custodian's software, signs its events and forwards them.
 
+mod retry;
+mod trust;
+
 use super::PassphraseArgs;
 use super::serve::asked_to_end;
 use crate::exit::{Failure, OK, Outcome};
@@ -31,7 +34,8 @@ const DAY_MS: u64 = 86_400_000;
 /// Takes FHIR audit events from a custodian's software, signs them and forwards them to a log.
 ///
 /// `medtrail gateway init` joins a log by an invite; `medtrail gateway run`, or only `medtrail
-/// gateway`, runs until Ctrl-C or a termination signal.
+/// gateway`, runs until Ctrl-C or a termination signal; `retry` and `trust` mend what `/status`
+/// complains about.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -47,6 +51,10 @@ enum Command {
     Init(InitArgs),
     /// Runs the gateway
     Run(RunArgs),
+    /// Puts reports that were set aside back to waiting; the gateway must not run meanwhile
+    Retry(retry::Args),
+    /// Shows what the log's trust file says anew, such as a new key of its operator, and accepts it
+    Trust(trust::Args),
 }
 
 #[derive(clap::Args)]
@@ -140,6 +148,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     match args.command {
         Some(Command::Init(init)) => join(init).await,
         Some(Command::Run(run)) => forward(run).await,
+        Some(Command::Retry(retry)) => retry::run(retry).await,
+        Some(Command::Trust(trust)) => trust::run(trust).await,
         None => forward(args.run).await,
     }
 }
@@ -269,16 +279,14 @@ async fn forward(args: RunArgs) -> Outcome {
         return Err(FolderError::Exposed(listen).into());
     }
     let limits = limits(spool_events, spool_mib);
-    let Opened { mut enrolment, key, spool } =
-        spawn_blocking(move || open(&folder, limits)).await??;
-    if let Some(upstream) = upstream {
-        enrolment.upstream = check_upstream(&upstream)?.to_owned();
-    }
-    let (name, upstream) = (enrolment.name.clone(), enrolment.upstream.clone());
+    let Opened { enrolment, key, spool } = spawn_blocking(move || open(&folder, limits)).await??;
+    let upstream = upstream.as_deref().map(check_upstream).transpose()?.map(str::to_owned);
+    let name = enrolment.name.clone();
+    let reached = upstream.clone().unwrap_or_else(|| enrolment.upstream.clone());
     let signer: Arc<dyn ReportSigner> = Arc::new(key);
-    let options = Options { listen, ..Options::default() };
+    let options = Options { listen, upstream, ..Options::default() };
     let running = Gateway::start(options, enrolment, spool.clone(), signer).await?;
-    tracing::info!("taking the events of {name} at http://{}/fhir, for {upstream}", running.addr());
+    tracing::info!("taking the events of {name} at http://{}/fhir, for {reached}", running.addr());
     let failed = tokio::select! {
         () = asked_to_end() => None,
         failure = look_after(spool, keep_days) => Some(failure),
@@ -378,7 +386,7 @@ mod tests {
         let run = |args: Args| match args.command {
             Some(Command::Run(run)) => run,
             None => args.run,
-            Some(Command::Init(_)) => unreachable!("no line below joins"),
+            Some(_) => unreachable!("each line below runs"),
         };
         for line in
             ["gateway --dir d --listen 127.0.0.1:1", "gateway run --dir d --listen 127.0.0.1:1"]

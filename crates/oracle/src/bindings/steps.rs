@@ -10,6 +10,7 @@ use medtrail_ledger::directory::{
 use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::schema::{self, Binding, Report};
+use medtrail_ledger::trust::Key;
 use serde::Serialize;
 
 /// `medtrail/refusal-v1`: what a person is told when somebody tries to bind their pseudonym again.
@@ -32,7 +33,7 @@ impl Service {
     pub(super) fn issue_code_now(&self, row: BindingRow) -> Result<(), BindingError> {
         let BindingRow { id, organisation, pseudonym, expires_ms, .. } = row;
         let now_ms = (self.0.now_ms)();
-        self.custodian_key(organisation, now_ms)?;
+        self.custodian_key(organisation, &row.state, now_ms)?;
         if pseudonym.0[..12] == [0; 12] {
             return Err(BindingError::Pseudonym);
         }
@@ -96,7 +97,7 @@ impl Service {
             return Err(BindingError::Code);
         };
         let known = match &row.state {
-            BindingState::Issued => None,
+            BindingState::Issued | BindingState::IssuedBy(_) => None,
             BindingState::Claimed(parties) | BindingState::Signed { parties, .. } => {
                 Some(parties.clone())
             }
@@ -116,7 +117,13 @@ impl Service {
         if let Some(parties) = known {
             return Ok((id, document_of(&row, &parties)));
         }
-        let custodian = self.custodian_key(row.organisation, now_ms)?;
+        let custodian = match self.custodian_key(row.organisation, &row.state, now_ms) {
+            // The gateway that knows the code cannot sign any more: another desk gives another.
+            Err(_) if matches!(row.state, BindingState::IssuedBy(_)) => {
+                return Err(BindingError::Expired);
+            }
+            found => found?,
+        };
         let name = self.listed(row.organisation).map_or_else(String::new, |one| one.name);
         let parties = BindingParties { name, custodian, subject };
         let document = document_of(&row, &parties);
@@ -125,11 +132,21 @@ impl Service {
         Ok((id, document))
     }
 
-    /// The key by which an organisation speaks now.
-    fn custodian_key(&self, organisation: Address, now_ms: u64) -> Result<Address, BindingError> {
+    /// The key that is to countersign: the one that gave the code out, if it still speaks. No other
+    /// gateway of the organisation knows the code, so none would sign.
+    fn custodian_key(
+        &self,
+        organisation: Address,
+        state: &BindingState,
+        now_ms: u64,
+    ) -> Result<Address, BindingError> {
         let listed = self.listed(organisation);
         let mut keys = listed.iter().flat_map(|one| &one.keys);
-        let newest = keys.rfind(|key| key.speaks_at(now_ms));
+        let is_it = |key: &&Key| match state {
+            BindingState::IssuedBy(issuer) => key.address == *issuer,
+            _ => true,
+        };
+        let newest = keys.rfind(|key| key.speaks_at(now_ms) && is_it(key));
         newest.map(|key| key.address).ok_or(BindingError::NotSigning(organisation))
     }
 
@@ -208,9 +225,7 @@ impl Service {
         let document = document_of(&row, &parties);
         binding::check(&parties.name, &document, time_ms / 1000)?;
         binding::check_custodian(&document, &countersignature, &self.domain())?;
-        let speaks = |key: &medtrail_ledger::trust::Key| {
-            key.address == parties.custodian && key.speaks_at(time_ms)
-        };
+        let speaks = |key: &Key| key.address == parties.custodian && key.speaks_at(time_ms);
         if !self.listed(organisation).is_some_and(|one| one.keys.iter().any(speaks)) {
             return Err(BindingError::NotSigning(organisation));
         }

@@ -258,7 +258,7 @@ async fn a_pseudonym_binds_once_and_its_person_is_told_of_a_second_try() {
     let hash = code_hash("third");
     let expires_ms = now_ms() + 1000;
     for _ in 0..2 {
-        let refused = world.service.issue_code(clinic, pseudonym(1), hash, expires_ms).await;
+        let refused = world.service.issue_code(clinic, None, pseudonym(1), hash, expires_ms).await;
         assert!(matches!(refused, Err(BindingError::AlreadyBound)), "{refused:?}");
     }
     assert_eq!(world.service.subject_now(pseudonym(1)), subject_of(anna));
@@ -267,6 +267,47 @@ async fn a_pseudonym_binds_once_and_its_person_is_told_of_a_second_try() {
         world.whole(anna).into_iter().filter(|entry| entry.report.kind == 8).collect();
     assert_eq!(told.len(), 2, "each try is told once");
     assert!(told.iter().all(|entry| entry.report.subject == subject_of(anna)));
+    world.stop().await;
+}
+
+/// Two gateways of one organisation: only the one that gave the code out knows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_countersigned_by_the_key_that_gave_it_out_though_another_is_newer() {
+    const SECOND: u8 = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&folder);
+    let (clinic, anna) = (address_of(CLINIC), address_of(ANNA));
+    let invite = world.service.invite(clinic).await.unwrap();
+    world.service.enrol(&invite.code, address_of(SECOND)).await.unwrap();
+    let (hash, soon) = (code_hash(CODE), now_ms() + 60_000);
+    let issue = |by: Option<Address>, whose: B256, hash: B256| {
+        world.service.issue_code(clinic, by, whose, hash, soon)
+    };
+    let refused = issue(Some(address_of(BERTA)), pseudonym(1), hash).await;
+    assert!(matches!(refused, Err(BindingError::NotSigning(_))), "{refused:?}");
+    issue(Some(clinic), pseudonym(1), hash).await.unwrap();
+    issue(Some(clinic), pseudonym(1), hash).await.unwrap();
+    // An API key names no signing key: the newest one countersigns, as before.
+    issue(None, pseudonym(2), code_hash("other")).await.unwrap();
+    world.stop().await;
+
+    let world = World::start(&folder);
+    let (_, document) = world.service.binding_for(anna, "other").unwrap();
+    assert_eq!(document.custodian, address_of(SECOND));
+    let (id, document) = world.service.binding_for(anna, CODE).unwrap();
+    assert_eq!(document.custodian, clinic);
+    let unknown = world.service.binding_of(clinic, pseudonym(1));
+    assert!(matches!(unknown, Err(BindingError::Unknown)), "{unknown:?}");
+    world.service.sign_binding(anna, id, sign(ANNA, &document)).await.unwrap();
+    let entries = world.service.countersign(clinic, id, sign(CLINIC, &document)).await.unwrap();
+    assert_bound(&world, ANNA, pseudonym(1), entries);
+
+    // What the second gateway asks for, to follow by itself.
+    let bound = world.service.binding_of(clinic, pseudonym(1)).unwrap();
+    let details: BindingDetails = serde_json::from_slice(&bound.details).unwrap();
+    assert_eq!((details.subject(), details.document), (subject_of(anna), document));
+    let foreign = world.service.binding_of(anna, pseudonym(1));
+    assert!(matches!(foreign, Err(BindingError::Unknown)), "{foreign:?}");
     world.stop().await;
 }
 
@@ -283,7 +324,7 @@ async fn a_desk_gives_out_codes_for_its_own_pseudonyms_only() {
     let invite = world.service.add_organisation(new).await.unwrap();
     let (hash, soon) = (code_hash(CODE), now_ms() + 60_000);
     let issue = |organisation: Address, whose: B256, hash: B256, expires_ms: u64| {
-        world.service.issue_code(organisation, whose, hash, expires_ms)
+        world.service.issue_code(organisation, None, whose, hash, expires_ms)
     };
     let refused = issue(invite.organisation, pseudonym(1), hash, soon).await;
     assert!(matches!(refused, Err(BindingError::NotSigning(_))), "{refused:?}");

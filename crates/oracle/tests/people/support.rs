@@ -336,7 +336,7 @@ impl World {
     pub(crate) async fn issue(&self, pseudonym: B256, code: &str) {
         let hash = medtrail_ledger::directory::code_hash(code);
         let expires_ms = now_ms() + 3_600_000;
-        let issued = self.service.issue_code(address_of(CLINIC), pseudonym, hash, expires_ms);
+        let issued = self.service.issue_code(address_of(CLINIC), None, pseudonym, hash, expires_ms);
         issued.await.unwrap();
     }
 

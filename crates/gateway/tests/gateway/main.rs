@@ -1,0 +1,6 @@
+//! A gateway over HTTP, before a log that these tests play.
+
+mod faults;
+mod intake;
+mod moves;
+mod support;

@@ -9,9 +9,10 @@ mod render;
 
 use machine::{Machine, Processor};
 
-/// The packages whose example `bench` is a part of the benchmark: examples, so that they are
-/// compiled with every test run.
-const PACKAGES: [&str; 2] = ["medtrail-oracle", "medtrail-api"];
+/// The examples that are the benchmark, each with its package: examples, so that they are compiled
+/// with every test run.
+const PARTS: [(&str, &str); 2] =
+    [("medtrail-oracle", "bench-engine"), ("medtrail-api", "bench-http")];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -21,24 +22,25 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    let cargo = |what: String, verb, package| {
-        Step::cargo(what).args([verb, "--release", "--package", package, "--example", "bench"])
+    let cargo = |what: String, verb, (package, example)| {
+        Step::cargo(what).args([verb, "--release", "--package", package, "--example", example])
     };
     // Built apart, or the compiler would count as another process and make every run unsound.
-    for package in PACKAGES {
-        cargo(format!("build the benchmark of {package}"), "build", package).run()?;
+    for part in PARTS {
+        cargo(format!("build the benchmark {}", part.1), "build", part).run()?;
     }
     let before = Processor::now()?;
     let mut parts = Vec::new();
-    for package in PACKAGES {
-        println!("> measure {package}");
-        let json = cargo(format!("measure {package}"), "run", package)
+    for part in PARTS {
+        let name = part.1;
+        println!("> measure {name}");
+        let json = cargo(format!("measure {name}"), "run", part)
             .args(args.quick.then_some(["--", "--quick", "--fill"]).into_iter().flatten())
             .with_progress()
             .read()?;
         parts.push(serde_json::from_str(&json).map_err(|error| {
             Failure::new(
-                format!("the benchmark of {package}: {error}"),
+                format!("the benchmark {name}: {error}"),
                 "it prints one JSON object and nothing else; see crates/xtask/src/bench/render.rs",
             )
         })?);

@@ -16,7 +16,7 @@ mod reports;
 mod threads;
 
 /// The bare commit that the engine's benchmark is held against too.
-#[path = "../../../oracle/examples/bench/bare.rs"]
+#[path = "../../../oracle/examples/bench-engine/bare.rs"]
 mod bare;
 
 use feeds::Feeds;

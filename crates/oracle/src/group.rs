@@ -1,13 +1,11 @@
 //! One group commit in the making.
 
+use crate::room::Answer;
 use crate::sealer::Draw;
-use crate::sequencer::{PlaceError, Placed, Waiting};
+use crate::sequencer::Waiting;
 use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
 use medtrail_ledger::ports::{Appending, EventKey, Journal, RowHeader, Tail};
-use tokio::sync::oneshot;
-
-pub(crate) type Answer = oneshot::Sender<Result<Placed, PlaceError>>;
 
 /// Rows that are handed to the disk at once, while the group gathers. A small group is written in
 /// one go at its end.

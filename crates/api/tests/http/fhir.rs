@@ -189,7 +189,7 @@ async fn events_about_many_patients_stay_within_bounds_alone_and_in_a_batch() {
         Answer::of(request.header("content-type", "application/json").body(bundle))
     };
     let mut events: Vec<_> = (0..33).map(|id| about(100, id, &name)).collect();
-    events.push(about(100, 99, ""));
+    events.push(about(100, 99, "Clerk"));
     let answer = bundle(events).await.json();
     let statuses: Vec<_> = answer["entry"].as_array().unwrap().iter().collect();
     assert!(statuses[..33].iter().all(|one| one["response"]["status"] == "413 Content Too Large"));
@@ -197,7 +197,7 @@ async fn events_about_many_patients_stay_within_bounds_alone_and_in_a_batch() {
     assert_eq!(log.service.head().size, size + 100);
 
     // Each patient's part counts, not each event.
-    let many = (0..210).map(|id| about(100, 1000 + id, "")).collect();
+    let many = (0..210).map(|id| about(100, 1000 + id, "Clerk")).collect();
     let told = issue(&bundle(many).await, 413, "too-long");
     assert!(told["diagnostics"].as_str().unwrap().contains("at most 20000"), "{told}");
     assert_eq!(log.service.head().size, size + 100);

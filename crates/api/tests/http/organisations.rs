@@ -8,6 +8,8 @@ use medtrail_ledger::schema::{Report, domain};
 use medtrail_ledger::trust::TrustFile;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 async fn listed(log: &Log, name: &str) -> Value {
@@ -242,13 +244,23 @@ async fn a_number_counts_also_where_its_client_has_gone() {
     log.disk.shut();
     // One holds the writer at the gate, the next waits in the queue, and its client goes.
     let held = tokio::spawn(send(2, "2").send());
-    let gone = tokio::spawn(send(3, "3").send());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut gone = TcpStream::connect(log.address).unwrap();
+    // What it never reads makes its end a reset.
+    gone.write_all(b"GET /healthz HTTP/1.1\r\nhost: log\r\n\r\n").unwrap();
+    let body = log.sent(1, 3).body();
+    let head = format!(
+        "POST /v1/reports HTTP/1.1\r\nhost: log\r\ncontent-type: application/json\r\n\
+         medtrail-sequence: 3\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    gone.write_all((head + &body).as_bytes()).unwrap();
     let until = Instant::now() + Duration::from_secs(10);
     while log.service.queued() == 0 {
         assert!(Instant::now() < until);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    gone.abort();
+    drop(gone);
     tokio::time::sleep(Duration::from_millis(300)).await;
     log.disk.open();
     let _ = held.await.unwrap();

@@ -11,6 +11,7 @@
 
 use crate::answer::blocking;
 use crate::client::Client;
+use crate::limits::DAMAGED_TOLD_MAX;
 use crate::problem::{self, Problem};
 use crate::sessions::Session;
 use crate::state::State;
@@ -20,10 +21,13 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use alloy_primitives::{Address, B256};
 use futures::future::LocalBoxFuture;
-use medtrail_oracle::opener::Entry;
+use medtrail_ledger::ports::JournalError;
+use medtrail_oracle::opener::{Entry, EntryError};
 pub(crate) use medtrail_oracle::organisations::ApiCaller;
 use medtrail_oracle::trail::TrailQuery;
+use std::collections::HashSet;
 use std::future::{Ready, ready};
+use std::sync::{Mutex, PoisonError};
 
 /// The session's cookie. `__Host-`: set by this very host, for all of it, over TLS or to localhost.
 pub(crate) const COOKIE: &str = "__Host-medtrail";
@@ -133,7 +137,20 @@ impl Caller {
         let index = parse_index(index, state)?;
         let state = state.clone();
         blocking(move || {
-            let entry = state.service.entry(index)?;
+            let entry = match state.service.entry(index) {
+                Err(error) if is_damage(&error) => {
+                    state.damaged.tell(index);
+                    let is_own = |person| state.service.is_own(person, index).unwrap_or(false);
+                    // Who reported it, nobody can tell any more.
+                    return Err(match &self {
+                        Self::SignedIn(session) if is_own(session.address) => {
+                            Problem::new(&problem::DAMAGED, "what was asked for is damaged")
+                        }
+                        _ => Problem::no_such_entry(),
+                    });
+                }
+                read => read?,
+            };
             if let Some(view) = self.view(&state, &entry) {
                 return Ok((entry, view));
             }
@@ -143,6 +160,24 @@ impl Caller {
             }
         })
         .await
+    }
+}
+
+fn is_damage(error: &EntryError) -> bool {
+    matches!(error, EntryError::Damaged(_) | EntryError::Journal(JournalError::Damaged(_)))
+}
+
+/// Entries that were found damaged, so that whoever asks for one again and again fills no log.
+#[derive(Default)]
+pub(crate) struct Damaged(Mutex<HashSet<u64>>);
+
+impl Damaged {
+    /// Tells the operator, once.
+    fn tell(&self, index: u64) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < DAMAGED_TOLD_MAX && told.insert(index) {
+            tracing::error!("entry {index} is damaged on disk; run `medtrail fsck`");
+        }
     }
 }
 

@@ -88,10 +88,13 @@ pub(crate) const SIGN_INS_BURST: u32 = 120;
 pub(crate) const GUESSES_PER_MINUTE: u32 = 10;
 /// The same, at once.
 pub(crate) const GUESSES_BURST: u32 = 20;
-/// Events a second that an organisation sends with an API key.
+/// Reports a second that an organisation's events become, sent with an API key: one a patient.
 pub(crate) const RELAYED_PER_S: u32 = 20_000;
 /// The same, at once.
 pub(crate) const RELAYED_BURST: u32 = 20_000;
+/// Parts of the events of one request that are made, and wait for their places, at the same time:
+/// this bounds their bytes.
+pub(crate) const PARTS_AT_ONCE_MAX: usize = 32;
 /// How often whoever has not asked for a while is forgotten, in requests.
 pub(crate) const RATE_SWEEP_CHECKS: u32 = 16_384;
 
@@ -99,8 +102,10 @@ pub(crate) const RATE_SWEEP_CHECKS: u32 = 16_384;
 pub(crate) const LINES_USUAL: usize = 100;
 /// Lines in one page of a trail.
 pub(crate) const LINES_MAX: usize = 1000;
-/// Lines that a day chart counts.
+/// Lines that a day chart looks at, whether or not they fit what is asked for.
 pub(crate) const COUNTED_LINES_MAX: usize = 100_000;
+/// Damaged entries of which the operator is told, each once.
+pub(crate) const DAMAGED_TOLD_MAX: usize = 1_000;
 /// Seconds between two signs of life on a stream without news.
 pub(crate) const FEED_COMMENT_S: u64 = 15;
 /// Streams at once of one address.

@@ -84,14 +84,20 @@ impl Rates {
         self.check(&self.guesses, from)
     }
 
-    /// Events that an organisation sends with its API key.
-    pub(crate) fn relayed(&self, organisation: Address, events: usize) -> Result<(), Problem> {
-        let events = u32::try_from(events).ok().and_then(NonZeroU32::new);
-        let Some(events) = events else { return Ok(()) };
-        match self.relayed.check_key_n(&organisation, events) {
+    /// Reports that an organisation's events become, sent with its API key: one a patient.
+    pub(crate) fn relayed(&self, organisation: Address, reports: usize) -> Result<(), Problem> {
+        let counted = u32::try_from(reports).unwrap_or(u32::MAX);
+        let Some(counted) = NonZeroU32::new(counted) else { return Ok(()) };
+        match self.relayed.check_key_n(&organisation, counted) {
             Ok(outcome) => outcome.map_err(|until| self.refusal(&until)),
-            // More at once than the bucket holds: a batch is limited to far less.
-            Err(_) => Err(Problem::new(&problem::TOO_MANY_REPORTS, "too many events at once")),
+            // More at once than the bucket holds.
+            Err(_) => {
+                let rule = format!(
+                    "{reports} reports would be made of these events, one a patient; at most \
+                     {RELAYED_BURST} are taken at once"
+                );
+                Err(Problem::new(&problem::TOO_MANY_REPORTS, rule))
+            }
         }
     }
 

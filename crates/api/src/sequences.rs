@@ -43,15 +43,19 @@ pub(crate) struct Told {
 pub(crate) struct Sequences(Mutex<HashMap<Address, Coverage>>);
 
 impl Sequences {
-    /// Notes that these numbers came.
-    pub(crate) fn note(&self, organisation: Address, numbers: &RangeInclusive<u64>) {
+    /// Notes that these numbers came, with something new or only with what had come before. A signed
+    /// report can be repeated by anybody who has seen it, its person above all: so a repeat widens
+    /// nothing. It may fill a gap, for its answer may have been lost.
+    pub(crate) fn note(&self, organisation: Address, numbers: &RangeInclusive<u64>, is_new: bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, last) = (*numbers.start(), *numbers.end());
         match all.get_mut(&organisation) {
-            Some(coverage) => coverage.note(first, last),
-            None => {
+            Some(coverage) if is_new => coverage.note(first, last),
+            Some(coverage) => coverage.fill(first, last),
+            None if is_new => {
                 all.insert(organisation, Coverage { from: first, to: last, gaps: Vec::new() });
             }
+            None => {}
         }
     }
 
@@ -78,6 +82,20 @@ impl Coverage {
         }
         self.from = self.from.min(first);
         self.to = self.to.max(last);
+        self.gaps = self.gaps_without(first, last);
+        let too_many = self.gaps.len().saturating_sub(GAPS_MAX);
+        self.gaps.drain(..too_many);
+    }
+
+    /// What came again fills gaps, unless by cutting one in two it would have an old one forgotten.
+    fn fill(&mut self, first: u64, last: u64) {
+        let left = self.gaps_without(first, last);
+        if left.len() <= GAPS_MAX {
+            self.gaps = left;
+        }
+    }
+
+    fn gaps_without(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
         let left = self.gaps.iter().flat_map(|(from, to)| {
             let before = (*from, (*to).min(first.wrapping_sub(1)));
             let after = ((*from).max(last + 1), *to);
@@ -85,9 +103,7 @@ impl Coverage {
             let parts = if is_touched { [before, after] } else { [(*from, *to), (1, 0)] };
             parts.into_iter().filter(|(from, to)| from <= to)
         });
-        self.gaps = left.collect();
-        let too_many = self.gaps.len().saturating_sub(GAPS_MAX);
-        self.gaps.drain(..too_many);
+        left.collect()
     }
 }
 
@@ -134,7 +150,7 @@ mod tests {
         ) {
             let (sequences, mut seen) = (Sequences::default(), BTreeSet::new());
             for (first, more) in came {
-                sequences.note(CLINIC, &(first..=first + more));
+                sequences.note(CLINIC, &(first..=first + more), true);
                 seen.extend(first..=first + more);
             }
             let Coverage { from, to, gaps } = sequences.of(CLINIC).unwrap();
@@ -149,10 +165,32 @@ mod tests {
     fn only_so_many_gaps_are_kept_and_they_are_the_newest() {
         let sequences = Sequences::default();
         for number in 0..=GAPS_MAX as u64 + 1 {
-            sequences.note(CLINIC, &(2 * number + 1..=2 * number + 1));
+            sequences.note(CLINIC, &(2 * number + 1..=2 * number + 1), true);
         }
         let gaps = sequences.of(CLINIC).unwrap().gaps;
         assert_eq!((gaps.len(), gaps[0]), (GAPS_MAX, (4, 4)));
+        // Nobody pushes one out by repeating.
+        sequences.note(CLINIC, &(1_000..=1_001), true);
+        let gaps = sequences.of(CLINIC).unwrap().gaps;
+        for number in 400..410 {
+            sequences.note(CLINIC, &(2 * number..=2 * number), false);
+        }
+        assert_eq!(sequences.of(CLINIC).unwrap().gaps, gaps);
+    }
+
+    #[test]
+    fn what_came_again_fills_a_gap_and_makes_none() {
+        let sequences = Sequences::default();
+        let note = |first, last, is_new| sequences.note(CLINIC, &(first..=last), is_new);
+        note(1 << 62, 1 << 62, false);
+        assert_eq!(sequences.of(CLINIC), None);
+        note(10, 10, true);
+        note(20, 20, true);
+        for (first, last) in [(1, 1), (15, 15), (20, 30), (1 << 62, 1 << 62)] {
+            note(first, last, false);
+        }
+        let told = sequences.of(CLINIC).unwrap();
+        assert_eq!(told, Coverage { from: 10, to: 20, gaps: vec![(11, 14), (16, 19)] });
     }
 
     #[test]

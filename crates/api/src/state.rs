@@ -2,6 +2,7 @@
 
 use crate::answer::Document;
 use crate::body::Bodies;
+use crate::caller::Damaged;
 use crate::limits::{DOCS_CACHE_S, Limits};
 use crate::metrics::Metrics;
 use crate::openapi::{self, Methods};
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) sessions: Sessions,
     pub(crate) rates: Rates,
     pub(crate) sequences: Sequences,
+    pub(crate) damaged: Damaged,
     pub(crate) feeds: Arc<Feeds>,
     /// Where others reach this server.
     pub(crate) site: Site,
@@ -58,6 +60,7 @@ impl State {
             sessions: Sessions::new(session_ms),
             rates: Rates::default(),
             sequences: Sequences::default(),
+            damaged: Damaged::default(),
             feeds: Arc::default(),
             openapi: Document::new(written.into_bytes(), DOCS_CACHE_S),
             docs: docs::write(&described),

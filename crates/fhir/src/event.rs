@@ -5,6 +5,7 @@
 //! none.
 
 use crate::json::Node;
+use crate::report::Shared;
 use crate::rules;
 use medtrail_ledger::entry::Kind;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,13 @@ pub const IDENTIFIER_BYTES_MAX: usize = 2_048;
 pub const ITEMS_MAX: usize = 1_000;
 /// Patients of one event at most: each becomes an entry.
 pub const PATIENTS_MAX: usize = 100;
+/// Ids by which an event about several patients may name them, at most: all of it is searched for
+/// each.
+pub const PATIENT_IDS_MAX: usize = 400;
+/// Bytes of all that is kept of one event about several patients, at most, written as text inside of
+/// other documents (as what is relayed is): four times what is taken of one. Each of them gets most
+/// of the event.
+pub const PARTS_BYTES_MAX: usize = 1 << 20;
 /// Issues told at most; what follows is counted in the last.
 pub const ISSUES_MAX: usize = 100;
 
@@ -212,6 +220,32 @@ pub fn read(bytes: &[u8]) -> Result<Event, Vec<Issue>> {
         let text = format!("A patient's identifier has at most {IDENTIFIER_BYTES_MAX} bytes.");
         return refuse("limit.patients", text);
     }
+    if event.is_shared() {
+        let found = Shared::ids(&event, &tree);
+        if found > PATIENT_IDS_MAX {
+            let text = format!("{found} ids of patients; at most {PATIENT_IDS_MAX}. Send less.");
+            return refuse("limit.patients", text);
+        }
+        let bytes = Shared::of(&event, &tree).bytes_as_text(&event.patients);
+        if bytes > PARTS_BYTES_MAX {
+            let found = event.patients.len();
+            let text = format!(
+                "{found} patients, of whom each gets a part: {bytes} bytes together; at most \
+                 {PARTS_BYTES_MAX}. Send an event a patient, or less about who took part."
+            );
+            return refuse("limit.parts", text);
+        }
+    }
     event.flags = rules::balp::flags(&event, &tree);
     Ok(event)
+}
+
+impl Event {
+    /// Whether more patients are in it than one, be it one whom nothing identifies: then nobody may
+    /// be shown all of it.
+    pub(crate) fn is_shared(&self) -> bool {
+        let [only] = self.patients.as_slice() else { return !self.patients.is_empty() };
+        let mut entities = self.entities.iter().enumerate();
+        entities.any(|(place, entity)| entity.is_patient() && !only.entities.contains(&place))
+    }
 }

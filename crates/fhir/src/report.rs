@@ -1,6 +1,12 @@
 //! From an event to what is reported of it: one report a patient.
 
-use crate::event::{Event, Patient};
+mod names;
+mod shared;
+
+pub(crate) use shared::Shared;
+
+use crate::event::Event;
+use crate::json::Node;
 use alloy_primitives::{Address, B256};
 use hmac::{Hmac, Mac};
 use medtrail_ledger::entry::{details_hash, event_id, pseudonym, record_id};
@@ -39,61 +45,105 @@ pub struct Part {
     pub patient: Option<String>,
 }
 
-/// The reports of an event: one a patient, or exactly one without a subject. `bytes` are those
-/// that `event` was read from.
+/// An event that is to become reports: one a patient, or exactly one without a subject. Each is
+/// made when it is asked for: of an event about many, each may be nearly as long as the event.
 ///
-/// The event id is that of the event's own `id`. An event without one is known by its bytes, or,
-/// if it is about several patients, by a MAC of them ([`SHARED_VERSION`]'s `received`), so that the
-/// same bytes give the same ids whenever they are sent.
-pub fn reports(event: &Event, bytes: &[u8], by: &Reporter<'_>) -> Vec<Part> {
-    let record = event.record.as_ref().map_or(B256::ZERO, |record| {
-        record_id(by.key, record.source.as_bytes(), record.external.as_bytes())
-    });
-    let id_by =
-        |bytes: &[u8]| event_id(by.organisation, event.id.as_ref().map_or(bytes, String::as_bytes));
-    let common = Report {
-        log: by.log,
-        kind: event.kind.number(),
-        action: event.action,
-        timeMs: event.recorded_ms,
-        actor: by.actor,
-        record,
-        ..Report::default()
-    };
-    let part = |patient: Option<&str>, document: Vec<u8>, event_id: B256| {
-        let details = match by.relayed_for {
-            Some(name) => relayed(by.organisation, name, document),
+/// The event id is that of the event's own `id`; an event without one is known by its bytes. If it
+/// is about several patients, each part has an id of its own, a MAC of either
+/// ([`SHARED_VERSION`]'s `received`, or the same of the `id`): two of them may turn out to be one
+/// person. The same bytes give the same ids whenever they are sent.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What all reports have in common.
+    common: Report,
+    organisation: Address,
+    key: SecretKey,
+    relayed_for: Option<String>,
+    id: Option<String>,
+    bytes: Vec<u8>,
+    /// Identifiers.
+    patients: Vec<String>,
+    /// If nobody may be shown all of it.
+    shared: Option<Shared>,
+}
+
+impl Draft {
+    /// `bytes` are those that `event` was read from.
+    pub fn new(event: &Event, bytes: &[u8], by: &Reporter<'_>) -> Self {
+        let record = event.record.as_ref().map_or(B256::ZERO, |record| {
+            record_id(by.key, record.source.as_bytes(), record.external.as_bytes())
+        });
+        let common = Report {
+            log: by.log,
+            kind: event.kind.number(),
+            action: event.action,
+            timeMs: event.recorded_ms,
+            actor: by.actor,
+            record,
+            ..Report::default()
+        };
+        let tree = event.is_shared().then(|| Node::parse(bytes).ok()).flatten();
+        Self {
+            common,
+            organisation: by.organisation,
+            key: by.key.clone(),
+            relayed_for: by.relayed_for.map(str::to_owned),
+            id: event.id.clone(),
+            bytes: bytes.to_vec(),
+            patients: event.patients.iter().map(|one| one.identifier.clone()).collect(),
+            shared: tree.map(|tree| Shared::of(event, &tree)),
+        }
+    }
+
+    /// How many reports it becomes, at least one.
+    pub fn parts(&self) -> usize {
+        self.patients.len().max(1)
+    }
+
+    /// One of its reports, with its details; `place` counts from 0.
+    pub fn part(&self, place: usize) -> Part {
+        let patient = self.patients.get(place);
+        let known_by = self.id.as_ref().map_or(self.bytes.as_slice(), String::as_bytes);
+        let (event, document) = match (&self.shared, patient) {
+            (Some(shared), Some(patient)) => {
+                let document = shared.document(place, patient, self.mac(patient, &self.bytes));
+                let own = self.mac(patient, known_by);
+                (event_id(self.organisation, own.as_slice()), document)
+            }
+            _ => (event_id(self.organisation, known_by), self.bytes.clone()),
+        };
+        let details = match &self.relayed_for {
+            Some(name) => relayed(self.organisation, name, document),
             None => document,
         };
-        let subject = patient.map_or(B256::ZERO, |id| pseudonym(by.key, id.as_bytes()));
-        let details_hash = details_hash(&details);
-        let report = Report { subject, eventId: event_id, details: details_hash, ..common.clone() };
-        Part { report, details, patient: patient.map(str::to_owned) }
-    };
-    match event.patients.as_slice() {
-        [] => vec![part(None, bytes.to_vec(), id_by(bytes))],
-        [only] if is_alone(event, only) => {
-            vec![part(Some(&only.identifier), bytes.to_vec(), id_by(bytes))]
-        }
-        several => several
-            .iter()
-            .map(|patient| {
-                let received = received(by.key, &patient.identifier, bytes);
-                let document = shared::document(event, bytes, patient, received);
-                part(Some(&patient.identifier), document, id_by(received.as_slice()))
-            })
-            .collect(),
+        let report = Report {
+            subject: patient.map_or(B256::ZERO, |id| pseudonym(&self.key, id.as_bytes())),
+            eventId: event,
+            details: details_hash(&details),
+            ..self.common.clone()
+        };
+        Part { report, details, patient: patient.cloned() }
+    }
+
+    fn mac(&self, patient: &str, bytes: &[u8]) -> B256 {
+        mac(&self.key, patient, bytes)
     }
 }
 
-/// What one patient is told of the bytes of an event about several:
+/// The reports of an event, all at once. See [`Draft`].
+pub fn reports(event: &Event, bytes: &[u8], by: &Reporter<'_>) -> Vec<Part> {
+    let draft = Draft::new(event, bytes, by);
+    (0..draft.parts()).map(|place| draft.part(place)).collect()
+}
+
+/// What stands for the bytes, or the id, of an event about several in what one patient is told:
 /// `HMAC-SHA-256(K, "event" ‖ 0x00 ‖ uint32 length ‖ identifier ‖ bytes)`.
 ///
 /// A bare hash would let each of them, and whoever is shown their proof, try out who the others
 /// are: everything else in the bytes is known to them. The organisation and the operator, who have
 /// K, can still compare. It differs from patient to patient, so that no two lines are found to be
 /// of one event.
-fn received(key: &SecretKey, identifier: &str, bytes: &[u8]) -> B256 {
+fn mac(key: &SecretKey, identifier: &str, bytes: &[u8]) -> B256 {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("HMAC takes keys of any length");
     // An identifier is at most 2,048 bytes long.
     let length = (identifier.len() as u32).to_be_bytes();
@@ -101,12 +151,6 @@ fn received(key: &SecretKey, identifier: &str, bytes: &[u8]) -> B256 {
         mac.update(part);
     }
     B256::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
-}
-
-/// Whether no other patient is in the event, not even one whom nothing identifies.
-fn is_alone(event: &Event, patient: &Patient) -> bool {
-    let mut entities = event.entities.iter().enumerate();
-    entities.all(|(place, entity)| !entity.is_patient() || patient.entities.contains(&place))
 }
 
 /// `medtrail/relayed-v1`: the document as text, and on whose behalf it came.
@@ -130,4 +174,12 @@ pub(crate) struct Relayed {
     pub(crate) document: String,
 }
 
-mod shared;
+/// Bytes of a text as a string inside of a JSON document, its quotes left out.
+fn text_bytes(text: &str) -> usize {
+    let written = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(written).sum()
+}

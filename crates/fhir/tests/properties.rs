@@ -112,8 +112,138 @@ fn use_all(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The other patient of `two-patients`.
+const OTHER: &str = "jaan-tamm";
+
+/// The other patient's id, written in some other way.
+fn any_spelling() -> impl Strategy<Value = String> {
+    let letters: Vec<_> = OTHER
+        .chars()
+        .map(|letter| {
+            let escaped = format!("\\u{:04x}", letter as u32);
+            let over = format!("%25{:02X}", letter as u32);
+            let ways = [letter.to_string(), letter.to_uppercase().to_string()];
+            prop::sample::select(
+                [ways.to_vec(), vec![format!("%{:02x}", letter as u32), over, escaped]].concat(),
+            )
+        })
+        .collect();
+    let id = letters.prop_map(|letters| letters.concat());
+    let around = prop::sample::select(
+        &[
+            "{}",
+            "Patient/{}",
+            "patient/{}",
+            "Observation/{}",
+            "Observation/ward-{}-3",
+            "Observation?patient={}",
+            "Observation/o9?subject=Patient/{}",
+            "https://ehr.example/fhir/{}/Observation/o9",
+            "https://ehr.example/fhir/Patient/{}/_history/2",
+            "Encounter/{}/_history/1",
+            "Practitioner/{}",
+            "#{}",
+            "urn:x:{}",
+            "https://ehr.example/fhir/Patient/{}/$everything",
+        ][..],
+    );
+    (id, around).prop_map(|(id, around)| around.replace("{}", &id))
+}
+
+/// Where an event may name somebody or something.
+const NAMING: [&str; 22] = [
+    "/id",
+    "/type/display",
+    "/subtype/0/code",
+    "/period/id",
+    "/purposeOfEvent/0/text",
+    "/agent/0/who/reference",
+    "/agent/1/who/identifier/value",
+    "/agent/1/who/identifier/assigner/reference",
+    "/agent/2/who/display",
+    "/agent/2/who/type",
+    "/agent/2/altId",
+    "/agent/2/name",
+    "/agent/0/network/address",
+    "/agent/2/policy/0",
+    "/agent/2/purposeOfUse/0/coding/0/code",
+    "/source/site",
+    "/source/observer/reference",
+    "/source/observer/identifier/value",
+    "/entity/0/what/reference",
+    "/entity/0/what/type",
+    "/entity/0/securityLabel/0/display",
+    "/entity/1/what/display",
+];
+
+/// Sets a value at a place, and makes the way there.
+fn set(tree: &mut Value, at: &str, value: Value) {
+    let mut node = tree;
+    for step in at.split('/').skip(1) {
+        node = match step.parse::<usize>() {
+            Ok(place) => {
+                if !node.is_array() {
+                    *node = Value::Array(Vec::new());
+                }
+                let items = node.as_array_mut().unwrap();
+                items.resize(items.len().max(place + 1), Value::Null);
+                &mut items[place]
+            }
+            Err(_) => {
+                if !node.is_object() {
+                    *node = Value::Object(serde_json::Map::new());
+                }
+                &mut node[step]
+            }
+        };
+    }
+    *node = value;
+}
+
+/// Every text of a tree, names of members too, as it could be read.
+fn texts(tree: &Value, into: &mut String) {
+    match tree {
+        Value::String(text) => into.extend([text.as_str(), "\n"]),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            into.extend([name.as_str(), "\n"]);
+            texts(member, into);
+        }),
+        _ => {}
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn no_spelling_of_another_patient_survives_in_what_one_is_shown(
+        places in prop::collection::vec((prop::sample::select(&NAMING[..]), any_spelling()), 1..4),
+    ) {
+        let mut tree: Value = serde_json::from_slice(&file("two-patients")).unwrap();
+        for (place, spelling) in &places {
+            // Escapes are for the text, so that they reach the reader.
+            set(&mut tree, place, Value::from(spelling.replace('\\', "\u{1}")));
+        }
+        let text = serde_json::to_string(&tree).unwrap().replace("\\u0001", "\\");
+        let Ok(event) = read(text.as_bytes()) else { return Ok(()) };
+        let key = SecretKey([7; 32]);
+        let (log, organisation) = (B256::ZERO, Address::ZERO);
+        let by = Reporter { log, organisation, actor: organisation, key: &key, relayed_for: None };
+        let parts = reports(&event, text.as_bytes(), &by);
+        let is_hers = |part: &&medtrail_fhir::report::Part| {
+            part.patient.as_deref().is_some_and(|patient| patient.contains("48504120221"))
+        };
+        let details = &parts.iter().find(is_hers).unwrap().details;
+        let mut shown = String::new();
+        texts(&serde_json::from_slice(details).unwrap(), &mut shown);
+        for (encoded, letter) in OTHER.bytes().map(|byte| (format!("%{byte:02x}"), byte as char)) {
+            shown = shown.to_lowercase().replace("%25", "%").replace(&encoded, &letter.to_string());
+        }
+        prop_assert!(!shown.contains(OTHER), "{}", shown);
+        // What she is shown is still an event about her.
+        prop_assert_eq!(event_of(details).unwrap().patients.len(), 1);
+    }
 
     #[test]
     fn events_with_one_value_changed_never_panic(

@@ -1,12 +1,14 @@
 //! Reports of events: whose, about whom, and that nobody is shown another patient.
 
 use alloy_primitives::{Address, B256};
+use hmac::{Hmac, Mac};
 use medtrail_fhir::bundle::{event_of, resource_of};
-use medtrail_fhir::event::read;
+use medtrail_fhir::event::{EVENT_BYTES_MAX, PARTS_BYTES_MAX, PATIENT_IDS_MAX, read};
 use medtrail_fhir::report::{Part, Reporter, reports};
 use medtrail_ledger::entry::{details_hash, event_id, pseudonym, record_id};
 use medtrail_ledger::ports::SecretKey;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::Sha256;
 
 const KEY: SecretKey = SecretKey([7; 32]);
 
@@ -49,6 +51,36 @@ fn an_event_without_an_id_is_known_by_its_bytes() {
     let bytes = text.replacen("\"id\": \"kalda-5101\",", "", 1).into_bytes();
     let report = &parts(&bytes, None)[0].report;
     assert_eq!(report.eventId, event_id(Address::repeat_byte(2), &bytes));
+}
+
+/// The story: a hospital knows somebody by two numbers. Both pseudonyms are bound to one address,
+/// and the two reports of one event are about the same subject.
+#[test]
+fn each_part_of_a_shared_event_has_an_event_id_of_its_own_also_if_the_event_has_an_id() {
+    let bytes = file("two-patients");
+    let (first, again) = (parts(&bytes, None), parts(&bytes, None));
+    assert_eq!(first, again);
+    let ids: Vec<B256> = first.iter().map(|part| part.report.eventId).collect();
+    assert_ne!(ids[0], ids[1]);
+    // Nor is either that of the event, which one report about one patient has.
+    let organisation = Address::repeat_byte(2);
+    assert!(!ids.contains(&event_id(organisation, b"harbour-773")));
+    // HMAC-SHA-256(K, "event" ‖ 00 ‖ uint32 length ‖ patient ‖ id), as docs/formats.md has it.
+    for (part, id) in first.iter().zip(ids) {
+        let patient = part.patient.as_deref().unwrap();
+        let length = (patient.len() as u32).to_be_bytes();
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&KEY.0).unwrap();
+        let texts = [b"event\0", length.as_slice(), patient.as_bytes(), b"harbour-773"];
+        texts.iter().for_each(|text| mac.update(text));
+        assert_eq!(id, event_id(organisation, &mac.finalize().into_bytes()));
+    }
+    // The id is of the event's id, not of its bytes: other content is a conflict.
+    let text = String::from_utf8(bytes).unwrap();
+    let other = parts(text.replacen("ward-3", "ward-4", 1).as_bytes(), None);
+    for (one, other) in first.iter().zip(other) {
+        assert_eq!(one.report.eventId, other.report.eventId);
+        assert_ne!(one.report.details, other.report.details);
+    }
 }
 
 #[test]
@@ -233,9 +265,130 @@ fn the_largest_event_still_fits_when_relayed() {
     // Every byte of the document may need a second one as text inside another document.
     const DETAILS_BYTES_MAX: usize = 262_144;
     let text = String::from_utf8(file("patient-read")).unwrap();
-    let pad = medtrail_fhir::event::EVENT_BYTES_MAX - text.len() - "\"outcomeDesc\": \"\",".len();
+    let pad = EVENT_BYTES_MAX - text.len() - "\"outcomeDesc\": \"\",".len();
     let desc = format!("\"outcomeDesc\": \"{}\",\"agent\"", "\\\"".repeat(pad / 2));
     let bytes = text.replacen("\"agent\"", &desc, 1).into_bytes();
-    assert!(bytes.len() <= medtrail_fhir::event::EVENT_BYTES_MAX);
+    assert!(bytes.len() <= EVENT_BYTES_MAX);
     assert!(parts(&bytes, Some("Kalda"))[0].details.len() <= DETAILS_BYTES_MAX);
+}
+
+/// An event about so many patients, whose second agent has this name.
+fn about(patients: usize, name: &str) -> Vec<u8> {
+    let mut tree: Value = serde_json::from_slice(&file("two-patients")).unwrap();
+    tree["agent"][1]["name"] = name.into();
+    let mut entities = vec![tree["entity"][0].clone()];
+    entities.extend((0..patients).map(|number| {
+        let mut entity = tree["entity"][2].clone();
+        entity["what"] = json!({ "reference": format!("Patient/number-{number}") });
+        entity
+    }));
+    tree["entity"] = entities.into();
+    serde_json::to_vec(&tree).unwrap()
+}
+
+/// The story: 120 KB about 100 patients, nearly all of it one agent's name, became 23 MB.
+#[test]
+fn what_many_patients_are_shown_of_one_event_has_a_bound() {
+    let small = serde_json::to_vec(&about(100, "")).unwrap().len();
+    assert!(small < EVENT_BYTES_MAX);
+    let bytes = about(100, &"\"".repeat(45_000));
+    assert!(bytes.len() <= EVENT_BYTES_MAX && bytes.len() > 100_000, "{}", bytes.len());
+    let issues = read(&bytes).unwrap_err();
+    assert_eq!((issues[0].rule, issues.len()), ("limit.parts", 1));
+    assert!(issues[0].text.contains("100 patients"), "{}", issues[0].text);
+
+    // As much as is taken stays below the bound, also as text inside of other documents.
+    let longest = (0..10_000).rev().step_by(50).find(|length| {
+        let bytes = about(100, &"\"".repeat(*length));
+        read(&bytes).is_ok()
+    });
+    let bytes = about(100, &"\"".repeat(longest.unwrap()));
+    let kept: usize = parts(&bytes, Some("Kalda")).iter().map(|part| part.details.len()).sum();
+    assert!(kept < PARTS_BYTES_MAX + 100 * 200 && kept > PARTS_BYTES_MAX / 2, "{kept}");
+    // One patient is shown the whole event, as long as it may be.
+    let bytes = about(1, &"\"".repeat(55_000));
+    assert_eq!(parts(&bytes, None)[0].details, bytes);
+}
+
+#[test]
+fn one_patient_in_a_thousand_elements_has_not_a_thousand_names() {
+    let mut tree: Value = serde_json::from_slice(&file("two-patients")).unwrap();
+    let entities = tree["entity"].as_array_mut().unwrap();
+    for number in 0..PATIENT_IDS_MAX {
+        let reference = format!("Patient/mari-{number}");
+        let identifier = json!({"system": "https://id.example/person", "value": "48504120221"});
+        entities.push(json!({"what": {"reference": reference, "identifier": identifier}}));
+    }
+    let issues = read(&serde_json::to_vec(&tree).unwrap()).unwrap_err();
+    assert_eq!(issues[0].rule, "limit.patients");
+}
+
+/// What Mari is shown of `two-patients` after a change.
+fn shown_to_mari(change: impl FnOnce(&mut Value)) -> (String, Value) {
+    let mut tree: Value = serde_json::from_slice(&file("two-patients")).unwrap();
+    change(&mut tree);
+    let parts = parts(&serde_json::to_vec(&tree).unwrap(), None);
+    let is_hers = |part: &&Part| part.patient.as_deref().unwrap().contains("48504120221");
+    let text = String::from_utf8(parts.iter().find(is_hers).unwrap().details.clone()).unwrap();
+    let event = serde_json::from_str::<Value>(&text).unwrap()["event"].clone();
+    (text, event)
+}
+
+#[test]
+fn a_reference_that_is_more_than_type_and_id_is_not_handed_on() {
+    for (reference, kept) in [
+        ("Observation?patient=jaan-tamm", None),
+        ("Observation?patient=p1", None),
+        ("patient/p1", None),
+        ("https://x.example/fhir/Patient/p1/$everything", None),
+        ("RelatedPerson/r1", None),
+        ("https://jaan.example/fhir/Observation/o9", Some("Observation/o9")),
+        ("Observation/jaan-tamm.3", None),
+        ("Observation/JAAN%2DTAMM", None),
+        ("Observation/o9/_history/2", Some("Observation/o9/_history/2")),
+    ] {
+        let (text, event) =
+            shown_to_mari(|tree| tree["entity"][0]["what"]["reference"] = reference.into());
+        let found = event["entity"][0]["what"]["reference"].as_str();
+        assert_eq!(found, kept, "{reference}");
+        assert!(!text.to_lowercase().contains("jaan"), "{text}");
+    }
+}
+
+#[test]
+fn who_took_part_is_told_unless_it_may_be_a_patient() {
+    let contained = json!([
+        {"resourceType": "Patient", "id": "p2", "name": [{"text": "Jaan Tamm"}]},
+        {"resourceType": "Practitioner", "id": "d1"},
+    ]);
+    let jaan = "Jaan Tamm";
+    for (who, display) in [
+        (json!({"reference": "#p2", "display": jaan}), None),
+        (json!({"reference": "#nobody", "display": jaan}), None),
+        (json!({"reference": "patient/p9", "display": jaan}), None),
+        (json!({"reference": "RelatedPerson/r1", "display": jaan}), None),
+        (json!({"reference": "urn:uuid:61ebe359-bfdc-4613", "display": jaan}), None),
+        (json!({"type": "Patient", "display": jaan}), None),
+        (json!({"identifier": {"value": "JAAN-TAMM"}, "display": jaan}), None),
+        (json!({"reference": "#d1", "display": "Dr Saar"}), Some("Dr Saar")),
+        (json!({"reference": "Practitioner/d1", "display": "Dr Saar"}), Some("Dr Saar")),
+        (json!({"identifier": {"value": "D1"}, "display": "Dr Saar"}), Some("Dr Saar")),
+    ] {
+        let (text, event) = shown_to_mari(|tree| {
+            tree["contained"] = contained.clone();
+            tree["agent"][2]["who"] = who.clone();
+            tree["agent"][2]["name"] = who["display"].clone();
+        });
+        let agent = &event["agent"][2];
+        assert_eq!(agent["who"]["display"].as_str(), display, "{who}");
+        assert_eq!(agent["name"].as_str(), display, "{who}");
+        assert_eq!(agent["requestor"], true);
+        assert!(!text.contains("Jaan") && !text.contains("#"), "{text}");
+    }
+    let (text, event) = shown_to_mari(|tree| {
+        tree["agent"][2]["who"]["extension"] = json!([{"url": "u", "valueString": jaan}]);
+        tree["agent"][2]["who"]["identifier"]["assigner"] = json!({"display": jaan});
+    });
+    assert_eq!(event["agent"][2]["who"]["identifier"]["value"], "D00417");
+    assert!(!text.contains("Jaan"), "{text}");
 }

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Events of one commit.
 const EVENTS_MAX: usize = 256;
+/// Bytes of reports after which a commit is full.
+const SIGNED_BYTES: usize = 4 << 20;
 /// Between two looks where nothing came.
 const LOOK: Duration = Duration::from_secs(30);
 /// After a failure of the disk, or where there is no room.
@@ -74,15 +76,24 @@ fn sign_some(state: &State) -> Result<usize, SpoolError> {
     if events.is_empty() {
         return Ok(0);
     }
-    let made: Vec<_> = events.iter().flat_map(|event| reports_of(state, event)).collect();
-    let numbers: Vec<_> = events.iter().map(|event| event.number).collect();
+    // One event after the other: each may become many times its own bytes.
+    let (mut numbers, mut made, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for event in &events {
+        let reports = reports_of(state, event);
+        bytes += reports.iter().map(|report| report.document.len()).sum::<usize>();
+        made.extend(reports);
+        numbers.push(event.number);
+        if bytes >= SIGNED_BYTES {
+            break;
+        }
+    }
     match state.spool.sign(&numbers, &made) {
         // Together they are too much; the first alone may fit.
-        Err(SpoolError::Full { .. }) if events.len() > 1 => {
+        Err(SpoolError::Full { .. }) if numbers.len() > 1 => {
             state.spool.sign(&numbers[..1], &reports_of(state, &events[0]))?;
             Ok(1)
         }
-        done => done.map(|_| events.len()),
+        done => done.map(|_| numbers.len()),
     }
 }
 

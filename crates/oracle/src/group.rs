@@ -1,14 +1,12 @@
 //! One group commit in the making.
 
+use crate::room::Answer;
 use crate::sealer::Draw;
-use crate::sequencer::{PlaceError, Placed, Waiting};
+use crate::sequencer::Waiting;
 use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
 use medtrail_ledger::ports::{Appending, EventKey, Journal, RowHeader, Tail};
 use medtrail_ledger::tile::TileId;
-use tokio::sync::oneshot;
-
-pub(crate) type Answer = oneshot::Sender<Result<Placed, PlaceError>>;
 
 /// Rows that are handed to the disk at once, while the group gathers. A small group is written in
 /// one go at its end.

@@ -6,6 +6,7 @@
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
+//! - [`room`]: how much may wait for the writer, and of whom
 //! - [`sequencer`]: the one writer; with it `overlay`, `pace`, `row`, `sealer` and `subjects`
 //! - [`supervise`]: the threads, and how they end
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
@@ -23,6 +24,7 @@ mod overlay;
 mod own;
 mod pace;
 mod recent;
+pub mod room;
 mod row;
 mod sealer;
 pub mod sender;

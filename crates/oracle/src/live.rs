@@ -280,13 +280,8 @@ impl Live {
         listed
     }
 
-    /// Notes that an organisation was heard through the key `actor`.
-    pub(crate) fn hear(&self, actor: Address, now_ms: u64) {
-        let Some(id) = self.organisation_of(actor) else { return };
-        self.hear_organisation(id, now_ms);
-    }
-
-    pub(crate) fn hear_organisation(&self, id: Address, now_ms: u64) {
+    /// Notes that an organisation was heard.
+    pub(crate) fn hear(&self, id: Address, now_ms: u64) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.at_ms.insert(id, now_ms);
         heard.unsaved.insert(id, now_ms);

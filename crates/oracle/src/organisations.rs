@@ -44,8 +44,8 @@ pub struct Listed {
     pub reports_by: ReportsBy,
     /// Since when it is listed, milliseconds since 1970.
     pub since_ms: u64,
-    /// When a valid report, or an API key, of it last came, milliseconds since 1970; after a crash
-    /// it may be a minute behind.
+    /// When a report of it was last entered, milliseconds since 1970; after a crash it may be a
+    /// minute behind.
     pub last_heard_ms: Option<u64>,
 }
 
@@ -245,7 +245,6 @@ impl Service {
             row.organisation
         };
         let name = self.listed(organisation)?.name;
-        self.0.live.hear_organisation(organisation, (self.0.now_ms)());
         Some(ApiCaller { organisation, name })
     }
 

@@ -114,7 +114,7 @@ impl Service {
         let submission = Submission { report, evidence: Evidence::Relayed, details: Some(details) };
         let mut tries = 0;
         loop {
-            let prepared = self.prepare(submission.clone())?;
+            let prepared = self.prepare(submission.clone(), None)?;
             match wait(self.enter_prepared(prepared)) {
                 Ok(index) => return Ok(index),
                 Err(error @ ReportError::Place(PlaceError::Stopped)) => return Err(error),
@@ -130,12 +130,12 @@ impl Service {
 
 impl Service {
     async fn enter_prepared(&self, prepared: Prepared) -> Result<u64, ReportError> {
-        let Prepared { waiting, report_hash, event, answer } = prepared;
-        let sent = self.0.queue.send(Ask::Place(Box::new(waiting))).await;
-        sent.map_err(|_| PlaceError::Stopped)?;
+        let Prepared { waiting, sent, answer, .. } = prepared;
+        let queued = self.0.queue.send(Ask::Place(Box::new(waiting))).await;
+        queued.map_err(|_| PlaceError::Stopped)?;
         match answer.await.unwrap_or(Err(PlaceError::OutcomeUnknown))? {
             Placed::Known { index } => Ok(index),
-            placed => Ok(self.receipt_of(placed, report_hash, event).await?.index),
+            placed => Ok(self.receipt_of(placed, sent).await?.index),
         }
     }
 }

@@ -7,6 +7,7 @@
 use crate::group::{Group, Taken};
 use crate::overlay::Overlay;
 use crate::pace::Pace;
+use crate::room::Answer;
 use crate::row::with_place;
 use crate::sealer::{Draw, SubjectKeys};
 use crate::signing::Signing;
@@ -25,7 +26,7 @@ use medtrail_ledger::tile::{TileId, TileReader};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 /// Entries in one commit at most.
 pub(crate) const BATCH_ENTRIES_MAX: usize = 4096;
@@ -55,7 +56,7 @@ pub(crate) struct Waiting {
     pub(crate) known: Option<u64>,
     pub(crate) filed: u64,
     pub(crate) encoded: Vec<u8>,
-    pub(crate) answer: oneshot::Sender<Result<Placed, PlaceError>>,
+    pub(crate) answer: Answer,
 }
 
 /// Where a report stands now. Durable when it is handed out.
@@ -241,7 +242,7 @@ impl Sequencer {
     fn admit(&mut self, report: Waiting, group: &mut Group<'_>) -> Result<(), SequencerError> {
         let known = match self.find(&report) {
             // One look that failed: the file is opened again by the next.
-            Err(JournalError::Storage(what)) => {
+            Err(JournalError::Storage(what) | JournalError::Full(what)) => {
                 tracing::warn!("a report is sent back, the index cannot be read: {what}");
                 let _ = report.answer.send(Err(PlaceError::Busy));
                 return Ok(());
@@ -488,7 +489,9 @@ impl Sequencer {
     fn reload_when_possible(&mut self) -> Result<(), SequencerError> {
         for _ in 0..20 {
             match self.reload() {
-                Err(SequencerError::Journal(JournalError::Storage(what))) => {
+                Err(SequencerError::Journal(
+                    JournalError::Storage(what) | JournalError::Full(what),
+                )) => {
                     tracing::warn!("the disk cannot be read yet: {what}");
                     std::thread::sleep(RELOAD_PAUSE);
                 }

@@ -1,27 +1,29 @@
 //! What everyone outside calls: reports in; receipts, proofs, tiles and heads out.
 
+mod enter;
+
+pub use enter::Checked;
+pub(crate) use enter::Prepared;
+
 use crate::anchorer::Status;
 use crate::bindings::Tries;
 use crate::feed::Anchors;
-use crate::intake::{Intake, ReportError, Submission};
 use crate::live::Live;
 use crate::opener::{Entry, EntryError, Opener};
 use crate::recent::Recent;
-use crate::row::encode_report;
-use crate::sequencer::{Ask, Head, PlaceError, Placed, Waiting};
-use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::{Keyed, Kind, subject_of};
+use crate::room::Room;
+use crate::sequencer::{Ask, Head};
+use alloy_primitives::B256;
+use medtrail_ledger::entry::Keyed;
 use medtrail_ledger::merkle::{Hash, leaf_hash};
 use medtrail_ledger::plan::AnchorRecord;
-use medtrail_ledger::ports::{EventKey, Journal, JournalError, KeyFile, Outbox, RowHeader};
+use medtrail_ledger::ports::{Journal, JournalError, KeyFile, Outbox};
 use medtrail_ledger::proof::{self, AnchorClaim, Extension, Proof, ShownPlace};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-/// Reports waiting for the writer at most.
-pub const QUEUE_REPORTS_MAX: usize = 8192;
 /// Anchors the registry remembers.
 const RING: u64 = 64;
 
@@ -37,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Arc<dyn KeyFile>,
     pub(crate) anchors: Anchors,
     pub(crate) tries: Tries,
+    pub(crate) room: Room,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,
@@ -80,193 +83,6 @@ impl Service {
         self.0.journal.filed()
     }
 
-    /// Takes one report; the receipt comes once it is durable.
-    pub async fn report(&self, submission: Submission) -> Result<Receipt, ReportError> {
-        let mut outcomes = self.reports(vec![submission]).await;
-        outcomes.pop().unwrap_or(Err(ReportError::Place(PlaceError::Stopped)))
-    }
-
-    /// Takes many reports; each stands or falls by itself, in order. None is queued unless there
-    /// is room for all that passed their checks.
-    pub async fn reports(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, ReportError>> {
-        let service = self.clone();
-        let count = submissions.len();
-        // Signatures cost 30 µs each and the index may wait for the disk: off the async threads.
-        let checking = tokio::task::spawn_blocking(move || {
-            let (trust, now_ms) = (service.trust(), (service.0.now_ms)());
-            let mut intake = Intake::new(&trust, now_ms);
-            let mut heard = None;
-            let check = |one: Submission| {
-                intake.check(&one)?;
-                if heard.replace(one.report.actor) != Some(one.report.actor) {
-                    service.0.live.hear(one.report.actor, now_ms);
-                }
-                service.prepare(one)
-            };
-            submissions.into_iter().map(check).collect::<Vec<_>>()
-        });
-        match checking.await {
-            Ok(prepared) => self.place(prepared).await,
-            Err(_) => (0..count).map(|_| Err(PlaceError::Stopped.into())).collect(),
-        }
-    }
-
-    /// Enters a report that nobody signed, as the operator's own word; every view says so.
-    pub async fn relay(&self, submission: Submission) -> Result<Receipt, ReportError> {
-        let service = self.clone();
-        let checking = tokio::task::spawn_blocking(move || service.check_relayed(submission));
-        self.enter(checking.await.unwrap_or_else(|_| Err(PlaceError::Stopped.into()))?).await
-    }
-
-    /// The first half of [`Self::relay`], for callers with threads of their own. Blocks.
-    pub fn check_relayed(&self, submission: Submission) -> Result<Checked, ReportError> {
-        Intake::new(&self.trust(), (self.0.now_ms)()).check_relayed(&submission)?;
-        self.prepare(submission).map(Checked)
-    }
-
-    /// The second half: a place in the log, and the receipt once it is durable.
-    pub async fn enter(&self, checked: Checked) -> Result<Receipt, ReportError> {
-        let mut outcomes = self.place(vec![Ok(checked.0)]).await;
-        outcomes.pop().unwrap_or(Err(ReportError::Place(PlaceError::Stopped)))
-    }
-
-    async fn place(
-        &self,
-        prepared: Vec<Result<Prepared, ReportError>>,
-    ) -> Vec<Result<Receipt, ReportError>> {
-        let passed = prepared.iter().filter(|one| one.is_ok()).count();
-        let mut room = match self.0.queue.try_reserve_many(passed) {
-            Ok(room) => room,
-            Err(error) => {
-                let told = match error {
-                    mpsc::error::TrySendError::Full(()) => PlaceError::Busy,
-                    mpsc::error::TrySendError::Closed(()) => PlaceError::Stopped,
-                };
-                let refuse = |one: Result<_, _>| one.and(Err(ReportError::Place(told.clone())));
-                return prepared.into_iter().map(refuse).collect();
-            }
-        };
-        let mut waiting = Vec::with_capacity(prepared.len());
-        {
-            // Held until all are queued: whoever marks a pseudonym as moved waits for this, and
-            // queues the entry that ends its trail after it. So nothing lands behind that entry.
-            let moved = self.0.live.moved();
-            for one in prepared {
-                waiting.push(one.and_then(|prepared| {
-                    let permit = room.next().expect("room for each that passed");
-                    let Prepared { waiting, report_hash, event, answer } = prepared;
-                    let outcome = match moved.get(&waiting.subject) {
-                        None => {
-                            permit.send(Ask::Place(Box::new(waiting)));
-                            Queued::Waits(answer)
-                        }
-                        Some(moved) if moved.is_settled => {
-                            Queued::Moved { event: waiting.header.event, to: moved.to }
-                        }
-                        // What came before the move may still be on its way, this very report
-                        // among it: nobody can say yet what to do.
-                        Some(_) => return Err(PlaceError::Busy.into()),
-                    };
-                    Ok((report_hash, event, outcome))
-                }));
-            }
-        }
-        drop(room);
-        let mut outcomes = Vec::with_capacity(waiting.len());
-        for one in waiting {
-            outcomes.push(match one {
-                Err(error) => Err(error),
-                Ok((report_hash, event, Queued::Moved { event: key, to })) => {
-                    match self.find(key).await {
-                        Err(error) => Err(error.into()),
-                        Ok(None) => Err(ReportError::Moved { to: subject_of(to) }),
-                        Ok(Some(index)) => {
-                            self.receipt_of(Placed::Known { index }, report_hash, event).await
-                        }
-                    }
-                }
-                Ok((report_hash, event, Queued::Waits(answer))) => match answer.await {
-                    Err(_) => Err(PlaceError::OutcomeUnknown.into()),
-                    Ok(Err(error)) => Err(error.into()),
-                    Ok(Ok(placed)) => self.receipt_of(placed, report_hash, event).await,
-                },
-            });
-        }
-        outcomes
-    }
-
-    /// Where a report stands that was acknowledged before this is called.
-    async fn find(&self, event: EventKey) -> Result<Option<u64>, JournalError> {
-        let service = self.clone();
-        let finding = tokio::task::spawn_blocking(move || {
-            service.0.recent.reach(service.head().size)?;
-            match service.0.recent.find(event) {
-                Some(index) => Ok(Some(index)),
-                None => service.0.journal.find(event),
-            }
-        });
-        finding.await.unwrap_or_else(|lost| Err(JournalError::Storage(lost.to_string())))
-    }
-
-    /// Hashes and encodes a checked report and looks for it among the filed ones.
-    pub(crate) fn prepare(&self, submission: Submission) -> Result<Prepared, ReportError> {
-        let Submission { report, evidence, details } = &submission;
-        let kind = Kind::from_number(report.kind);
-        let is_person = !report.subject.is_zero() && !kind.has_no_subject();
-        let header = RowHeader {
-            subject: self.0.tags.subject_tag(report.subject),
-            // The writer counts; any number but zero says that there is a trail to count in.
-            ordinal: u64::from(is_person),
-            event: self.0.tags.event_key(report.actor, report.subject, report.eventId),
-            record: self.0.tags.record_tag(report.record),
-        };
-        let filed = self.0.journal.filed()?;
-        let known = self.0.journal.find(header.event)?;
-        let report_hash = report.hash();
-        let (answer, answered) = oneshot::channel();
-        let waiting = Waiting {
-            header,
-            report_hash,
-            subject: report.subject,
-            is_salted_by_index: !is_person || kind.is_salted_by_index(),
-            known,
-            filed,
-            encoded: encode_report(report, evidence, details.as_deref()),
-            answer,
-        };
-        Ok(Prepared { waiting, report_hash, event: report.eventId, answer: answered })
-    }
-
-    pub(crate) async fn receipt_of(
-        &self,
-        placed: Placed,
-        report_hash: B256,
-        event: B256,
-    ) -> Result<Receipt, ReportError> {
-        match placed {
-            Placed::New(appended) => Ok(Receipt {
-                version: receipt::VERSION.to_owned(),
-                index: appended.index,
-                report_hash,
-                place_hash: appended.place_hash,
-                path: words(appended.path),
-                checkpoint: appended.head.checkpoint.clone(),
-            }),
-            Placed::Known { index } => {
-                let service = self.clone();
-                let again = blocking(move || service.receipt(index)).await;
-                let again = again.map_err(|error| match error {
-                    EntryError::Journal(error) => ReportError::Journal(error),
-                    other => ReportError::Journal(JournalError::Damaged(other.to_string())),
-                })?;
-                match again.report_hash == report_hash {
-                    true => Ok(again),
-                    false => Err(ReportError::Conflict { event, index }),
-                }
-            }
-        }
-    }
-
     /// The entry at `index`. Blocks.
     pub fn entry(&self, index: u64) -> Result<Entry, EntryError> {
         // The disk may be a commit ahead of the published head, which leads to no such entry.
@@ -280,12 +96,15 @@ impl Service {
 
     /// A receipt for entry `index` under the newest checkpoint. Blocks.
     pub fn receipt(&self, index: u64) -> Result<Receipt, EntryError> {
-        let entry = self.entry(index)?;
+        Ok(self.receipt_for(&self.entry(index)?)?)
+    }
+
+    fn receipt_for(&self, entry: &Entry) -> Result<Receipt, JournalError> {
         let head = self.head();
-        let path = self.path(index, head.size)?;
+        let path = self.path(entry.index, head.size)?;
         Ok(Receipt {
             version: receipt::VERSION.to_owned(),
-            index,
+            index: entry.index,
             report_hash: entry.report.hash(),
             place_hash: entry.place.hash(),
             path: words(path),
@@ -400,27 +219,6 @@ impl Service {
             })
         }))
     }
-}
-
-/// What became of a report at the door of the queue.
-enum Queued {
-    Waits(oneshot::Receiver<Result<Placed, PlaceError>>),
-    /// Its subject is a pseudonym that was bound.
-    Moved {
-        event: EventKey,
-        to: Address,
-    },
-}
-
-/// A report that was checked, and waits for nothing but its place.
-pub struct Checked(Prepared);
-
-/// What the reporter's thread has made of a report.
-pub(crate) struct Prepared {
-    pub(crate) waiting: Waiting,
-    pub(crate) report_hash: B256,
-    pub(crate) event: B256,
-    pub(crate) answer: oneshot::Receiver<Result<Placed, PlaceError>>,
 }
 
 fn words(path: Vec<Hash>) -> Vec<B256> {

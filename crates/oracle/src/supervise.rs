@@ -6,8 +6,9 @@ use crate::feed::Anchors;
 use crate::live::Live;
 use crate::opener::Opener;
 use crate::recent::Recent;
+use crate::room::{QUEUE_REPORTS_MAX, Room};
 use crate::sequencer::{self, Ask, Committed, Head, Sequencer, SequencerError};
-use crate::service::{Inner, QUEUE_REPORTS_MAX, Service};
+use crate::service::{Inner, Service};
 use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::entry::Keyed;
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, Notary, Outbox};
@@ -108,6 +109,7 @@ pub fn start_with(
         live: Live::open(trust, directory)?,
         anchors: Anchors::default(),
         tries: Tries::default(),
+        room: Room::default(),
         queue: queue.clone(),
         journal,
         outbox,

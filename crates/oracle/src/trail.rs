@@ -67,6 +67,8 @@ pub struct TrailPage {
     /// The `before` of the next page; `None` at the end. A page with a filter may be short, or
     /// empty, and still have a next one.
     pub next: Option<u64>,
+    /// Entries that were opened for it: what it cost. Tells of entries that are not shown.
+    pub opened: usize,
 }
 
 /// One subject id of a person.
@@ -262,7 +264,7 @@ impl Service {
                 entries.push(entry);
             }
         }
-        Ok(TrailPage { parts, entries, next })
+        Ok(TrailPage { parts, entries, next, opened })
     }
 
     /// All subject ids of a person: the address itself, then the pseudonyms bound to it.
@@ -329,7 +331,12 @@ impl Service {
         }
     }
 
-    fn is_own(&self, caller: Address, index: u64) -> Result<bool, JournalError> {
+    /// Whether the entry at `index` stands in the caller's own trail, by what its row says in clear:
+    /// for one that cannot be opened. Blocks.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the disk cannot be read.
+    pub fn is_own(&self, caller: Address, index: u64) -> Result<bool, JournalError> {
         use medtrail_ledger::ports::RowHeader;
         let row = self.0.journal.rows(index..index + 1)?.pop();
         let header = row.as_deref().and_then(RowHeader::decode);

@@ -20,6 +20,7 @@ use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
 use medtrail_oracle::sequencer::PlaceError;
+use tokio::task::JoinError;
 
 impl From<&ReportError> for Problem {
     fn from(error: &ReportError) -> Self {
@@ -153,6 +154,13 @@ impl From<EntryError> for Problem {
             EntryError::Journal(error) => error.into(),
             other => JournalError::Damaged(other.to_string()).into(),
         }
+    }
+}
+
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
+        tracing::error!("a request's task ended early: {error}");
+        Self::new(&INTERNAL, "the request could not be carried out")
     }
 }
 

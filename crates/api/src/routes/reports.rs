@@ -20,6 +20,7 @@ use medtrail_ledger::receipt::Receipt;
 use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::sequencer::PlaceError;
 use serde::Serialize;
+use std::ops::RangeInclusive;
 use wire::Sent;
 
 /// Takes reports. One is answered 201 with its receipt, new or repeated. Many are answered 200
@@ -49,42 +50,57 @@ pub(super) async fn post(
     };
     let sent = sent.inspect_err(|problem| state.metrics.reported(problem.kind.slug))?;
     let numbered = sequences::numbers(request.headers(), sent.len())?;
-    // Noted only of organisations that have shown to be who they are: their report was taken.
-    let actors = numbered.as_ref().map_or_else(Vec::new, |_| sent.actors());
-    let note = |place: usize| {
-        let organisation = actors.get(place).and_then(|actor| state.organisation_of((*actor)?));
-        if let (Some(numbers), Some(organisation)) = (&numbered, organisation) {
-            state.sequences.note(organisation, numbers);
+    let (from, numbered_by) = (Client::of(&request), state.clone());
+    match numbered {
+        None => take(&state, sent, from, None).await,
+        // To its end, also if the client goes away: what stands in the log came.
+        Some(numbers) => {
+            let taking = async move { take(&numbered_by, sent, from, Some(&numbers)).await };
+            let taken = actix_web::rt::spawn(state.under_way.track_future(taking)).await;
+            taken.unwrap_or_else(|error| Err(Problem::from(error)))
         }
-    };
-    let note_first = |outcomes: &[Result<Receipt, Problem>]| {
-        outcomes.iter().position(Result::is_ok).into_iter().for_each(note);
-    };
-    // An entry that stood there before may have been repeated by anybody who has seen it.
-    let (from, size) = (Client::of(&request), state.service.head().size);
-    let know = |receipt: &Receipt| {
-        if receipt.index >= size {
+    }
+}
+
+async fn take(
+    state: &State,
+    sent: Sent,
+    from: Client,
+    numbers: Option<&RangeInclusive<u64>>,
+) -> Result<HttpResponse, Problem> {
+    let actors = numbers.map_or_else(Vec::new, |_| sent.actors());
+    // An entry that stood there before may have been repeated by anybody who has seen it, under any
+    // number.
+    let size = state.service.head().size;
+    let is_new = |receipt: &Receipt| receipt.index >= size;
+    let note = |outcomes: &[Result<Receipt, Problem>]| {
+        if outcomes.iter().flatten().any(is_new) {
             state.bodies.know(from);
+        }
+        let first_new = outcomes.iter().position(|one| one.as_ref().is_ok_and(is_new));
+        let first = first_new.or_else(|| outcomes.iter().position(Result::is_ok));
+        let (Some(numbers), Some(first)) = (numbers, first) else { return };
+        let actor = actors.get(first).copied().flatten();
+        if let Some(organisation) = actor.and_then(|actor| state.organisation_of(actor)) {
+            state.sequences.note(organisation, numbers, first_new.is_some());
         }
     };
     match sent {
         Sent::One(submission) => {
-            let receipt = one(&state, *submission).await?;
-            know(&receipt);
-            note(0);
-            Ok(answer_one(&receipt))
+            let outcome = [one(state, *submission).await];
+            note(&outcome);
+            let [outcome] = outcome;
+            Ok(answer_one(&outcome?))
         }
         Sent::Batch(submissions) => {
-            let outcomes = many(&state, submissions.into_iter().map(Ok).collect()).await;
-            outcomes.iter().flatten().max_by_key(|one| one.index).into_iter().for_each(know);
-            note_first(&outcomes);
+            let outcomes = many(state, submissions.into_iter().map(Ok).collect()).await;
+            note(&outcomes);
             Ok(answer_batch(&outcomes))
         }
         Sent::Lines(lines) => {
             let (numbers, submissions): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
-            let outcomes = many(&state, submissions).await;
-            outcomes.iter().flatten().max_by_key(|one| one.index).into_iter().for_each(know);
-            note_first(&outcomes);
+            let outcomes = many(state, submissions).await;
+            note(&outcomes);
             Ok(answer_lines(&numbers, &outcomes))
         }
     }

@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, routes};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::Kind;
 use medtrail_oracle::service::Service;
-use medtrail_oracle::trail::{TrailPart, TrailQuery};
+use medtrail_oracle::trail::{TrailPage, TrailPart, TrailQuery};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::{Date, OffsetDateTime};
@@ -179,20 +179,28 @@ fn days(
     offset_s: i64,
 ) -> Result<Days, Problem> {
     query.limit = LINES_MAX;
-    let mut counted = BTreeMap::<Date, u64>::new();
-    let mut lines = 0;
+    let pages = |query: &TrailQuery| Ok(service.trail(address, query)?);
+    let (counted, next) = count(query, pages, offset_s)?;
+    let days = counted.into_iter().map(|(day, lines)| Day { day: day.to_string(), lines });
+    Ok(Days { days: days.collect(), next })
+}
+
+/// Lines by day, of so many pages as one request may cost, and where the next request goes on.
+fn count(
+    mut query: TrailQuery,
+    mut page: impl FnMut(&TrailQuery) -> Result<TrailPage, Problem>,
+    offset_s: i64,
+) -> Result<(BTreeMap<Date, u64>, Option<u64>), Problem> {
+    let (mut counted, mut opened) = (BTreeMap::new(), 0);
     loop {
-        let found = service.trail(address, &query)?;
-        for entry in &found.entries {
-            if let Some(day) = day_of(entry.report.timeMs, offset_s) {
-                *counted.entry(day).or_default() += 1;
-            }
-        }
-        lines += found.entries.len();
+        let found = page(&query)?;
+        let days = found.entries.iter().map(|entry| day_of(entry.report.timeMs, offset_s));
+        days.flatten().for_each(|day| *counted.entry(day).or_default() += 1);
+        // Also where nothing fits: each was opened to see.
+        opened += found.opened.max(1);
         query.before = found.next;
-        if found.next.is_none() || lines >= COUNTED_LINES_MAX {
-            let days = counted.into_iter().map(|(day, lines)| Day { day: day.to_string(), lines });
-            return Ok(Days { days: days.collect(), next: found.next });
+        if found.next.is_none() || opened >= COUNTED_LINES_MAX {
+            return Ok((counted, found.next));
         }
     }
 }
@@ -206,6 +214,20 @@ fn day_of(ms: u64, offset_s: i64) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counting_what_never_fits_ends_and_says_where_to_go_on() {
+        let mut asked = Vec::new();
+        let page = |query: &TrailQuery| {
+            asked.push(query.before);
+            let next = Some(query.before.map_or(10_000_000, |before| before - 4_000));
+            Ok(TrailPage { parts: Vec::new(), entries: Vec::new(), next, opened: 4_000 })
+        };
+        let (counted, next) = count(TrailQuery::default(), page, 0).unwrap();
+        assert!(counted.is_empty());
+        assert_eq!(asked.len(), COUNTED_LINES_MAX / 4_000);
+        assert_eq!(next, Some(10_000_000 - 4_000 * (asked.len() as u64 - 1)));
+    }
 
     #[test]
     fn a_day_is_cut_by_the_reader_s_clock() {

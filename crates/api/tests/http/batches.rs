@@ -1,13 +1,16 @@
 //! `POST /v1/reports`, many at a time.
 
+use crate::people::World;
 use crate::support::{Answer, Log, Sent};
 use alloy_primitives::B256;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::schema::Report;
-use medtrail_oracle::service::QUEUE_REPORTS_MAX;
+use medtrail_oracle::room::QUEUE_REPORTS_MAX;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+const READ: &str = include_str!("../../../../tests/data/fhir/patient-read.json");
 
 /// Reports whose details `serde_json` spells alike.
 fn plain(log: &Log, events: std::ops::Range<u64>) -> Vec<Sent> {
@@ -177,26 +180,32 @@ async fn each_line_of_ndjson_is_a_report_of_its_own_with_an_answer_of_its_own() 
     log.end().await;
 }
 
+/// The story: a gateway runs wild while the disk stands still.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_is_told_to_come_back_and_everything_it_took_is_written() {
+async fn who_holds_half_of_the_queue_is_told_to_come_back_and_others_are_not() {
     let log = Log::start().await;
+    let world = World::new(&log).await;
+    let begun = log.service.head().size;
     log.disk.shut();
     // One report holds the writer at the gate; whatever follows stays in the queue.
     let held = tokio::spawn(log.post("application/json", log.sent(1, 1).body()).send());
     let mut waiting = Vec::new();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut filled = 0;
-    for size in [1000; 8].into_iter().chain([192]) {
+    for size in [1000; 8].into_iter().chain([191]) {
         let batch = log.batch(&plain(&log, 10_000 + filled..10_000 + filled + size)).to_string();
         waiting.push(tokio::spawn(log.post("application/json", batch).send()));
         filled += size;
     }
-    assert_eq!(filled, QUEUE_REPORTS_MAX as u64);
+    assert_eq!(1 + filled, QUEUE_REPORTS_MAX as u64 / 2);
     let until = Instant::now() + Duration::from_secs(30);
-    while log.service.queued() < QUEUE_REPORTS_MAX {
-        assert!(Instant::now() < until, "{} queued", log.service.queued());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_queued = async |count: u64| {
+        while (log.service.queued() as u64) < count {
+            assert!(Instant::now() < until, "{} queued", log.service.queued());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    is_queued(filled).await;
     let refused = log.sent(2, 2);
     log.report(&refused).await.problem(503, "busy");
     let batch = log.batch(&plain(&log, 90_000..90_002));
@@ -208,15 +217,24 @@ async fn a_full_queue_is_told_to_come_back_and_everything_it_took_is_written() {
             (&json!(503), &json!("/problems/busy"))
         );
     }
-    assert_eq!(log.service.head().size, 0);
+    // Another organisation finds room, by its signature and by its API key.
+    let other = log.by_other(0x44, &log.sent(3, 3));
+    let others = tokio::spawn(log.post("application/json", other.body()).send());
+    let event = log.http.post(log.url("/fhir/AuditEvent")).bearer_auth(&world.api_key);
+    let event = event.header("content-type", "application/json");
+    let event = tokio::spawn(event.body(READ).send());
+    is_queued(filled + 2).await;
+    assert_eq!(log.service.head().size, begun);
 
     log.disk.open();
+    assert_eq!(others.await.unwrap().unwrap().status(), 201);
+    assert_eq!(event.await.unwrap().unwrap().status(), 201);
     assert_eq!(held.await.unwrap().unwrap().status(), 201);
     for answered in waiting {
         let outcomes: Value = answered.await.unwrap().unwrap().json().await.unwrap();
         assert!(outcomes["outcomes"].as_array().unwrap().iter().all(|one| one["status"] == 201));
     }
-    assert_eq!(log.service.head().size, 1 + filled);
+    assert_eq!(log.service.head().size, begun + 3 + filled);
     log.assert_binding(&log.report(&refused).await.receipt(), &refused);
     log.end().await;
 }

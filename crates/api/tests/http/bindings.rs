@@ -3,6 +3,7 @@
 use crate::people::{Person, World};
 use crate::support::{Answer, CHAIN, Log, REGISTRY, Sent, now_ms};
 use alloy_primitives::B256;
+use medtrail_fhir::report::{Part, Reporter, reports};
 use medtrail_ledger::directory::code_hash;
 use medtrail_ledger::entry::pseudonym;
 use medtrail_ledger::schema::{Binding, Report, digest, domain};
@@ -163,6 +164,98 @@ async fn both_sign_and_the_person_sees_what_was_reported_under_the_pseudonym() {
     log.end().await;
 }
 
+/// Binds the clinic's pseudonym to Anna.
+async fn bind(log: &Log, world: &World, pseudonym: B256, code: &str) {
+    let issue = json!({
+        "pseudonym": pseudonym, "codeHash": code_hash(code), "expiresMs": now_ms() + 3_600_000,
+    });
+    assert_eq!(post(log, &world.clinic_token, "/v1/bindings/codes", issue).await.status, 204);
+    let claimed =
+        post(log, &world.anna_token, "/v1/bindings", json!({ "code": code })).await.json();
+    let document = document(&claimed["typedData"]["message"]);
+    let digest = digest(&document, &domain(CHAIN, REGISTRY)).0;
+    let id = claimed["id"].as_str().unwrap();
+    let signed = json!({ "signature": world.anna.sign_digest(digest) });
+    let path = format!("/v1/bindings/{id}/signature");
+    assert_eq!(post(log, &world.anna_token, &path, signed).await.status, 204);
+    let signed = json!({ "signature": Person::new(2).sign_digest(digest) });
+    let path = format!("/v1/bindings/{id}/countersignature");
+    assert_eq!(post(log, &world.clinic_token, &path, signed).await.status, 200);
+}
+
+/// The story: the clinic knows Anna by two numbers, and one event names both.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_about_two_pseudonyms_of_one_person_is_two_lines_however_often_it_is_sent() {
+    const TWO: &str = include_str!("../../../../tests/data/fhir/two-patients.json");
+    let log = Log::start().await;
+    let world = World::new(&log).await;
+    let clinic = log.custodian.address();
+    let key = log.api_key(&world.operator_token, &clinic.to_string()).await;
+    let key = key["key"].as_str().unwrap();
+    let shared = log.service.key_of(clinic).unwrap();
+    let named = |id: &str| {
+        let mut event: Value = serde_json::from_str(TWO).unwrap();
+        event["id"] = json!(id);
+        event.to_string()
+    };
+    // By API key, and as a gateway signs it: for the pseudonyms, and anew where they moved.
+    let relay = async |id: &str| {
+        let create = log.http.post(log.url("/fhir/AuditEvent")).bearer_auth(key);
+        let create = create.header("content-type", "application/fhir+json").body(named(id));
+        let created = Answer::of(create).await;
+        assert_eq!(created.status, 201, "{id}: {created:?}");
+    };
+    let sign = async |id: &str| {
+        let text = named(id);
+        let event = medtrail_fhir::event::read(text.as_bytes()).unwrap();
+        let by = Reporter {
+            log: log.keys.log,
+            organisation: clinic,
+            actor: clinic,
+            key: &shared,
+            relayed_for: None,
+        };
+        for Part { mut report, details, .. } in reports(&event, text.as_bytes(), &by) {
+            let details = String::from_utf8(details).unwrap();
+            let sent = log.sign(report.clone(), details.clone());
+            let mut answer = log.report(&sent).await;
+            if answer.status == 409 {
+                answer.problem(409, "subject-moved");
+                report.subject = world.anna.address.into_word();
+                answer = log.report(&log.sign(report, details)).await;
+            }
+            answer.receipt();
+        }
+    };
+    let send = async |ids: [&str; 2]| {
+        let size = log.service.head().size;
+        relay(ids[0]).await;
+        sign(ids[1]).await;
+        log.service.head().size - size
+    };
+    assert_eq!(send(["before-relayed", "before-signed"]).await, 4);
+    let parts = medtrail_fhir::event::read(TWO.as_bytes()).unwrap().patients;
+    let codes = ["ABCD-EFGH-2345", "ABCD-EFGH-6789"];
+    for (patient, code) in parts.iter().zip(codes) {
+        bind(&log, &world, pseudonym(&shared, patient.identifier.as_bytes()), code).await;
+        assert_eq!(send(["before-relayed", "before-signed"]).await, 0, "they stand already");
+    }
+    assert_eq!(send(["after-relayed", "after-signed"]).await, 4);
+    for _ in 0..2 {
+        assert_eq!(send(["after-relayed", "after-signed"]).await, 0);
+        assert_eq!(send(["before-relayed", "before-signed"]).await, 0);
+    }
+    let found = Answer::of(log.get("/fhir/AuditEvent").bearer_auth(&world.anna_token)).await.json();
+    let lines = found["entry"].as_array().unwrap();
+    assert_eq!(lines.len(), 8);
+    // Other content under the same id is refused, moved or not.
+    let other = named("after-relayed").replacen("ward-3", "ward-4", 1);
+    let create = log.http.post(log.url("/fhir/AuditEvent")).bearer_auth(key);
+    let create = create.header("content-type", "application/fhir+json").body(other);
+    assert_eq!(Answer::of(create).await.status, 409);
+    log.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relayed_event_follows_its_person() {
     const READ: &str = include_str!("../../../../tests/data/fhir/patient-read.json");
@@ -189,21 +282,7 @@ async fn a_relayed_event_follows_its_person() {
         event.to_string()
     };
     let stood = create(&before).await;
-    let issue = json!({
-        "pseudonym": pseudonym, "codeHash": code_hash(CODE), "expiresMs": now_ms() + 3_600_000,
-    });
-    assert_eq!(post(&log, &world.clinic_token, "/v1/bindings/codes", issue).await.status, 204);
-    let claimed =
-        post(&log, &world.anna_token, "/v1/bindings", json!({ "code": CODE })).await.json();
-    let document = document(&claimed["typedData"]["message"]);
-    let digest = digest(&document, &domain(CHAIN, REGISTRY)).0;
-    let id = claimed["id"].as_str().unwrap();
-    let signed = json!({ "signature": world.anna.sign_digest(digest) });
-    let path = format!("/v1/bindings/{id}/signature");
-    assert_eq!(post(&log, &world.anna_token, &path, signed).await.status, 204);
-    let signed = json!({ "signature": Person::new(2).sign_digest(digest) });
-    let path = format!("/v1/bindings/{id}/countersignature");
-    assert_eq!(post(&log, &world.clinic_token, &path, signed).await.status, 200);
+    bind(&log, &world, pseudonym, CODE).await;
 
     create(READ).await;
     assert_eq!(create(&before).await, stood, "repeated after the binding");

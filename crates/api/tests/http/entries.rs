@@ -1,5 +1,6 @@
 //! `/v1/entries/{index}/receipt` and `/proof`.
 
+use crate::people::World;
 use crate::support::{Answer, CHAIN, Log};
 use alloy_primitives::B256;
 use medtrail_ledger::proof::{Proof, ShownPlace};
@@ -110,5 +111,37 @@ async fn a_proof_comes_once_an_anchor_covers_the_entry_and_checks_green() {
     // Whoever was shown a proof knows the place hash: it must not open the details.
     let more = ask(&log, "/v1/entries/0/proof?details=true", place()).await;
     assert_eq!(Proof::parse(&more.body).unwrap().details, None);
+    log.end().await;
+}
+
+/// The story: a disk loses a bit, and a stranger counts through all indexes to find where.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_entry_is_one_that_does_not_exist_but_for_whom_it_is_about() {
+    let log = Log::start().await;
+    let world = World::new(&log).await;
+    let receipt = log.report(&log.about(world.anna.address, 1)).await.receipt();
+    let (place, index) = (receipt.place_hash.to_string(), receipt.index);
+    log.disk.damage(index);
+    let absent = log.service.head().size;
+    let ask = async |index: u64, what: &str, token: Option<&str>| {
+        let request = log.get(&format!("/v1/entries/{index}{what}"));
+        let request = request.header("Medtrail-Place", &place);
+        Answer::of(match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+        .await
+    };
+    for token in world.tokens() {
+        for what in ["", "/receipt", "/proof"] {
+            let told = ask(index, what, token).await;
+            if token == Some(&world.anna_token) {
+                told.problem(500, "damaged");
+                continue;
+            }
+            let other = ask(absent, what, token).await;
+            assert_eq!((told.status, told.body), (other.status, other.body), "{what} {token:?}");
+        }
+    }
     log.end().await;
 }

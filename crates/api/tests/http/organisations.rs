@@ -8,6 +8,9 @@ use medtrail_ledger::schema::{Report, domain};
 use medtrail_ledger::trust::TrustFile;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 async fn listed(log: &Log, name: &str) -> Value {
     let all = Answer::of(log.get("/v1/organisations")).await.json();
@@ -195,5 +198,80 @@ async fn numbers_of_reports_show_what_did_not_come() {
     let request = log.post("application/json", forged.body()).header("medtrail-sequence", "99");
     assert_eq!(Answer::of(request).await.status, 422);
     assert_eq!(coverage(&log, &operator).await["to"], 11);
+    log.end().await;
+}
+
+/// The story: a patient has the signed report about her, and sends it again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_repeated_under_another_number_makes_no_gap() {
+    let log = Log::start().await;
+    let operator = Person::new(1).sign_in(&log).await;
+    let send = async |body: String, numbers: &'static str| {
+        let media_type =
+            if numbers.contains('-') { "application/x-ndjson" } else { "application/json" };
+        let request = log.post(media_type, body).header("medtrail-sequence", numbers);
+        assert!(Answer::of(request).await.status.is_success(), "{numbers}");
+    };
+    let (one, two) = (log.sent(1, 1).body(), log.sent(1, 2).body());
+    log.report(&log.sent(1, 1)).await.receipt();
+    send(one.clone(), "4611686018427387904").await;
+    assert_eq!(coverage(&log, &operator).await, Value::Null, "nothing new came");
+    send(two.clone(), "5").await;
+    send(log.sent(1, 3).body(), "9").await;
+    for numbers in ["1", "99", "4611686018427387904", "7"] {
+        send(two.clone(), numbers).await;
+    }
+    send(format!("{one}\n{two}\n"), "98-99").await;
+    // Beside something new of another organisation's, it is that one's number.
+    let told = json!({ "from": 5, "to": 9, "gaps": [[6, 6], [8, 8]] });
+    assert_eq!(coverage(&log, &operator).await, told);
+    let world = World::new(&log).await;
+    let others = log.by_other(0x44, &log.sent(1, 4)).body();
+    send(format!("{one}\n{others}\n"), "200-201").await;
+    assert_eq!(coverage(&log, &world.operator_token).await, told);
+    log.end().await;
+}
+
+/// The story: the gateway's connection breaks while the log writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_counts_also_where_its_client_has_gone() {
+    let log = Log::start().await;
+    let operator = Person::new(1).sign_in(&log).await;
+    let send = |event: u64, number: &'static str| {
+        log.post("application/json", log.sent(1, event).body()).header("medtrail-sequence", number)
+    };
+    assert_eq!(Answer::of(send(1, "1")).await.status, 201);
+    log.disk.shut();
+    // One holds the writer at the gate, the next waits in the queue, and its client goes.
+    let held = tokio::spawn(send(2, "2").send());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut gone = TcpStream::connect(log.address).unwrap();
+    // What it never reads makes its end a reset.
+    gone.write_all(b"GET /healthz HTTP/1.1\r\nhost: log\r\n\r\n").unwrap();
+    let body = log.sent(1, 3).body();
+    let head = format!(
+        "POST /v1/reports HTTP/1.1\r\nhost: log\r\ncontent-type: application/json\r\n\
+         medtrail-sequence: 3\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    gone.write_all((head + &body).as_bytes()).unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while log.service.queued() == 0 {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(gone);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    log.disk.open();
+    let _ = held.await.unwrap();
+    while log.service.head().size < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(Answer::of(send(4, "4")).await.status, 201);
+    let told = json!({ "from": 1, "to": 4, "gaps": [] });
+    while coverage(&log, &operator).await != told {
+        assert!(Instant::now() < until, "{}", coverage(&log, &operator).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     log.end().await;
 }

@@ -62,11 +62,18 @@ pub(crate) struct Disk {
     next: Mutex<Option<Fault>>,
     is_shut: Mutex<bool>,
     opened: Condvar,
+    /// A row that is not what was written.
+    damaged: Mutex<Option<u64>>,
 }
 
 impl Disk {
     pub(crate) fn fail_next(&self, fault: Fault) {
         *self.next.lock().unwrap() = Some(fault);
+    }
+
+    /// The row of this entry loses a bit.
+    pub(crate) fn damage(&self, index: u64) {
+        *self.damaged.lock().unwrap() = Some(index);
     }
 
     /// Commits wait from now on.
@@ -108,7 +115,13 @@ impl Journal for Disk {
         self.store.trail(s, from, limit)
     }
     fn rows(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, JournalError> {
-        self.store.rows(range)
+        let mut rows = self.store.rows(range.clone())?;
+        let damaged = self.damaged.lock().unwrap().filter(|index| range.contains(index));
+        let row = damaged.and_then(|index| rows.get_mut((index - range.start) as usize));
+        if let Some(last) = row.and_then(|row| row.last_mut()) {
+            *last ^= 1;
+        }
+        Ok(rows)
     }
     fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, JournalError> {
         self.store.tile(id)
@@ -210,6 +223,7 @@ impl Log {
             next: Mutex::default(),
             is_shut: Mutex::default(),
             opened: Condvar::new(),
+            damaged: Mutex::default(),
         });
         let keys_folder = folder.path().join("keys");
         medtrail_keys::file::create_folder(&keys_folder).unwrap();

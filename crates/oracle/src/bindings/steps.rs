@@ -229,12 +229,9 @@ impl Service {
         if !self.listed(organisation).is_some_and(|one| one.keys.iter().any(speaks)) {
             return Err(BindingError::NotSigning(organisation));
         }
-        let subject = parties.subject;
         let state = BindingState::Entering { parties, signature, countersignature, time_ms };
         let entering = BindingRow { state, ..row };
         self.0.live.apply(vec![DirectoryChange::PutBinding(entering.clone())])?;
-        let tag = |subject| self.0.tags.subject_tag(subject);
-        self.0.recent.join(tag(subject_of(subject)), tag(entering.pseudonym));
         self.complete(&entering)
     }
 
@@ -245,6 +242,9 @@ impl Service {
         else {
             return Err(BindingError::Unknown);
         };
+        // Here and not where both have signed: whether that was saved, a failed save leaves open.
+        let tag = |subject| self.0.tags.subject_tag(subject);
+        self.0.recent.join(tag(subject_of(parties.subject)), tag(row.pseudonym));
         let document = document_of(row, parties);
         let digest = schema::digest(&document, &self.domain());
         let details = serde_json::to_vec(&BindingDetails {

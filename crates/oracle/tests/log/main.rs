@@ -4,10 +4,12 @@
 mod support;
 
 use alloy_primitives::B256;
+use medtrail_ledger::entry::details_hash;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::ShownPlace;
-use medtrail_oracle::intake::{ReportError, Submission};
+use medtrail_oracle::intake::{DETAILS_BYTES_MAX, ReportError, Submission};
 use medtrail_oracle::opener::EntryError;
+use medtrail_oracle::room::QUEUE_BYTES_MAX;
 use medtrail_oracle::sequencer::{PlaceError, SequencerError};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -314,6 +316,50 @@ async fn a_key_file_that_fails_without_a_sync_costs_one_answer() {
     assert_eq!(log.service.head().size, 0);
     log.service.report(log.submission(7, 1)).await.unwrap();
     log.assert_whole();
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_that_shows_while_reading_costs_one_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let full = || JournalError::Full("on purpose".into());
+    log.fail_next_look_of_the_writer(full());
+    let told = log.service.report(log.submission(7, 1)).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::Busy)), "{told:?}");
+    assert_eq!(log.service.report(log.submission(7, 1)).await.unwrap().index, 0);
+    // Also where the writer starts over after a commit that failed.
+    log.fail_next(Fault::Fails);
+    log.fail_next_reading(full());
+    let told = log.service.report(log.submission(7, 2)).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::OutcomeUnknown)), "{told:?}");
+    assert_eq!(log.service.report(log.submission(7, 2)).await.unwrap().index, 1);
+    log.assert_whole();
+    log.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_are_too_long_together_wait_outside_and_others_find_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    let long = DETAILS_BYTES_MAX;
+    let details = [b"\"".as_slice(), &vec![b'x'; long - 2], b"\""].concat();
+    // Half of the room is as much as one organisation may hold.
+    let count = (QUEUE_BYTES_MAX / 2 / long) as u64;
+    let sent: Vec<_> = (0..count)
+        .map(|event| {
+            let mut report = log.submission(7, event).report;
+            report.details = details_hash(&details);
+            log.sign(report, Some(details.clone()))
+        })
+        .collect();
+    let told = log.service.reports(sent).await;
+    assert_eq!(told.len() as u64, count);
+    for one in told {
+        assert!(matches!(one, Err(ReportError::Place(PlaceError::Busy))), "{one:?}");
+    }
+    assert_eq!(log.service.head().size, 0, "nothing was written");
+    log.service.report(log.submission(7, 1)).await.unwrap();
     log.stop().await;
 }
 

@@ -72,6 +72,10 @@ pub(crate) struct Disk {
     pub(crate) next: Mutex<Vec<Fault>>,
     hold: Mutex<Option<Hold>>,
     filing: Mutex<Option<JournalError>>,
+    /// What the looks into the index after these are told, the next one last.
+    looks: Mutex<Vec<Option<JournalError>>>,
+    /// What the next reading of the tail is told.
+    reading: Mutex<Option<JournalError>>,
     /// The same for commits whose first rows went ahead.
     next_large: Mutex<Vec<Fault>>,
 }
@@ -116,7 +120,7 @@ struct Hold {
 
 impl Journal for Disk {
     fn tail(&self) -> Result<Tail, JournalError> {
-        self.store.tail()
+        self.reading.lock().unwrap().take().map_or_else(|| self.store.tail(), Err)
     }
     fn commit(&self, tail: &Tail, batch: &Batch) -> Result<Tail, CommitError> {
         self.begin(tail).finish(batch.clone())
@@ -128,6 +132,9 @@ impl Journal for Disk {
         self.store.last_of(subject)
     }
     fn find(&self, event: EventKey) -> Result<Option<u64>, JournalError> {
+        if let Some(Some(error)) = self.looks.lock().unwrap().pop() {
+            return Err(error);
+        }
         let found = self.store.find(event);
         let hold = self.hold.lock().unwrap().take();
         if let Some(Hold { looked, released }) = hold {
@@ -232,6 +239,8 @@ impl Log {
             next: Mutex::default(),
             hold: Mutex::default(),
             filing: Mutex::default(),
+            looks: Mutex::default(),
+            reading: Mutex::default(),
             next_large: Mutex::default(),
         });
         let inner = key_file(folder.path(), log);
@@ -282,6 +291,16 @@ impl Log {
     /// The next new key is not known to be durable.
     pub(crate) fn fail_next_key(&self, error: JournalError) {
         *self.key_file.next.lock().unwrap() = Some(error);
+    }
+
+    /// The look into the index after the next one, which is the writer's, fails.
+    pub(crate) fn fail_next_look_of_the_writer(&self, error: JournalError) {
+        *self.disk.looks.lock().unwrap() = vec![Some(error), None];
+    }
+
+    /// The next reading of the log's end fails.
+    pub(crate) fn fail_next_reading(&self, error: JournalError) {
+        *self.disk.reading.lock().unwrap() = Some(error);
     }
 
     pub(crate) fn fail_next(&self, fault: Fault) {

@@ -4,6 +4,7 @@ use medtrail_ledger::binding::{BindingDetails, BindingDocumentError};
 use medtrail_ledger::directory::code_hash;
 use medtrail_ledger::entry::subject_of;
 use medtrail_oracle::bindings::{BindingError, CODE_MS_MAX, Progress, TRIES_MAX};
+use medtrail_oracle::feed::FeedItem;
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::Entry;
 use medtrail_oracle::organisations::NewOrganisation;
@@ -124,6 +125,34 @@ async fn a_binding_that_was_cut_short_anywhere_is_completed_once() {
             assert!(matches!(moved, Err(ReportError::Moved { .. })), "{moved:?}");
             world.stop().await;
         }
+    }
+}
+
+/// The story: that both signed was saved, and the log was told that it was not. Meanwhile the person
+/// looks at their trail.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_feed_tells_of_a_binding_whose_saving_was_said_to_have_failed() {
+    for fault in FAULTS {
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::start(&folder);
+        world.service.report(world.report(CLINIC, pseudonym(9), 1)).await.unwrap();
+        let (id, signed) = world.until_countersignature(pseudonym(1), ANNA, CODE).await;
+        let (service, last) = (world.service.clone(), world.service.head().size - 1);
+        let feed = move || service.feed_after(address_of(ANNA), last).unwrap();
+        let mut feed = tokio::task::spawn_blocking(feed).await.unwrap();
+        world.book.faults.fail_after(0, fault);
+        let clinic = address_of(CLINIC);
+        world.service.countersign(clinic, id, signed.clone()).await.unwrap_err();
+        let entries = world.service.countersign(clinic, id, signed).await.unwrap();
+        for index in entries {
+            let told = tokio::time::timeout(std::time::Duration::from_secs(10), feed.next());
+            match told.await.expect("the feed tells of it") {
+                Some(FeedItem::Entry(entry)) => assert_eq!(entry.index, index, "{fault:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(feed);
+        world.stop().await;
     }
 }
 

@@ -178,6 +178,66 @@ async fn an_api_key_opens_until_it_is_revoked_and_its_secret_is_nowhere() {
     world.stop().await;
 }
 
+/// Whoever has a signed report, its person above all, can send it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_new_is_a_sign_of_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&folder);
+    let sent = world.report(CLINIC, pseudonym(1), 1);
+    world.service.report(sent.clone()).await.unwrap();
+    let invite = world.service.add_organisation(hospital()).await.unwrap();
+    let key = world.service.create_api_key(invite.organisation).await.unwrap().to_string();
+    let begun = now_ms();
+    world.stop().await;
+
+    let world = World::start_at(&folder, || now_ms() + 3_600_000);
+    let heard = |name| world.service.listed_by_name(name).last_heard_ms;
+    world.service.report(sent.clone()).await.unwrap();
+    let again = world.service.reports(vec![sent.clone(), sent]).await;
+    assert!(again.iter().all(Result::is_ok));
+    assert!(heard("Clinic").unwrap() <= begun, "a repeat is no sign of life");
+    // Nor is a key that only reads.
+    let caller = world.service.api_key(&key).unwrap();
+    assert_eq!(heard("Hospital"), None);
+    world.service.relay_for(caller.organisation, world.relayed(pseudonym(2), 7)).await.unwrap();
+    assert!(heard("Hospital").unwrap() > begun);
+    world.service.report(world.report(CLINIC, pseudonym(1), 2)).await.unwrap();
+    assert!(heard("Clinic").unwrap() > begun);
+    world.stop().await;
+}
+
+/// The story: between two sendings of the same event the operator gets another key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relayed_event_is_known_again_whichever_key_the_operator_has_by_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&folder);
+    let sent = world.relayed(pseudonym(1), 1);
+    let first = world.service.relay(sent.clone()).await.unwrap();
+    let (id, signed) = world.until_countersignature(pseudonym(2), 21, "code").await;
+    world.disk.faults.fail_after(1, Fault::FailsButPersists);
+    world.book.faults.fail_after(1, Fault::Fails);
+    world.service.countersign(address_of(CLINIC), id, signed.clone()).await.unwrap_err();
+    world.stop().await;
+
+    let world = World::start_as(&folder, now_ms, &[7]);
+    let mut again = sent.clone();
+    again.report.actor = address_of(7);
+    let receipt = world.service.relay(again.clone()).await.unwrap();
+    assert_eq!((receipt.index, receipt.report_hash), (first.index, first.report_hash));
+    again.report.action = b'U';
+    let other = world.service.relay(again).await;
+    assert!(matches!(other, Err(ReportError::Conflict { index, .. }) if index == first.index));
+    // The same holds for what the log itself writes.
+    world.service.countersign(address_of(CLINIC), id, signed).await.unwrap();
+    assert_eq!(world.details_of_kind(11).len(), 2);
+    // Whoever knows another's event cannot have it refused: that was signed.
+    let signed = world.report(CLINIC, pseudonym(1), 1);
+    assert_eq!(signed.report.eventId, sent.report.eventId);
+    let receipt = world.service.report(signed).await.unwrap();
+    assert_ne!(receipt.index, first.index);
+    world.stop().await;
+}
+
 trait ByName {
     fn listed_by_name(&self, name: &str) -> medtrail_oracle::organisations::Listed;
 }

@@ -205,6 +205,11 @@ impl World {
 
     /// Starts with another clock.
     pub(crate) fn start_at(folder: &TempDir, now_ms: fn() -> u64) -> Self {
+        Self::start_as(folder, now_ms, &[])
+    }
+
+    /// Starts with further keys of the operator, newest last.
+    pub(crate) fn start_as(folder: &TempDir, now_ms: fn() -> u64, newer: &[u8]) -> Self {
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
         let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);
@@ -220,7 +225,10 @@ impl World {
                 name: "Test".into(),
                 domain: "log.example".into(),
                 note_key: note.verifier().to_string(),
-                keys: key(address),
+                keys: std::iter::once(address)
+                    .chain(newer.iter().map(|seed| address_of(*seed)))
+                    .flat_map(key)
+                    .collect(),
             },
             organisations: vec![Organisation {
                 name: "Clinic".into(),
@@ -286,6 +294,13 @@ impl World {
         };
         let signature = key.sign(&report, &domain(CHAIN, REGISTRY));
         Submission { report, evidence: Evidence::Signed(signature), details: Some(document) }
+    }
+
+    /// What nobody signed: the operator's word about `subject`.
+    pub(crate) fn relayed(&self, subject: B256, event: u64) -> Submission {
+        let mut submission = self.report(CLINIC, subject, event);
+        submission.report.actor = self.operator;
+        Submission { evidence: Evidence::Relayed, ..submission }
     }
 
     /// The whole trail, walked in pages of `limit`.

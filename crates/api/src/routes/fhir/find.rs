@@ -252,7 +252,7 @@ mod tests {
             asked.push(query.before);
             // Only others' entries: none is shown.
             let next = query.before.map(|before| before - 4000);
-            Ok(TrailPage { entries: Vec::new(), parts: Vec::new(), next })
+            Ok(TrailPage { entries: Vec::new(), parts: Vec::new(), next, opened: 4000 })
         };
         let query = TrailQuery { before: Some(1_000_000), limit: 100, ..TrailQuery::default() };
         let cost = |_: &TrailPage| SEARCHED_LINES_MAX / SEARCHED_PAGES_MAX;

@@ -6,22 +6,25 @@ use super::{fhir, prefers, refused, require_json_is_read, status_of};
 use crate::answer::{blocking, json};
 use crate::body::Format;
 use crate::caller::{ApiCaller, Caller};
+use crate::limits::PARTS_AT_ONCE_MAX;
 use crate::problem::{self, Problem};
 use crate::state::State;
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Bytes, Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, routes};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use futures::future::join_all;
 use medtrail_fhir::bundle::{Answer, batch_response, read_batch};
-use medtrail_fhir::event::{Event, Issue, read};
+use medtrail_fhir::event::{Issue, read};
 use medtrail_fhir::outcome::OperationOutcome;
 use medtrail_fhir::reading::{Facts, reading, sentence};
-use medtrail_fhir::report::{Part, Reporter, reports};
+use medtrail_fhir::report::{Draft, Part, Reporter};
 use medtrail_ledger::ports::SecretKey;
 use medtrail_ledger::proof::Evidence;
 use medtrail_oracle::intake::{ReportError, Submission};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Deserialize, IntoParams)]
@@ -70,15 +73,17 @@ pub(crate) async fn create(
     }
     let sender = Sender::relaying(&caller, &state).await?;
     let body = body(&caller, &request, payload, &state).await?;
-    let event = match read(&body) {
+    let (by, bytes) = (sender.clone(), body.clone());
+    let event = match blocking(move || Ok::<_, Problem>(by.event(&bytes))).await? {
         Ok(event) => event,
         Err(issues) => {
             state.metrics.reported("fhir-refused");
             return Ok(refused(&issues));
         }
     };
-    state.rates.relayed(sender.organisation, 1)?;
-    let indexes = take(&state, &sender, &event, &body).await?;
+    state.rates.relayed(sender.organisation, event.draft.parts())?;
+    let turns = Semaphore::new(PARTS_AT_ONCE_MAX);
+    let indexes = take(&state, &sender, event.draft, &turns).await?;
     let mut answer = HttpResponse::Created();
     answer.insert_header((LOCATION, location(&indexes))).insert_header((ETAG, "W/\"1\""));
     if prefers(&request, "return=minimal") {
@@ -108,17 +113,30 @@ pub(crate) async fn batch(
 ) -> Result<HttpResponse, Problem> {
     let sender = Sender::relaying(&caller, &state).await?;
     let body = body(&caller, &request, payload, &state).await?;
-    let entries = match read_batch(&body) {
-        Ok(entries) => entries,
+    let (by, counts, most) = (sender.clone(), state.clone(), state.limits.batch_reports_max);
+    let reading = blocking(move || {
+        let entries = match read_batch(&body) {
+            Ok(entries) => entries,
+            Err(issues) => return Ok(Err(issues)),
+        };
+        if entries.len() > most {
+            let found = entries.len();
+            let rule = format!("at most {most} events are taken at once, these are {found}");
+            return Err(Problem::new(&problem::TOO_MANY_REPORTS, rule));
+        }
+        counts.rates.relayed(by.organisation, entries.len())?;
+        let events = entries.into_iter().map(|entry| entry.and_then(|bytes| by.event(bytes)));
+        Ok(Ok(events.collect::<Vec<_>>()))
+    });
+    let events = match reading.await? {
+        Ok(events) => events,
         Err(issues) => return Ok(refused(&issues)),
     };
-    let most = state.limits.batch_reports_max;
-    if entries.len() > most {
-        let rule = format!("at most {most} events are taken at once, these are {}", entries.len());
-        return Err(Problem::new(&problem::TOO_MANY_REPORTS, rule));
-    }
-    state.rates.relayed(sender.organisation, entries.len())?;
-    let answers = entries.into_iter().map(|entry| one_of_many(&state, &sender, entry));
+    // Each event was counted before it was read; of one about several each further part counts too.
+    let further = events.iter().flatten().map(|event| event.draft.parts() - 1).sum();
+    state.rates.relayed(sender.organisation, further)?;
+    let turns = Semaphore::new(PARTS_AT_ONCE_MAX);
+    let answers = events.into_iter().map(|event| one_of_many(&state, &sender, event, &turns));
     let answers = join_all(answers).await;
     Ok(fhir(&mut HttpResponse::Ok()).body(batch_response(&answers)))
 }
@@ -126,20 +144,20 @@ pub(crate) async fn batch(
 async fn one_of_many(
     state: &Data<State>,
     sender: &Sender,
-    entry: Result<&[u8], Vec<Issue>>,
+    event: Result<Event, Vec<Issue>>,
+    turns: &Semaphore,
 ) -> Answer {
-    let event = entry.and_then(|bytes| read(bytes).map(|event| (event, bytes)));
-    let (event, bytes) = match event {
-        Ok(read) => read,
+    let Event { draft, flags } = match event {
+        Ok(event) => event,
         Err(issues) => {
             state.metrics.reported("fhir-refused");
             let outcome = Some(OperationOutcome::of(&issues));
             return Answer { status: status_of(&issues).as_u16(), location: None, outcome };
         }
     };
-    match take(state, sender, &event, bytes).await {
+    match take(state, sender, draft, turns).await {
         Ok(indexes) => {
-            let outcome = (!event.flags.is_empty()).then(|| OperationOutcome::of(&event.flags));
+            let outcome = (!flags.is_empty()).then(|| OperationOutcome::of(&flags));
             Answer { status: 201, location: Some(location(&indexes)), outcome }
         }
         Err(problem) => Answer {
@@ -161,8 +179,15 @@ fn location(indexes: &[u64]) -> String {
     format!("/fhir/AuditEvent/{}", indexes.first().copied().unwrap_or_default())
 }
 
+/// An event that was read, on its way to its reports.
+struct Event {
+    draft: Draft,
+    flags: Vec<Issue>,
+}
+
 /// Whose events these are, and with what they become reports.
 struct Sender {
+    log: B256,
     organisation: Address,
     name: String,
     /// Who stands beside the entry.
@@ -173,7 +198,7 @@ struct Sender {
 
 impl Sender {
     /// By an API key.
-    async fn relaying(caller: &Caller, state: &Data<State>) -> Result<Self, Problem> {
+    async fn relaying(caller: &Caller, state: &Data<State>) -> Result<Arc<Self>, Problem> {
         let ApiCaller { organisation, name } = match caller {
             Caller::Organisation(api) => api.clone(),
             other => {
@@ -188,7 +213,8 @@ impl Sender {
         let service = state.service.clone();
         let key = blocking(move || Ok::<_, Problem>(service.key_of(organisation))).await?;
         let key = key.ok_or_else(no_key)?;
-        Ok(Self { organisation, name, actor, is_relayed: true, key })
+        let log = state.service.trust().log;
+        Ok(Arc::new(Self { log, organisation, name, actor, is_relayed: true, key }))
     }
 
     /// By an API key, or by whoever is signed in for an organisation. Nothing of it is stored, so
@@ -200,18 +226,21 @@ impl Sender {
             Caller::SignedIn(session) => (session.address, false),
             _ => (state.operator_now().unwrap_or_default(), true),
         };
-        Ok(Self { organisation, name, actor, is_relayed, key: SecretKey([0; 32]) })
+        let log = state.service.trust().log;
+        Ok(Self { log, organisation, name, actor, is_relayed, key: SecretKey([0; 32]) })
     }
 
-    fn parts(&self, state: &State, event: &Event, bytes: &[u8]) -> Vec<Part> {
+    /// Reads an event. Blocks for as long as a processor takes for some hundred kilobytes.
+    fn event(&self, bytes: &[u8]) -> Result<Event, Vec<Issue>> {
+        let event = read(bytes)?;
         let by = Reporter {
-            log: state.service.trust().log,
+            log: self.log,
             organisation: self.organisation,
             actor: self.actor,
             key: &self.key,
             relayed_for: self.is_relayed.then_some(self.name.as_str()),
         };
-        reports(event, bytes, &by)
+        Ok(Event { draft: Draft::new(&event, bytes, &by), flags: event.flags })
     }
 }
 
@@ -224,25 +253,38 @@ fn no_key() -> Problem {
 async fn take(
     state: &Data<State>,
     sender: &Sender,
-    event: &Event,
-    bytes: &[u8],
+    draft: Draft,
+    turns: &Semaphore,
 ) -> Result<Vec<u64>, Problem> {
-    let parts = sender.parts(state, event, bytes);
-    let entered = join_all(parts.into_iter().map(|part| enter(state, part))).await;
-    let outcome: Result<Vec<u64>, Problem> = entered.into_iter().collect();
+    let draft = Arc::new(draft);
+    let parts = (0..draft.parts()).map(|place| enter(state, sender, &draft, place, turns));
+    let outcome: Result<Vec<u64>, Problem> = join_all(parts).await.into_iter().collect();
     state.metrics.reported(outcome.as_ref().map_or_else(|problem| problem.kind.slug, |_| "taken"));
     outcome
 }
 
-async fn enter(state: &Data<State>, part: Part) -> Result<u64, Problem> {
-    let Part { report, details, .. } = part;
-    let mut submission = Submission { report, evidence: Evidence::Relayed, details: Some(details) };
+/// Enters one part of an event. It is made when its turn comes: all of a batch would be many times
+/// as long as the batch.
+async fn enter(
+    state: &Data<State>,
+    sender: &Sender,
+    draft: &Arc<Draft>,
+    place: usize,
+    turns: &Semaphore,
+) -> Result<u64, Problem> {
+    let _turn = turns.acquire().await.expect("it is never closed");
+    let relay = async |moved_to: Option<B256>| {
+        let draft = draft.clone();
+        let Part { mut report, details, .. } =
+            blocking(move || Ok::<_, Problem>(draft.part(place))).await?;
+        report.subject = moved_to.unwrap_or(report.subject);
+        let evidence = Evidence::Relayed;
+        let submission = Submission { report, evidence, details: Some(details) };
+        Ok::<_, Problem>(state.service.relay_for(sender.organisation, submission).await)
+    };
     // As it was first sent, also where its patient was bound since: a repeated event is found again.
-    let taken = match state.service.relay(submission.clone()).await {
-        Err(ReportError::Moved { to, .. }) => {
-            submission.report.subject = to;
-            state.service.relay(submission).await
-        }
+    let taken = match relay(None).await? {
+        Err(ReportError::Moved { to, .. }) => relay(Some(to)).await?,
         other => other,
     };
     taken.map(|receipt| receipt.index).map_err(|error| Problem::from(&error))
@@ -250,16 +292,19 @@ async fn enter(state: &Data<State>, part: Part) -> Result<u64, Problem> {
 
 /// What the patient would read.
 async fn check(sender: Sender, body: Bytes, state: Data<State>) -> Result<HttpResponse, Problem> {
-    let event = match read(&body) {
-        Ok(event) => event,
+    let is_relayed = sender.is_relayed;
+    let reading_it = blocking(move || {
+        let read = sender.event(&body);
+        Ok::<_, Problem>(read.map(|Event { draft, flags }| (draft.part(0), flags)))
+    });
+    let (part, issues) = match reading_it.await? {
+        Ok(read) => read,
         Err(issues) => return Ok(refused(&issues)),
     };
-    let parts = sender.parts(&state, &event, &body);
-    let Some(part) = parts.first() else { return Ok(refused(&event.flags)) };
     let names = |address: Address| Some(state.named(address).1).filter(|name| !name.is_empty());
-    let facts = reading(&part.report, Some(&part.details), sender.is_relayed, &names);
+    let facts = reading(&part.report, Some(&part.details), is_relayed, &names);
     let sentence = sentence(&facts);
-    Ok(json(&Checked { sentence, facts, issues: event.flags }))
+    Ok(json(&Checked { sentence, facts, issues }))
 }
 
 /// The bytes of an event or a Bundle, as they are.

@@ -4,8 +4,11 @@ use crate::anchorer::Status;
 use crate::bindings::Tries;
 use crate::feed::Anchors;
 use crate::intake::{Intake, ReportError, Submission};
+use crate::judge::Judging;
 use crate::live::Live;
 use crate::opener::{Entry, EntryError, Opener};
+use crate::papers::Cabinet;
+use crate::permissions::Permissions;
 use crate::recent::Recent;
 use crate::row::encode_report;
 use crate::sequencer::{Ask, Head, PlaceError, Placed, Waiting};
@@ -17,7 +20,7 @@ use medtrail_ledger::ports::{EventKey, Journal, JournalError, KeyFile, Outbox, R
 use medtrail_ledger::proof::{self, AnchorClaim, Extension, Proof, ShownPlace};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Reports waiting for the writer at most.
@@ -37,6 +40,9 @@ pub(crate) struct Inner {
     pub(crate) keys: Arc<dyn KeyFile>,
     pub(crate) anchors: Anchors,
     pub(crate) tries: Tries,
+    pub(crate) permissions: Permissions,
+    pub(crate) papers: Cabinet,
+    pub(crate) judging: Mutex<Judging>,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,
@@ -229,6 +235,7 @@ impl Service {
             report_hash,
             subject: report.subject,
             is_salted_by_index: !is_person || kind.is_salted_by_index(),
+            is_change: kind == Kind::Change,
             known,
             filed,
             encoded: encode_report(report, evidence, details.as_deref()),

@@ -8,6 +8,7 @@ use super::world::{Held, World};
 use crate::documents::Document;
 use crate::signed::Signed;
 use alloy_primitives::{Address, B256};
+use std::collections::BTreeSet;
 
 /// Whether whoever signed a document may say what it says at `now_ms`, in the trail of `subject`.
 ///
@@ -93,33 +94,53 @@ pub enum State {
     Ended,
 }
 
-/// How a document of `subject` that gives something stands at `now_ms`; none: nobody has shown one
-/// of this id, or it gives nothing.
-pub fn state(id: B256, subject: B256, now_ms: u64, world: &World) -> Option<State> {
+/// How each document of `subject` that gives something stands at `now_ms`, each id once, in the order
+/// of the world's documents.
+pub fn states(subject: B256, now_ms: u64, world: &World) -> Vec<(B256, State)> {
     let known = known(world);
-    let person = Person::about(subject, world, &known)?;
-    let document = known.iter().find(|one| one.id == id)?.document;
-    let address = document.subject();
-    if let Ok(found) = Candidate::find(id, &known) {
-        return Some(match person.revoked_ms(id, address, now_ms) {
-            Some(at_ms) => State::Revoked { at_ms },
-            None if now_ms >= found.expires_ms() => State::Expired,
-            None if found.is_living(now_ms, &person, world) => State::Standing,
-            None => State::Ended,
-        });
-    }
-    let named = person.representatives(address);
-    let mut named = named.iter().filter(|one| one.id() == id).peekable();
-    let first = *named.peek()?;
-    let expires_ms = match document {
+    let Some(person) = Person::about(subject, world, &known) else { return Vec::new() };
+    let mut seen = BTreeSet::new();
+    let fresh = known.iter().filter(|one| one.document.gives() && seen.insert(one.id));
+    let stated = fresh.filter_map(|one| {
+        let state = match one.document {
+            Document::Delegation(_) | Document::Guardianship(_) => named(one, &person, now_ms)?,
+            _ => permission(one, &person, now_ms, world, &known)?,
+        };
+        Some((one.id, state))
+    });
+    stated.collect()
+}
+
+fn permission(
+    paper: &Known<'_>,
+    person: &Person<'_>,
+    now_ms: u64,
+    world: &World,
+    known: &[Known<'_>],
+) -> Option<State> {
+    let found = Candidate::find(paper.id, known).ok()?;
+    Some(match person.revoked_ms(paper.id, paper.document.subject(), now_ms) {
+        Some(at_ms) => State::Revoked { at_ms },
+        None if now_ms >= found.expires_ms() => State::Expired,
+        None if found.is_living(now_ms, person, world) => State::Standing,
+        None => State::Ended,
+    })
+}
+
+/// Of somebody who was named to act for the person.
+fn named(paper: &Known<'_>, person: &Person<'_>, now_ms: u64) -> Option<State> {
+    let expires_ms = match paper.document {
         Document::Delegation(delegate) => at(delegate.expiresAt),
         Document::Guardianship(guardian) => at(guardian.expiresAt),
         _ => return None,
     };
+    let all = person.representatives(paper.document.subject());
+    let mut shown = all.iter().filter(|one| one.id() == paper.id).peekable();
+    let first = *shown.peek()?;
     Some(match person.dismissed_ms(first, now_ms) {
         Some(at_ms) => State::Revoked { at_ms },
         None if now_ms >= expires_ms => State::Expired,
-        None if named.any(|one| person.stands(one, now_ms)) => State::Standing,
+        None if shown.any(|one| person.stands(one, now_ms)) => State::Standing,
         None => State::Ended,
     })
 }

@@ -1,5 +1,6 @@
-//! What the operator keeps beside the log: who may report, with which keys, and which pseudonym
-//! is whose. Each change of it is an entry of the log too; this is its present state.
+//! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
+//! whose, and how far the log was judged. Each change of the first three is an entry of the log too;
+//! this is its present state.
 
 use crate::ports::JournalError;
 use alloy_primitives::{Address, B256, Bytes};
@@ -192,6 +193,8 @@ pub struct Contents {
     pub pending: Vec<PendingEntry>,
     /// When each organisation was last heard, milliseconds since 1970, by its id.
     pub heard: Vec<(Address, u64)>,
+    /// How many entries, from the first on, were judged; none: nobody has begun to.
+    pub judged: Option<u64>,
 }
 
 /// One change of the directory.
@@ -215,6 +218,8 @@ pub enum DirectoryChange {
     DropPending(B256),
     /// When an organisation was last heard, milliseconds since 1970.
     Heard(Address, u64),
+    /// So many entries, from the first on, were judged.
+    Judged(u64),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -3,6 +3,7 @@
 //! Every method says what is durable once it returns.
 
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::consents::ConsentRecord;
 use crate::merkle::Hash;
 use crate::plan::{
     AnchorRecord, Attempt, BlockRef, Call, ChainView, Header, Plan, PlanChange, Watch,
@@ -359,6 +360,15 @@ pub trait Registry: Send + Sync {
         log: B256,
         blocks: RangeInclusive<u64>,
     ) -> impl Future<Output = Result<Vec<AnchorRecord>, RegistryError>> + Send;
+}
+
+/// The consent registry on the chain, read about one subject at a time. Blocking; call it off the
+/// async threads. Nothing here is durable: the chain is.
+pub trait Consents: Send + Sync {
+    /// Its address.
+    fn registry(&self) -> Address;
+    /// All that it has recorded about `subject`, in the order of the chain, up to the newest block.
+    fn about(&self, subject: Address) -> Result<Vec<ConsentRecord>, RegistryError>;
 }
 
 /// The two ends of the part of the chain that can still change.

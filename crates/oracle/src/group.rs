@@ -37,6 +37,7 @@ pub(crate) struct Taken {
     pub(crate) index: u64,
     pub(crate) header: RowHeader,
     pub(crate) place_hash: B256,
+    pub(crate) is_change: bool,
     pub(crate) answer: Answer,
 }
 

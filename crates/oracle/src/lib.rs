@@ -4,6 +4,8 @@
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
+//! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
+//! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
@@ -13,16 +15,20 @@
 
 pub mod anchorer;
 pub mod bindings;
+mod consents;
 pub mod feed;
 pub mod follower;
 mod group;
 pub mod intake;
+pub mod judge;
 mod live;
 pub mod opener;
 pub mod organisations;
 mod overlay;
 mod own;
 mod pace;
+mod papers;
+pub mod permissions;
 mod recent;
 pub mod room;
 mod row;

@@ -48,7 +48,7 @@ impl Rows {
     fn of(contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
         let mut rows = Self::default();
         let mut moved = HashMap::new();
-        let Contents { organisations, invites, api_keys, bindings, pending, heard } = contents;
+        let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
         rows.organisations.extend(organisations.into_iter().map(|row| (row.id, row)));
         rows.invites.extend(invites.into_iter().map(|row| (row.code_hash, row)));
         rows.api_keys.extend(api_keys.into_iter().map(|row| (row.id.clone(), row)));
@@ -137,7 +137,7 @@ impl Rows {
             DirectoryChange::DropPending(event) => {
                 self.pending.remove(&event);
             }
-            DirectoryChange::Heard(..) => {}
+            DirectoryChange::Heard(..) | DirectoryChange::Judged(_) => {}
         }
     }
 }
@@ -154,6 +154,8 @@ struct Heard {
 pub(crate) struct Live {
     configured: TrustFile,
     directory: Arc<dyn Directory>,
+    /// How far the log was judged when this was opened.
+    judged: Option<u64>,
     rows: RwLock<Rows>,
     trust: RwLock<Arc<TrustFile>>,
     moved: RwLock<HashMap<B256, Moved>>,
@@ -180,11 +182,14 @@ impl Live {
         configured: TrustFile,
         directory: Arc<dyn Directory>,
     ) -> Result<Self, JournalError> {
-        let (mut rows, moved, at_ms) = Rows::of(directory.load()?);
+        let contents = directory.load()?;
+        let judged = contents.judged;
+        let (mut rows, moved, at_ms) = Rows::of(contents);
         let trust = rows.list(&configured);
         Ok(Self {
             configured,
             directory,
+            judged,
             rows: RwLock::new(rows),
             trust: RwLock::new(trust),
             moved: RwLock::new(moved),
@@ -213,6 +218,11 @@ impl Live {
         *writing(&self.rows) = rows;
         self.is_in_doubt.store(false, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// How far the log was judged when this was opened; none: nobody had begun to.
+    pub(crate) fn judged(&self) -> Option<u64> {
+        self.judged
     }
 
     /// Whether a sync failed: nothing that this process reads of the file can be trusted any more.

@@ -79,7 +79,7 @@ impl Recent {
 
     /// Takes in what the writer told. Reads rows where it told nothing.
     pub(crate) fn take(&self, committed: Committed) -> Result<(), JournalError> {
-        let Committed { first, headers } = committed;
+        let Committed { first, headers, .. } = committed;
         let mut state = self.state();
         self.read_up_to(&mut state, first)?;
         let known = state.next.saturating_sub(first) as usize;
@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn commit(range: Range<u64>) -> Committed {
-        Committed { first: range.start, headers: range.map(header).collect() }
+        Committed { first: range.start, headers: range.map(header).collect(), changes: Vec::new() }
     }
 
     #[test]

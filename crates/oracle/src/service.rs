@@ -8,8 +8,11 @@ pub(crate) use enter::Prepared;
 use crate::anchorer::Status;
 use crate::bindings::Tries;
 use crate::feed::Anchors;
+use crate::judge::Judging;
 use crate::live::Live;
 use crate::opener::{Entry, EntryError, Opener};
+use crate::papers::Cabinet;
+use crate::permissions::Permissions;
 use crate::recent::Recent;
 use crate::room::Room;
 use crate::sequencer::{Ask, Head};
@@ -21,7 +24,7 @@ use medtrail_ledger::ports::{Journal, JournalError, KeyFile, Outbox};
 use medtrail_ledger::proof::{self, AnchorClaim, Extension, Proof, ShownPlace};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::tile::{TILE_HASHES, TileId, TileReader};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 /// Anchors the registry remembers.
@@ -40,6 +43,9 @@ pub(crate) struct Inner {
     pub(crate) anchors: Anchors,
     pub(crate) tries: Tries,
     pub(crate) room: Room,
+    pub(crate) permissions: Permissions,
+    pub(crate) papers: Cabinet,
+    pub(crate) judging: Mutex<Judging>,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

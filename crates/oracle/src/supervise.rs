@@ -3,8 +3,11 @@
 use crate::anchorer::Status;
 use crate::bindings::Tries;
 use crate::feed::Anchors;
+use crate::judge::{Judge, TOLD_MAX, Told};
 use crate::live::Live;
 use crate::opener::Opener;
+use crate::papers::Cabinet;
+use crate::permissions::Permissions;
 use crate::recent::Recent;
 use crate::room::{QUEUE_REPORTS_MAX, Room};
 use crate::sequencer::{self, Ask, Committed, Head, Sequencer, SequencerError};
@@ -13,7 +16,8 @@ use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::entry::Keyed;
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, Notary, Outbox};
 use medtrail_ledger::trust::TrustFile;
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -32,6 +36,8 @@ pub struct Setup {
     pub trust: TrustFile,
     /// How anchoring is doing.
     pub status: watch::Receiver<Status>,
+    /// What permissions need to be recorded and judged.
+    pub permissions: Permissions,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -42,6 +48,7 @@ pub struct Running {
     writer: JoinHandle<Result<(), SequencerError>>,
     filer: JoinHandle<Result<(), JournalError>>,
     follower: JoinHandle<()>,
+    judge: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -70,12 +77,12 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, its filer and its follower.
+/// Opens the log with its directory, starts its writer, filer, follower and judge.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
-    let Setup { journal, outbox, keys, notary, trust, status, now_ms } = setup;
+    let Setup { journal, outbox, keys, notary, trust, status, permissions, now_ms } = setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
     let tags = Keyed::derived(&log_key, "medtrail tags v1");
@@ -110,6 +117,9 @@ pub fn start_with(
         anchors: Anchors::default(),
         tries: Tries::default(),
         room: Room::default(),
+        permissions,
+        papers: Cabinet::default(),
+        judging: Mutex::default(),
         queue: queue.clone(),
         journal,
         outbox,
@@ -120,13 +130,17 @@ pub fn start_with(
         status,
         now_ms,
     });
+    let (telling, told) = sync_channel(TOLD_MAX);
+    let judge = Judge::new(service.clone(), told, ended.clone())?;
+    let judging = std::thread::Builder::new().name("judge".into());
+    let judge = judging.spawn(move || judge.run()).map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
-        move || follow(&service, committed)
+        move || follow(&service, committed, &telling)
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, ended }))
+    Ok((service, Running { queue, writer, filer, follower, judge, ended }))
 }
 
 impl Running {
@@ -135,28 +149,33 @@ impl Running {
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    /// Lets the writer take what already waits, and waits for both threads. Blocks.
+    /// Lets the writer take what already waits, and waits for all threads. Blocks.
     pub fn stop(self) -> Result<(), SequencerError> {
         let _ = self.queue.blocking_send(Ask::Stop);
         let (writer, filer) = (self.writer.join(), self.filer.join());
         // Ends with the writer, whose last commits it still takes in.
-        let follower = self.follower.join();
+        let (follower, judge) = (self.follower.join(), self.judge.join());
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
         filer.map_err(|_| panicked("filer"))??;
-        follower.map_err(|_| panicked("follower"))
+        follower.map_err(|_| panicked("follower"))?;
+        judge.map_err(|_| panicked("judge"))
     }
 }
 
 /// How often it is saved when organisations were last heard, and what is owed is tried again.
 const HEARD_PAUSE: Duration = Duration::from_secs(60);
 
-/// Follows the writer for the readers until it has ended. First completes what a crash left of
-/// bindings and of entries that acts owe.
-fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>) {
+/// Follows the writer for readers and judge until it has ended. First completes what a crash left
+/// of bindings and of entries that acts owe.
+fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>, telling: &SyncSender<Told>) {
     service.resume();
     let mut heard = Instant::now();
-    while let Some(commit) = committed.blocking_recv() {
+    while let Some(mut commit) = committed.blocking_recv() {
+        let (first, changes) = (commit.first, std::mem::take(&mut commit.changes));
+        let end = first + commit.headers.len() as u64;
+        // Never waited for: a judge that lags reads the rows.
+        let _ = telling.try_send(Told { first, end, changes });
         let recent = &service.0.recent;
         let mut taken = recent.take(commit);
         if taken.is_ok() && committed.is_empty() {

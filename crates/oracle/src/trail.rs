@@ -94,7 +94,7 @@ pub(crate) struct Part<'a> {
 
 impl Part<'_> {
     /// Places of the entries with the ordinals `from` to `from + count - 1`, as far as there are.
-    fn places(&self, from: u64, count: u64) -> Result<Vec<Line>, JournalError> {
+    pub(crate) fn places(&self, from: u64, count: u64) -> Result<Vec<Line>, JournalError> {
         let unfiled_from = self.recent.first().map_or(u64::MAX, |line| line.ordinal);
         let end = (from + count).min(self.last.map_or(0, |line| line.ordinal) + 1);
         let mut places = Vec::new();

@@ -103,6 +103,26 @@ pub enum DocumentError {
     Ordinal,
 }
 
+impl DocumentError {
+    /// The field to blame, as it is called in JSON.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Statement | Self::StatementBytes(_) => "statement",
+            Self::Zero(field) | Self::Oneself(field) | Self::Number(field) => field,
+            Self::ExpiresAt(_) => "expiresAt",
+            Self::Scopes(_) | Self::Context(_) => "scopes",
+            Self::Purposes(_) => "purposes",
+            Self::Versions => "toVersion",
+            Self::Rights => "rights",
+            Self::Ground => "ground",
+            Self::Trustees => "trustees",
+            Self::Needed(_) => "needed",
+            Self::Delay(_) => "delayS",
+            Self::Ordinal => "upToOrdinal",
+        }
+    }
+}
+
 /// Checks everything of a document that its fields alone decide.
 pub fn check(document: &Document) -> Result<(), DocumentError> {
     match document {

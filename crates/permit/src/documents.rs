@@ -186,6 +186,26 @@ impl Document {
         }
     }
 
+    /// Its type, as JSON names it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Grant(_) => "grant",
+            Self::ChangeApproval(_) => "changeApproval",
+            Self::Revoke(_) => "revoke",
+            Self::RevokeAll(_) => "revokeAll",
+            Self::RecoveryPolicy(_) => "recoveryPolicy",
+            Self::Delegation(_) => "delegation",
+            Self::Guardianship(_) => "guardianship",
+            Self::Erase(_) => "erase",
+        }
+    }
+
+    /// Whether it gives something, which can be taken back; else it takes back, or asks.
+    pub fn gives(&self) -> bool {
+        use Document::{ChangeApproval, Delegation, Grant, Guardianship};
+        matches!(self, Grant(_) | ChangeApproval(_) | Delegation(_) | Guardianship(_))
+    }
+
     /// What the person reads in it; a revocation has no statement.
     pub fn statement(&self) -> Option<&str> {
         match self {
@@ -279,6 +299,20 @@ mod tests {
 
     #[test]
     fn json_names_the_type_and_knows_every_field() {
+        let all = [
+            Document::Grant(Grant::default()),
+            Document::ChangeApproval(ChangeApproval::default()),
+            Document::Revoke(Revoke::default()),
+            Document::RevokeAll(RevokeAll::default()),
+            Document::RecoveryPolicy(RecoveryPolicy::default()),
+            Document::Delegation(Delegation::default()),
+            Document::Guardianship(Guardianship::default()),
+            Document::Erase(Erase::default()),
+        ];
+        for document in all {
+            let value = serde_json::to_value(&document).unwrap();
+            assert!(value[document.word()].is_object(), "{value}");
+        }
         let text = r#"{"revoke":{"subject":"0x0101010101010101010101010101010101010101","permission":"0x0202020202020202020202020202020202020202020202020202020202020202"}}"#;
         let document: Document = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&document).unwrap(), text);

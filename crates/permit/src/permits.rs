@@ -18,11 +18,13 @@
 
 mod act;
 mod candidate;
+mod paper;
 mod person;
 mod verdict;
 mod world;
 
 pub use act::{Act, DELAY_MS_MAX, Data, Need, is_judged};
+pub use paper::{State, epoch, may_record, states};
 pub use verdict::{Basis, Pending, Refusal, Verdict};
 pub use world::{
     Bound, ChainState, Controller, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use, World,

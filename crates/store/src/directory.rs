@@ -1,5 +1,6 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding
-//! and promised entry, and one for when each organisation was last heard.
+//! and promised entry, one for when each organisation was last heard, and one for how far the log
+//! was judged.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -13,7 +14,7 @@ use medtrail_ledger::directory::{
     PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
-use redb::{ReadTransaction, TableDefinition, TableHandle, WriteTransaction};
+use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Debug, Formatter};
@@ -29,7 +30,9 @@ const API_KEYS: Rows = TableDefinition::new("api-keys");
 const BINDINGS: Rows = TableDefinition::new("bindings");
 const PENDING: Rows = TableDefinition::new("pending");
 const HEARD: Rows = TableDefinition::new("heard");
-const TABLES: [Rows; 6] = [ORGANISATIONS, INVITES, API_KEYS, BINDINGS, PENDING, HEARD];
+/// One row without a key. A directory that was made before anybody judged has no such table.
+const JUDGED: Rows = TableDefinition::new("judged");
+const TABLES: [Rows; 7] = [ORGANISATIONS, INVITES, API_KEYS, BINDINGS, PENDING, HEARD, JUDGED];
 
 const VERSION: u8 = 1;
 const OPTIONS: DbOptions =
@@ -99,7 +102,12 @@ impl Reader<'_> {
         table: Rows,
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, Fault> {
-        let opened = self.txn.open_table(table)?;
+        let opened = match self.txn.open_table(table) {
+            Err(TableError::TableDoesNotExist(_)) if table.name() == JUDGED.name() => {
+                return Ok(Vec::new());
+            }
+            opened => opened?,
+        };
         let rows = opened.range::<&[u8; 32]>(..)?.map(|row| {
             let (name, row) = row?;
             self.row(table, name.value(), row.value())
@@ -137,6 +145,7 @@ impl Reader<'_> {
             bindings: self.all(BINDINGS, |row: &BindingRow| row.id)?,
             pending: self.all(PENDING, |row: &PendingEntry| row.event)?,
             heard: self.all(HEARD, |(organisation, _): &(Address, u64)| *organisation)?,
+            judged: self.all(JUDGED, |entries: &u64| *entries)?.pop(),
         })
     }
 }
@@ -176,6 +185,7 @@ impl Writer<'_> {
             DirectoryChange::Heard(organisation, at_ms) => {
                 self.put(HEARD, &organisation[..], &(organisation, at_ms))
             }
+            DirectoryChange::Judged(entries) => self.put(JUDGED, &[], entries),
         }
     }
 }

@@ -32,6 +32,7 @@ struct Model {
     bindings: BTreeMap<B256, BindingRow>,
     pending: BTreeMap<B256, PendingEntry>,
     heard: BTreeMap<Address, u64>,
+    judged: Option<u64>,
 }
 
 impl Model {
@@ -65,6 +66,7 @@ impl Model {
                 DirectoryChange::Heard(organisation, at_ms) => {
                     self.heard.insert(organisation, at_ms);
                 }
+                DirectoryChange::Judged(entries) => self.judged = Some(entries),
             }
         }
     }
@@ -77,6 +79,7 @@ impl Model {
             bindings: self.bindings.values().cloned().collect(),
             pending: self.pending.values().cloned().collect(),
             heard: self.heard.iter().map(|(id, at_ms)| (*id, *at_ms)).collect(),
+            judged: self.judged,
         }
     }
 }
@@ -172,6 +175,7 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         pending.prop_map(DirectoryChange::PutPending),
         word().prop_map(DirectoryChange::DropPending),
         (address(), any::<u64>()).prop_map(|(id, at_ms)| DirectoryChange::Heard(id, at_ms)),
+        any::<u64>().prop_map(DirectoryChange::Judged),
     ]
 }
 
@@ -466,6 +470,9 @@ fn a_directory_of_format_1_still_opens() {
     std::fs::copy(fixture().join(name), dir.path().join(name)).unwrap();
     let directory = DirectoryDb::open(dir.path(), false, seal()).unwrap();
     assert_eq!(directory.load().unwrap(), after(acts().len()));
+    // It was made before anybody judged: the table is not there until the first time.
+    directory.save(&[DirectoryChange::Judged(7)]).unwrap();
+    assert_eq!(directory.load().unwrap(), Contents { judged: Some(7), ..after(acts().len()) });
     directory.save(&acts()[0]).unwrap();
 }
 

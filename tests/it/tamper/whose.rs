@@ -15,6 +15,7 @@ use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::Submission;
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::supervise::{self, Setup};
 use medtrail_store::{KeyFileDb, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -177,6 +178,7 @@ async fn relay(site: &Site, trust: &TrustFile) -> Receipt {
         notary: Arc::new(notary),
         trust: trust.clone(),
         status,
+        permissions: Permissions::of_the_log_alone(),
         now_ms: || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
     };
     let (service, running) = supervise::start(setup).unwrap();

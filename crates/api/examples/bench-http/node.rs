@@ -11,6 +11,7 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::sequencer::PlaceError;
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Setup};
 use medtrail_store::{KeyFileDb, Store, StoreOptions};
@@ -48,6 +49,7 @@ pub(crate) async fn run(folder: &Path) {
         notary: Arc::new(NotaryKeys::new(note, Arc::new(operator()), log, chain, registry)),
         trust,
         status,
+        permissions: Permissions::of_the_log_alone(),
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

@@ -13,6 +13,7 @@ use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::{ReportError, Submission};
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sequencer::PlaceError;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
@@ -78,6 +79,7 @@ impl Engine {
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status,
+            permissions: Permissions::of_the_log_alone(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).expect("a running log");

@@ -16,7 +16,7 @@ use medtrail_ledger::directory::{
 
 impl Service {
     /// After a sync that failed the process must end, and start anew from the disk.
-    pub(super) fn stop_if_lost(&self) {
+    pub(crate) fn stop_if_lost(&self) {
         if self.0.live.is_lost() {
             let _ = self.0.queue.blocking_send(Ask::Stop);
         }

@@ -227,6 +227,7 @@ impl Service {
             report_hash,
             subject: report.subject,
             is_salted_by_index: !is_person || kind.is_salted_by_index(),
+            is_change: kind == Kind::Change,
             known,
             filed,
             encoded: encode_report(report, evidence, details.as_deref()),

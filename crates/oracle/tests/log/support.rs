@@ -19,6 +19,7 @@ use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::Submission;
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sequencer::SequencerError;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
@@ -255,6 +256,7 @@ impl Log {
             notary: pen.clone(),
             trust,
             status,
+            permissions: Permissions::of_the_log_alone(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();

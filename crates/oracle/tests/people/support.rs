@@ -6,12 +6,13 @@ use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_keys::wrap::MasterKey;
+use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox, SecretKey,
-    SubjectTag, Tail, TrailHead,
+    Batch, CommitError, Consents, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox,
+    RegistryError, SecretKey, SubjectTag, Tail, TrailHead,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{Binding, Report, digest, domain, log_id};
@@ -20,13 +21,18 @@ use medtrail_ledger::trust::{self, Key, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::Submission;
 use medtrail_oracle::opener::Entry;
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
 use medtrail_oracle::trail::TrailQuery;
+use medtrail_permit::documents::Registries;
+use medtrail_permit::permits::{Data, Need};
 use medtrail_store::{DirectoryDb, KeyFileDb, Store, StoreOptions};
 use secp256k1::ecdsa::RecoverableSignature;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -34,6 +40,7 @@ use tokio::sync::watch;
 
 const CHAIN: u64 = 4242;
 const REGISTRY: Address = Address::repeat_byte(0x22);
+const CONSENTS: Address = Address::repeat_byte(0x33);
 const ORIGIN: &str = "log.example/people";
 
 pub(crate) fn now_ms() -> u64 {
@@ -183,6 +190,62 @@ impl KeyFile for Keys {
     }
 }
 
+/// The consent registry, whose chain may be away.
+#[derive(Default)]
+pub(crate) struct Chain {
+    records: Mutex<HashMap<Address, Vec<ConsentRecord>>>,
+    is_away: AtomicBool,
+}
+
+impl Chain {
+    pub(crate) fn go(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn record(&self, subject: Address, event: ConsentEvent, is_final: bool) {
+        let mut records = self.records.lock().unwrap();
+        records.entry(subject).or_default().push(ConsentRecord { event, is_final });
+    }
+
+    /// A reorganisation takes back what was not final.
+    pub(crate) fn reorganise(&self) {
+        let mut records = self.records.lock().unwrap();
+        records.values_mut().for_each(|records| records.retain(|record| record.is_final));
+    }
+
+    pub(crate) fn finalise(&self) {
+        let mut records = self.records.lock().unwrap();
+        records.values_mut().flatten().for_each(|record| record.is_final = true);
+    }
+}
+
+impl Consents for Chain {
+    fn registry(&self) -> Address {
+        CONSENTS
+    }
+
+    fn about(&self, subject: Address) -> Result<Vec<ConsentRecord>, RegistryError> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(RegistryError::Unreachable("on purpose".into())),
+            false => Ok(self.records.lock().unwrap().get(&subject).cloned().unwrap_or_default()),
+        }
+    }
+}
+
+/// In these tests the details say what the act was for, and of what.
+fn need(_: &Report, details: Option<&[u8]>) -> Need {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        purpose: Option<String>,
+        data: Option<String>,
+    }
+    let told = details.and_then(|bytes| serde_json::from_slice::<Told>(bytes).ok());
+    let Some(Told { purpose, data }) = told else { return Need::default() };
+    let data = data.map(|resource| Data { resource: Some(resource), ..Data::default() });
+    let (data, purposes) = (data.into_iter().collect(), purpose.into_iter().collect());
+    Need { data, purposes, is_search: false }
+}
+
 /// A log that runs.
 pub(crate) struct World {
     pub(crate) service: Service,
@@ -193,6 +256,7 @@ pub(crate) struct World {
     pub(crate) operator: Address,
     pub(crate) log: B256,
     pub(crate) status: watch::Sender<Status>,
+    pub(crate) chain: Arc<Chain>,
 }
 
 /// The configured organisation's key.
@@ -205,11 +269,25 @@ impl World {
 
     /// Starts with another clock.
     pub(crate) fn start_at(folder: &TempDir, now_ms: fn() -> u64) -> Self {
-        Self::start_as(folder, now_ms, &[])
+        Self::start_with(folder, now_ms, Arc::default(), &[])
     }
 
     /// Starts with further keys of the operator, newest last.
     pub(crate) fn start_as(folder: &TempDir, now_ms: fn() -> u64, newer: &[u8]) -> Self {
+        Self::start_with(folder, now_ms, Arc::default(), newer)
+    }
+
+    /// Starts with a chain that there was before.
+    pub(crate) fn start_on(folder: &TempDir, now_ms: fn() -> u64, chain: Arc<Chain>) -> Self {
+        Self::start_with(folder, now_ms, chain, &[])
+    }
+
+    fn start_with(
+        folder: &TempDir,
+        now_ms: fn() -> u64,
+        chain: Arc<Chain>,
+        newer: &[u8],
+    ) -> Self {
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
         let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);
@@ -256,10 +334,11 @@ impl World {
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status: statuses,
+            permissions: Permissions { consents: chain.clone(), need },
             now_ms,
         };
         let (service, running) = supervise::start_with(setup, book.clone()).unwrap();
-        Self { service, running, disk, book, keys, operator: address, log, status }
+        Self { service, running, disk, book, keys, operator: address, log, status, chain }
     }
 
     pub(crate) async fn stop(self) {
@@ -399,9 +478,16 @@ pub(crate) fn address_of(seed: u8) -> Address {
     ReporterKey::from_bytes(&[seed; 32]).unwrap().address()
 }
 
+pub(crate) const REGISTRIES: Registries =
+    Registries { chain_id: CHAIN, consent_registry: CONSENTS, anchor_registry: REGISTRY };
+
 pub(crate) fn sign(seed: u8, document: &Binding) -> Bytes {
+    sign_digest(seed, digest(document, &domain(CHAIN, REGISTRY)))
+}
+
+pub(crate) fn sign_digest(seed: u8, digest: B256) -> Bytes {
     let secret = secp256k1::SecretKey::from_secret_bytes([seed; 32]).unwrap();
-    let message = secp256k1::Message::from_digest(digest(document, &domain(CHAIN, REGISTRY)).0);
+    let message = secp256k1::Message::from_digest(digest.0);
     let signed = RecoverableSignature::sign_ecdsa_recoverable(message, &secret);
     let (recovery, compact) = signed.serialize_compact();
     [compact.as_slice(), &[27 + recovery.to_u8()]].concat().into()

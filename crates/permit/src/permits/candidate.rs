@@ -66,6 +66,23 @@ impl<'k, 'a> Candidate<'k, 'a> {
         })
     }
 
+    /// When it ends by itself.
+    pub(super) fn expires_ms(&self) -> u64 {
+        at(match self.permission {
+            Permission::Grant(grant) => grant.expiresAt,
+            Permission::Approval(approval) => approval.expiresAt,
+        })
+    }
+
+    /// Whether it could permit something at a time: it is valid, stands, and is not used up.
+    pub(super) fn is_living(&self, time_ms: u64, person: &Person<'_>, world: &World) -> bool {
+        let is_used = self.is_approval() && world.uses.iter().any(|one| one.approval == self.id);
+        let mut gifts = self.gifts(world).into_iter();
+        check(self.document).is_ok()
+            && !is_used
+            && gifts.any(|gift| self.stands(&gift, time_ms, person).is_ok())
+    }
+
     pub(super) fn is_approval(&self) -> bool {
         matches!(self.permission, Permission::Approval(_))
     }

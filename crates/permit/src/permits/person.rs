@@ -40,16 +40,15 @@ pub(super) fn at(time_s: u64) -> u64 {
 }
 
 pub(super) fn known(world: &World) -> Vec<Known<'_>> {
-    let documents = world.documents.iter();
-    documents
-        .map(|held| Known {
-            id: held.signed.document.id(&world.registries),
-            document: &held.signed.document,
-            held,
-            registries: &world.registries,
-            signer: OnceCell::new(),
-        })
-        .collect()
+    world.documents.iter().map(|held| Known::of(held, &world.registries)).collect()
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of(held: &'a Held, registries: &'a Registries) -> Self {
+        let document = &held.signed.document;
+        let id = document.id(registries);
+        Self { id, document, held, registries, signer: OnceCell::new() }
+    }
 }
 
 impl Known<'_> {
@@ -57,7 +56,7 @@ impl Known<'_> {
         *self.signer.get_or_init(|| self.held.signed.signer(self.registries))
     }
 
-    fn countersigner(&self) -> Option<Address> {
+    pub(super) fn countersigner(&self) -> Option<Address> {
         self.held.signed.countersigner(self.registries).ok().flatten()
     }
 
@@ -71,7 +70,11 @@ impl Known<'_> {
 impl<'a> Person<'a> {
     /// Whom an act is about; none: nobody.
     pub(super) fn of(act: &Act, world: &'a World, known: &'a [Known<'a>]) -> Option<Self> {
-        let subject = act.report.subject;
+        Self::about(act.report.subject, world, known)
+    }
+
+    /// The person of a subject id.
+    pub(super) fn about(subject: B256, world: &'a World, known: &'a [Known<'a>]) -> Option<Self> {
         if subject.is_zero() {
             return None;
         }
@@ -125,7 +128,9 @@ impl<'a> Person<'a> {
         self.speaks(subject, hand, time_ms, None).is_ok()
     }
 
-    fn speaks(
+    /// Whether this hand acts for the person at a time with the right PERMIT, and, if that is asked,
+    /// at another.
+    pub(super) fn speaks(
         &self,
         subject: Address,
         hand: Hand,
@@ -152,7 +157,12 @@ impl<'a> Person<'a> {
     }
 
     /// Whether this hand is the person's own.
-    fn controls(&self, subject: Address, hand: Hand, time_ms: u64) -> Result<(), Refusal> {
+    pub(super) fn controls(
+        &self,
+        subject: Address,
+        hand: Hand,
+        time_ms: u64,
+    ) -> Result<(), Refusal> {
         if self.address != Some(subject) {
             return Err(Refusal::NotTheController);
         }
@@ -221,7 +231,7 @@ impl<'a> Person<'a> {
 
     /// The epoch of a subject at a time; none after the last. Who ends a far epoch ends all before
     /// it: each revocation of all counts, whatever came before it.
-    fn epoch(&self, subject: Address, time_ms: u64) -> Option<u64> {
+    pub(super) fn epoch(&self, subject: Address, time_ms: u64) -> Option<u64> {
         let on_chain = self.epoch_starts(subject).filter(|(start_ms, _)| *start_ms <= time_ms);
         let signed = self.known.iter().filter_map(|known| {
             let Document::RevokeAll(all) = known.document else { return None };
@@ -236,7 +246,7 @@ impl<'a> Person<'a> {
 
     /// A delegate's right is of an epoch itself, so that a delegate cannot be asked for here: only
     /// the person ends an epoch, and for a person without a key a guardian, whose right has none.
-    fn may_end_epoch(&self, subject: Address, hand: Hand, time_ms: u64) -> bool {
+    pub(super) fn may_end_epoch(&self, subject: Address, hand: Hand, time_ms: u64) -> bool {
         self.controls(subject, hand, time_ms).is_ok()
             || self.guardians(subject).any(|(known, guardian)| {
                 let is_theirs = hand == Hand::Key(guardian.guardian);
@@ -247,18 +257,58 @@ impl<'a> Person<'a> {
 
     /// Whether a document of this id was taken back by somebody who could, until a time.
     pub(super) fn is_revoked(&self, id: B256, subject: Address, time_ms: u64) -> bool {
+        self.revoked_ms(id, subject, time_ms).is_some()
+    }
+
+    /// When a document of this id was first taken back by somebody who could, until a time.
+    pub(super) fn revoked_ms(&self, id: B256, subject: Address, time_ms: u64) -> Option<u64> {
         self.takes_back(id, time_ms, |hand, said_ms| self.may_revoke(subject, hand, said_ms))
+    }
+
+    /// When somebody who acts for the person was dismissed or gave it up, until a time.
+    pub(super) fn dismissed_ms(
+        &self,
+        representative: &Representative<'_, '_>,
+        time_ms: u64,
+    ) -> Option<u64> {
+        self.takes_back(representative.id(), time_ms, |hand, said_ms| {
+            self.may_dismiss(representative, hand, said_ms)
+        })
+    }
+
+    /// Whether this hand could end that somebody acts for the person; their own always can.
+    pub(super) fn may_dismiss(
+        &self,
+        representative: &Representative<'_, '_>,
+        hand: Hand,
+        time_ms: u64,
+    ) -> bool {
+        let (Hand::Key(who) | Hand::Registry(who)) = hand;
+        let is_over_them = match representative {
+            Representative::Delegate(_, delegate) => {
+                self.controls(delegate.subject, hand, time_ms).is_ok()
+            }
+            Representative::Guardian(_, guardian) => self.keeps(guardian.subject, who),
+        };
+        is_over_them || who == representative.who()
+    }
+
+    /// Whether a key is of the custodian that keeps this pseudonym, which is the person's.
+    fn keeps(&self, pseudonym: B256, key: Address) -> bool {
+        let kept = self.pseudonym.filter(|kept| kept.pseudonym == pseudonym);
+        kept.is_some_and(|kept| kept.keepers.contains(&key))
     }
 
     /// Whether somebody who speaks for them said no to an entry, at any time.
     pub(super) fn is_contested(&self, commitment: B256) -> bool {
         let names = self.names();
-        self.takes_back(commitment, u64::MAX, |hand, said_ms| {
+        let contested = self.takes_back(commitment, u64::MAX, |hand, said_ms| {
             names.iter().any(|name| self.may_revoke(*name, hand, said_ms))
-        })
+        });
+        contested.is_some()
     }
 
-    fn takes_back(&self, id: B256, time_ms: u64, may: impl Fn(Hand, u64) -> bool) -> bool {
+    fn takes_back(&self, id: B256, time_ms: u64, may: impl Fn(Hand, u64) -> bool) -> Option<u64> {
         let signed = self.known.iter().filter_map(|known| {
             let Document::Revoke(revoke) = known.document else { return None };
             let is_theirs = revoke.permission == id && self.is(revoke.subject);
@@ -268,7 +318,9 @@ impl<'a> Person<'a> {
             let revoked_s = standing.revoked_s.filter(|_| standing.id == id)?;
             Some((Hand::Registry(standing.subject), at(revoked_s)))
         });
-        signed.chain(on_chain).any(|(hand, said_ms)| said_ms <= time_ms && may(hand, said_ms))
+        let said = signed.chain(on_chain);
+        let counts = said.filter(|(hand, said_ms)| *said_ms <= time_ms && may(*hand, *said_ms));
+        counts.map(|(_, said_ms)| said_ms).min()
     }
 
     fn guardians(&self, subject: Address) -> impl Iterator<Item = (&Known<'a>, &'a Guardianship)> {
@@ -301,10 +353,11 @@ impl<'a> Person<'a> {
         if check(known.document).is_err() {
             return false;
         }
-        match representative {
+        let acts = match representative {
             Representative::Delegate(known, delegate) => self.delegates(known, delegate, time_ms),
             Representative::Guardian(known, guardian) => self.guards(known, guardian, time_ms),
-        }
+        };
+        acts && self.dismissed_ms(representative, time_ms).is_none()
     }
 
     /// Only the person delegates: a delegate who could would outlive their dismissal.
@@ -322,32 +375,19 @@ impl<'a> Person<'a> {
                 && !self.is_frozen(subject, given_ms)
                 && self.is_of_living_epoch(subject, delegate.epoch, given_ms, time_ms)
         }) && time_ms < at(delegate.expiresAt)
-            && !self.takes_back(known.id, time_ms, |hand, said_ms| {
-                self.controls(subject, hand, said_ms).is_ok()
-                    || matches!(hand, Hand::Key(who) | Hand::Registry(who) if who == delegate.delegate)
-            })
     }
 
     /// A guardian acts for a pseudonym that nobody else speaks for yet, by the word of the
     /// custodian that keeps it, which alone knows whose it is.
     fn guards(&self, known: &Known<'_>, guardian: &Guardianship, time_ms: u64) -> bool {
-        let Some(pseudonym) = self.pseudonym.filter(|kept| kept.pseudonym == guardian.subject)
-        else {
-            return false;
-        };
-        let keeps = |who: Address| pseudonym.keepers.contains(&who);
         let signed = known.recorded().is_some_and(|(hand, received_ms)| {
             hand == Hand::Key(guardian.guardian) && received_ms <= time_ms
         });
         signed
             && known.countersigner() == Some(guardian.custodian)
-            && keeps(guardian.custodian)
+            && self.keeps(guardian.subject, guardian.custodian)
             && !self.had_key(time_ms)
             && time_ms < at(guardian.expiresAt)
-            && !self.takes_back(known.id, time_ms, |hand, _| {
-                matches!(hand, Hand::Key(who) | Hand::Registry(who)
-                    if keeps(who) || who == guardian.guardian)
-            })
     }
 }
 

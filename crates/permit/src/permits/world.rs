@@ -49,6 +49,14 @@ pub struct ChainState {
     pub freezes: Vec<Freeze>,
 }
 
+impl ChainState {
+    /// Who acts for a subject by the newest move of control, final or not.
+    pub fn controller_of(&self, subject: Address) -> Address {
+        let moves = self.controllers.iter().filter(|moved| moved.subject == subject);
+        moves.max_by_key(|moved| moved.at_s).map_or(subject, |moved| moved.controller)
+    }
+}
+
 /// `standing(subject, id)`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,0 +1,444 @@
+//! Judges every change at a custodian: where it was not permitted, the log enters a refusal beside
+//! it, so that its person is told.
+//!
+//! Like feeds and anchors it hangs behind the head: the writer tells which entries are changes and
+//! never waits; whoever tells too fast is not heard, and then the rows are read. How far the log was
+//! judged stands in the directory. After a crash some of it is judged again, which changes nothing:
+//! the refusal's event id is made from the change it refuses.
+
+use crate::anchorer::Problem;
+use crate::consents;
+use crate::intake::ReportError;
+use crate::opener::{Entry, EntryError};
+use crate::permissions::Permissions;
+use crate::service::Service;
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::consents::ConsentRecord;
+use medtrail_ledger::directory::DirectoryChange;
+use medtrail_ledger::entry::{Kind, details_hash, event_id};
+use medtrail_ledger::ports::{JournalError, RegistryError};
+use medtrail_ledger::schema::Report;
+use medtrail_permit::permits::{Act, Refusal, Verdict, permits};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Commits that the judge may lag behind before it has to read rows.
+pub(crate) const TOLD_MAX: usize = 1024;
+/// Changes that are known and not judged; above it no more are looked for.
+const WAITING_MAX: usize = 65_536;
+/// Rows read at once where nobody told which are changes.
+const ROWS_AT_ONCE: u64 = 1024;
+/// How often the judge looks up when nothing is told.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long it leaves alone what could not be judged: the chain, the disk or the log was busy.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long what rests on a block that is not final is left alone.
+const FINAL_RETRY: Duration = Duration::from_secs(5);
+/// Entries after which it is saved how far the judge is.
+const SAVE_ENTRIES: u64 = 16_384;
+/// The time after which it is, if it changed.
+const SAVE_PAUSE: Duration = Duration::from_secs(60);
+/// Subjects whose state on chain is kept while one round lasts.
+const READ_SUBJECTS_MAX: usize = 1024;
+
+/// What a commit appended, as far as it is judged.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Index of its first entry.
+    pub(crate) first: u64,
+    /// Index after its last entry.
+    pub(crate) end: u64,
+    /// Indexes of the changes in it.
+    pub(crate) changes: Vec<u64>,
+}
+
+/// How judging is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Judging {
+    /// Changes that are known and not judged yet.
+    pub waiting: u64,
+    /// What is in the way; none: it is only their turn that they wait for.
+    pub problem: Option<Problem>,
+}
+
+/// `medtrail/refusal-v1`: what a person is told of a change that they did not permit.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefusedChange {
+    version: &'static str,
+    refused: &'static str,
+    /// Where the change stands.
+    index: u64,
+    commitment: B256,
+    /// Why it does not count.
+    reason: Refusal,
+    /// The document that came nearest, or that says no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<B256>,
+    /// Whose word the change is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organisation: Option<Address>,
+}
+
+/// What came of a look at a change.
+enum Outcome {
+    /// It was judged; where it does not count, the refusal is in the log.
+    Done,
+    /// Whether it counts hangs on a block that is not final.
+    NotFinal,
+}
+
+/// Why a change could not be judged now.
+#[derive(Debug, thiserror::Error)]
+enum Obstacle {
+    #[error(transparent)]
+    Chain(#[from] RegistryError),
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error(transparent)]
+    Log(#[from] ReportError),
+}
+
+impl From<JournalError> for Obstacle {
+    fn from(error: JournalError) -> Self {
+        Self::Entry(error.into())
+    }
+}
+
+impl Obstacle {
+    fn problem(&self) -> Problem {
+        let (what, advice) = match self {
+            Self::Chain(error) => (format!("changes wait to be judged: {error}"), error.advice()),
+            Self::Entry(error) => (format!("changes wait to be judged: {error}"), "check the disk"),
+            Self::Log(error) => {
+                let advice = "nothing at first: refusals are entered once the log takes reports";
+                (format!("refusals wait for their place: {error}"), advice)
+            }
+        };
+        Problem { what, advice }
+    }
+
+    /// Whether others would meet it too, so that nothing else is tried for a while.
+    fn stops_all(&self) -> bool {
+        matches!(self, Self::Chain(RegistryError::Unreachable(_)) | Self::Log(_))
+    }
+}
+
+/// The judge. Runs on a thread of its own.
+pub(crate) struct Judge {
+    service: Service,
+    told: Receiver<Told>,
+    ended: watch::Receiver<bool>,
+    /// The next entry to look at; every change before it was judged or waits.
+    next: u64,
+    /// Changes by index, and when each is tried again.
+    waiting: BTreeMap<u64, Instant>,
+    saved: u64,
+    saved_at: Instant,
+    /// Nothing is judged before then.
+    paused_until: Instant,
+    problem: Option<Problem>,
+}
+
+impl Judge {
+    /// Goes on where the directory says. A log without that word, which ran before anybody judged,
+    /// is judged from here on: before, nobody could permit anything.
+    pub(crate) fn new(
+        service: Service,
+        told: Receiver<Told>,
+        ended: watch::Receiver<bool>,
+    ) -> Result<Self, JournalError> {
+        let size = service.head().size;
+        let next = match service.0.live.judged() {
+            Some(judged) => judged.min(size),
+            None => {
+                service.0.live.apply(vec![DirectoryChange::Judged(size)])?;
+                size
+            }
+        };
+        let now = Instant::now();
+        let (saved, saved_at, paused_until) = (next, now, now);
+        let waiting = BTreeMap::new();
+        let problem = None;
+        Ok(Self { service, told, ended, next, waiting, saved, saved_at, paused_until, problem })
+    }
+
+    /// Judges until the writer has ended.
+    pub(crate) fn run(mut self) {
+        while !*self.ended.borrow() {
+            match self.listen() {
+                Ok(()) if Instant::now() < self.paused_until => {}
+                Ok(()) => self.judge_due(),
+                Err(obstacle) => self.pause(&obstacle),
+            }
+            self.tell();
+            self.save_if_due();
+        }
+        self.save();
+    }
+
+    /// Takes in what is told, or finds what nobody told.
+    fn listen(&mut self) -> Result<(), Obstacle> {
+        if !self.has_room() {
+            std::thread::sleep(PAUSE);
+            return Ok(());
+        }
+        match self.told.recv_timeout(PAUSE) {
+            Ok(told) => self.hear(told)?,
+            // What could not be told, since the queue was full, nobody tells again.
+            Err(RecvTimeoutError::Timeout) => self.look_up_to(self.service.head().size)?,
+            // The writer is about to end.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PAUSE),
+        }
+        while self.has_room()
+            && let Ok(told) = self.told.try_recv()
+        {
+            self.hear(told)?;
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, obstacle: &Obstacle) {
+        let problem = obstacle.problem();
+        if self.problem.as_ref() != Some(&problem) {
+            tracing::warn!("{}", problem.what);
+        }
+        self.problem = Some(problem);
+        self.paused_until = Instant::now() + RETRY;
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.len() < WAITING_MAX
+    }
+
+    fn hear(&mut self, told: Told) -> Result<(), Obstacle> {
+        self.look_up_to(told.first)?;
+        if self.next >= told.first && self.next < told.end {
+            let now = Instant::now();
+            let fresh = told.changes.into_iter().filter(|index| *index >= self.next);
+            self.waiting.extend(fresh.map(|index| (index, now)));
+            self.next = told.end;
+        }
+        Ok(())
+    }
+
+    /// Finds the changes below `size` that nobody told, as long as there is room.
+    fn look_up_to(&mut self, size: u64) -> Result<(), Obstacle> {
+        while self.next < size && self.has_room() && !*self.ended.borrow() {
+            let range = self.next..size.min(self.next + ROWS_AT_ONCE);
+            let rows = self.service.0.journal.rows(range)?;
+            if rows.is_empty() {
+                let what = format!("row {} is missing", self.next);
+                return Err(JournalError::Damaged(what).into());
+            }
+            let now = Instant::now();
+            for row in rows {
+                let is_change = match self.service.0.opener.open(self.next, &row) {
+                    Ok(entry) => is_change(&entry.report),
+                    Err(EntryError::Erased(_)) => false,
+                    Err(error @ EntryError::Damaged(_)) => {
+                        tracing::error!("it is not judged: {error}");
+                        false
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                if is_change {
+                    self.waiting.insert(self.next, now);
+                }
+                self.next += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges whatever is due. What fails comes last the next time: one trail that cannot be read
+    /// must not keep all others waiting.
+    fn judge_due(&mut self) {
+        let now = Instant::now();
+        let mut due: Vec<(Instant, u64)> =
+            self.waiting.iter().map(|(index, due)| (*due, *index)).collect();
+        due.retain(|(due, _)| *due <= now);
+        due.sort_unstable();
+        let mut chain = Readings::default();
+        let mut problem = None;
+        for (_, index) in due {
+            if *self.ended.borrow() {
+                return;
+            }
+            let wait = match self.judge(index, &mut chain) {
+                Ok(Outcome::Done) => {
+                    self.waiting.remove(&index);
+                    self.save_if_due();
+                    continue;
+                }
+                Ok(Outcome::NotFinal) => FINAL_RETRY,
+                Err(obstacle) => {
+                    self.waiting.insert(index, Instant::now() + RETRY);
+                    if obstacle.stops_all() {
+                        return self.pause(&obstacle);
+                    }
+                    if problem.is_none() {
+                        tracing::warn!("change {index}: {}", obstacle.problem().what);
+                        problem = Some(obstacle.problem());
+                    }
+                    continue;
+                }
+            };
+            self.waiting.insert(index, Instant::now() + wait);
+        }
+        let is_held_back = || self.waiting.values().any(|due| *due > now);
+        self.problem = problem.or_else(|| {
+            is_held_back().then(|| Problem {
+                what: "changes wait until a block of the chain is final".to_owned(),
+                advice: "nothing: it takes minutes, as long as the chain's `finalized` moves",
+            })
+        });
+    }
+
+    fn judge(&self, index: u64, chain: &mut Readings) -> Result<Outcome, Obstacle> {
+        let entry = match self.service.open_row(index) {
+            Ok(entry) if is_change(&entry.report) => entry,
+            Ok(_) | Err(EntryError::Erased(_)) => return Ok(Outcome::Done),
+            Err(error @ EntryError::Damaged(_)) => {
+                tracing::error!("it is not judged: {error}");
+                return Ok(Outcome::Done);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(subject) = address_of(entry.report.subject) else { return Ok(Outcome::Done) };
+        let Permissions { consents, need } = &self.service.0.permissions;
+        let records = chain.read(subject, entry.place.receivedMs, || {
+            let at_ms = (self.service.0.now_ms)();
+            Ok((at_ms, consents.about(subject)?))
+        })?;
+        let act = self.service.act_of(&entry, need(&entry.report, entry.details.as_deref()));
+        let papers = self.service.papers(entry.report.subject)?;
+        let judge = |records: &[ConsentRecord]| {
+            let chain = consents::fold(subject, records);
+            permits(&act, &papers.world(self.service.registries(), chain))
+        };
+        let Verdict::DoesNotCount { reason, document } = judge(records) else {
+            return Ok(Outcome::Done);
+        };
+        // A refusal stays in the log for ever, so it must not rest on a block that may go.
+        let is_open = consents::kinder(records).is_some_and(|others| {
+            let is_refused = |one: &Vec<_>| matches!(judge(one), Verdict::DoesNotCount { .. });
+            !others.iter().all(is_refused)
+        });
+        if is_open {
+            return Ok(Outcome::NotFinal);
+        }
+        self.refuse(&entry, &act, reason, document)?;
+        Ok(Outcome::Done)
+    }
+
+    fn refuse(
+        &self,
+        entry: &Entry,
+        act: &Act,
+        reason: Refusal,
+        document: Option<B256>,
+    ) -> Result<(), Obstacle> {
+        let details = serde_json::to_vec(&RefusedChange {
+            version: "medtrail/refusal-v1",
+            refused: "change",
+            index: entry.index,
+            commitment: act.commitment,
+            reason,
+            document,
+            organisation: self.service.0.live.reporter_of(entry),
+        });
+        let details = details.expect("plain data encodes");
+        let event = [b"refused change\0", act.commitment.as_slice()].concat();
+        let report = Report {
+            eventId: event_id(Address::ZERO, &event),
+            kind: Kind::Refusal.number(),
+            timeMs: (self.service.0.now_ms)(),
+            subject: entry.report.subject,
+            permission: act.commitment,
+            details: details_hash(&details),
+            ..self.service.own_report()
+        };
+        self.service.enter_own(report, details)?;
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let problem = self.problem.clone().filter(|_| !self.waiting.is_empty());
+        let now = Judging { waiting: self.waiting.len() as u64, problem };
+        *self.service.0.judging.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Everything below this was judged.
+    fn judged(&self) -> u64 {
+        self.waiting.first_key_value().map_or(self.next, |(index, _)| *index)
+    }
+
+    fn save_if_due(&mut self) {
+        let behind = self.judged() - self.saved;
+        if behind >= SAVE_ENTRIES || (behind > 0 && self.saved_at.elapsed() >= SAVE_PAUSE) {
+            self.save();
+        }
+    }
+
+    fn save(&mut self) {
+        let judged = self.judged();
+        if judged == self.saved {
+            return;
+        }
+        let live = &self.service.0.live;
+        let acting = live.begin();
+        match acting.and_then(|_one_at_a_time| live.apply(vec![DirectoryChange::Judged(judged)])) {
+            Ok(()) => self.saved = judged,
+            // Some of it is judged again after the next start, which changes nothing.
+            Err(error) => tracing::warn!("how far the log was judged is not saved: {error}"),
+        }
+        self.saved_at = Instant::now();
+        self.service.stop_if_lost();
+    }
+}
+
+impl Service {
+    /// How judging is doing.
+    pub fn judging(&self) -> Judging {
+        self.0.judging.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the chain said of subjects in one round.
+#[derive(Default)]
+struct Readings(HashMap<Address, (u64, Vec<ConsentRecord>)>);
+
+impl Readings {
+    /// What it says of one, asked again for what was received later than it was asked last: who
+    /// takes something back at the same time must be heard.
+    fn read(
+        &mut self,
+        subject: Address,
+        received_ms: u64,
+        ask: impl FnOnce() -> Result<(u64, Vec<ConsentRecord>), RegistryError>,
+    ) -> Result<&[ConsentRecord], RegistryError> {
+        if self.0.get(&subject).is_none_or(|(at_ms, _)| *at_ms <= received_ms) {
+            if self.0.len() >= READ_SUBJECTS_MAX {
+                self.0.clear();
+            }
+            self.0.insert(subject, ask()?);
+        }
+        Ok(self.0.get(&subject).map_or(&[], |(_, records)| records))
+    }
+}
+
+fn is_change(report: &Report) -> bool {
+    Kind::from_number(report.kind) == Kind::Change
+}
+
+/// The address that a subject id is, if it is one. A pseudonym is nobody's who could have been
+/// asked.
+fn address_of(subject: B256) -> Option<Address> {
+    let is_address = !subject.is_zero() && subject.0[..12] == [0; 12];
+    is_address.then(|| Address::from_word(subject))
+}

@@ -1,0 +1,243 @@
+//! What a person's trail holds of permissions: the documents, and which approvals were used. Read
+//! once, then only what came since.
+
+use crate::opener::{Entry, EntryError};
+use crate::service::Service;
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::entry::{Kind, commitment};
+use medtrail_ledger::proof::Evidence;
+use medtrail_permit::documents::{Document, Registries};
+use medtrail_permit::permits::{Act, ChainState, Held, Need, Use, World, covers_change};
+use medtrail_permit::signed::{PermissionDetails, Signed};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of documents of one generation of subjects, about; the older one is dropped when the
+/// younger is full.
+const GENERATION_BYTES: usize = 16 << 20;
+/// What a subject without documents counts for.
+const SUBJECT_BYTES: usize = 256;
+/// Places of a trail that are looked up at once.
+const CHUNK: u64 = 128;
+
+/// A document, as the log recorded it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) index: u64,
+    pub(crate) id: B256,
+    pub(crate) received_ms: u64,
+    pub(crate) signed: Signed,
+}
+
+/// All of one subject id.
+#[derive(Clone, Default)]
+pub(crate) struct Papers {
+    /// Entries of the trail that were read.
+    read: u64,
+    pub(crate) documents: Arc<Vec<Recorded>>,
+    /// Changes that name a permission nobody has shown yet, by its id, oldest first: it may be an
+    /// approval.
+    names: Arc<BTreeMap<B256, Vec<u64>>>,
+    uses: Arc<BTreeMap<B256, u64>>,
+    bytes: usize,
+}
+
+impl Papers {
+    fn document(&self, id: B256) -> Option<&Recorded> {
+        self.documents.iter().find(|recorded| recorded.id == id)
+    }
+
+    /// What permissions are judged by, with this state of the chain.
+    pub(crate) fn world(&self, registries: Registries, chain: ChainState) -> World {
+        let held = |recorded: &Recorded| Held {
+            signed: recorded.signed.clone(),
+            received_ms: Some(recorded.received_ms),
+        };
+        let used = |(approval, index): (&B256, &u64)| Use { approval: *approval, index: *index };
+        World {
+            registries,
+            documents: self.documents.iter().map(held).collect(),
+            chain,
+            // Documents about a pseudonym stay with it: they say nothing of an address.
+            pseudonyms: Vec::new(),
+            uses: self.uses.iter().map(used).collect(),
+        }
+    }
+}
+
+/// The subjects of late.
+#[derive(Default)]
+pub(crate) struct Cabinet(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<B256, Papers>,
+    young_bytes: usize,
+    old: HashMap<B256, Papers>,
+}
+
+impl Cabinet {
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, subject: B256) -> Papers {
+        let kept = self.lock();
+        kept.young.get(&subject).or_else(|| kept.old.get(&subject)).cloned().unwrap_or_default()
+    }
+
+    fn put(&self, subject: B256, papers: Papers) {
+        let mut kept = self.lock();
+        if kept.young_bytes >= GENERATION_BYTES {
+            kept.old = std::mem::take(&mut kept.young);
+            kept.young_bytes = 0;
+        }
+        // Whoever read less meanwhile must not undo what another read.
+        if kept.young.get(&subject).is_some_and(|known| known.read > papers.read) {
+            return;
+        }
+        kept.young_bytes += papers.bytes + SUBJECT_BYTES;
+        if let Some(before) = kept.young.insert(subject, papers) {
+            kept.young_bytes -= before.bytes + SUBJECT_BYTES;
+        }
+    }
+}
+
+impl Service {
+    /// The registries whose documents count here.
+    pub(crate) fn registries(&self) -> Registries {
+        let trust = self.trust();
+        Registries {
+            chain_id: trust.chain_id,
+            consent_registry: self.0.permissions.consents.registry(),
+            anchor_registry: trust.registry,
+        }
+    }
+
+    /// What the trail of one subject id holds of permissions: all that was acknowledged before the
+    /// call. Blocks.
+    pub(crate) fn papers(&self, subject: B256) -> Result<Papers, EntryError> {
+        self.0.recent.reach(self.head().size)?;
+        let part = self.part(subject)?;
+        let last = part.last.map_or(0, |line| line.ordinal);
+        let mut papers = self.0.papers.get(subject);
+        if papers.read >= last {
+            return Ok(papers);
+        }
+        let registries = self.registries();
+        while papers.read < last {
+            let places = part.places(papers.read + 1, CHUNK.min(last - papers.read))?;
+            papers.read += places.len() as u64;
+            for place in places {
+                match self.open_row(place.index) {
+                    Ok(entry) => papers.take(entry, &registries),
+                    Err(EntryError::Erased(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        self.settle_uses(&mut papers, &registries)?;
+        self.0.papers.put(subject, papers.clone());
+        Ok(papers)
+    }
+
+    /// Which of the permissions that changes named were approvals, and which change used each.
+    fn settle_uses(&self, papers: &mut Papers, registries: &Registries) -> Result<(), EntryError> {
+        let is_shown = |id: &B256| papers.document(*id).is_some();
+        let shown: Vec<B256> = papers.names.keys().copied().filter(is_shown).collect();
+        for id in shown {
+            let indexes = Arc::make_mut(&mut papers.names).remove(&id).unwrap_or_default();
+            if papers.uses.contains_key(&id) {
+                continue;
+            }
+            let alone = papers.documents.iter().filter(|recorded| recorded.id == id);
+            let alone =
+                Papers { documents: Arc::new(alone.cloned().collect()), ..Papers::default() };
+            let world = alone.world(registries.clone(), ChainState::default());
+            for index in indexes {
+                let act = match self.open_row(index) {
+                    Ok(entry) => self.act_of(&entry, Need::default()),
+                    Err(EntryError::Erased(_)) => continue,
+                    Err(error) => return Err(error),
+                };
+                if covers_change(id, &act, &world) {
+                    Arc::make_mut(&mut papers.uses).insert(id, index);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry as it is judged.
+    pub(crate) fn act_of(&self, entry: &Entry, need: Need) -> Act {
+        let is_signed = entry.evidence != Evidence::Relayed;
+        let signer = is_signed.then_some(entry.report.actor);
+        let mut party: Vec<Address> = self.0.live.reporter_of(entry).into_iter().collect();
+        party.extend(signer.filter(|signer| !party.contains(signer)));
+        Act {
+            report: entry.report.clone(),
+            commitment: commitment(&entry.report, &entry.place),
+            index: entry.index,
+            received_ms: entry.place.receivedMs,
+            in_vault: false,
+            signer,
+            party,
+            need,
+        }
+    }
+}
+
+impl Papers {
+    fn take(&mut self, entry: Entry, registries: &Registries) {
+        let Entry { index, report, place, evidence, details } = entry;
+        match Kind::from_number(report.kind) {
+            Kind::Permission if evidence == Evidence::Relayed => {
+                let details = details.unwrap_or_default();
+                let Ok(signed) = PermissionDetails::read(&details) else { return };
+                let id = signed.document.id(registries);
+                self.bytes += details.len();
+                let received_ms = place.receivedMs;
+                let recorded = Recorded { index, id, received_ms, signed };
+                Arc::make_mut(&mut self.documents).push(recorded);
+            }
+            Kind::Change if !report.permission.is_zero() => {
+                let named = self.document(report.permission).map(|known| &known.signed.document);
+                if matches!(named, None | Some(Document::ChangeApproval(_))) {
+                    self.bytes += size_of::<(B256, u64)>();
+                    let names = Arc::make_mut(&mut self.names);
+                    names.entry(report.permission).or_default().push(index);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_bytes_are_kept_and_whoever_read_further_is_not_set_back() {
+        let cabinet = Cabinet::default();
+        let papers = Papers { read: 1, bytes: GENERATION_BYTES / 4, ..Papers::default() };
+        let subject = |number: u64| B256::left_padding_from(&number.to_be_bytes());
+        for number in 0..20 {
+            cabinet.put(subject(number), papers.clone());
+            assert_eq!(cabinet.get(subject(number)).read, 1);
+        }
+        let kept = (0..20).filter(|number| cabinet.get(subject(*number)).read == 1).count();
+        assert!((4..=8).contains(&kept), "{kept}");
+        // The same subject again takes no more room.
+        let cabinet = Cabinet::default();
+        for read in 1..100 {
+            cabinet.put(subject(1), Papers { read, ..papers.clone() });
+            cabinet.put(subject(2), Papers { read: 1, ..papers.clone() });
+        }
+        assert_eq!(cabinet.get(subject(1)).read, 99);
+        cabinet.put(subject(1), Papers { read: 7, ..papers });
+        assert_eq!(cabinet.get(subject(1)).read, 99);
+        assert!(cabinet.lock().old.is_empty());
+    }
+}

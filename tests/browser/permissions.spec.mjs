@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { accounts } from "./fixtures/mari.mjs";
 import { signerOf, told } from "./fixtures/permissions.mjs";
-import { assertAccessible, assertFits, assertPlainWords, open, takePicture, useBrowser } from "./lib/browser.mjs";
+import { assertAccessible, assertFits, assertPlainWords, open, useBrowser } from "./lib/browser.mjs";
 import { testWallet } from "./wallet/wallet.mjs";
 
 useBrowser();
@@ -66,7 +66,6 @@ test("each permission is a sentence, what is over is folded, and the link is the
   await opened.page.getByText(/^Over since 12 Nov 2026/).waitFor();
   await opened.page.getByText(/^Taken back 17 Nov 2026/).waitFor();
   await opened.page.getByRole("navigation").getByRole("link", { name: "Permissions" }).and(opened.page.locator("[aria-current=page]")).waitFor();
-  await takePicture(opened.page, "permissions");
 });
 
 test("gives: what the page showed the wallet shows, and it stands at once", async (t) => {

@@ -7,6 +7,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getAddress, recoverMessageAddress } from "viem";
 import { accounts, fixture } from "../fixtures/mari.mjs";
+import { CONSENT_REGISTRY, idOf, permissions, signerOf } from "../fixtures/permissions.mjs";
 
 const DIST = fileURLToPath(new URL("../../../crates/web/app/dist/", import.meta.url));
 const TYPES = {
@@ -32,7 +33,7 @@ const STORY = {
 /** Starts one; `change(data)` may spoil what it answers, as a dishonest operator would. */
 export async function startServer({ isDemo = true, change = () => {} } = {}) {
   if (!existsSync(`${DIST}index.html`)) throw new Error("the page is not built: npm run build -w @medtrail/app");
-  const data = fixture();
+  const data = { ...fixture(), permissions: permissions(), domain: { version: "medtrail/permissions-domain-v1", chainId: 31338, consentRegistry: CONSENT_REGISTRY } };
   change(data);
   const startedMs = Date.now();
   const nowMs = () => data.nowMs + (Date.now() - startedMs);
@@ -58,6 +59,23 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
     const next = all.length > limit ? lines.at(-1).index : null;
     server.afterTrail?.();
     return { version: "medtrail/trail-page-v1", subject: data.subject, parts: data.page.parts, lines, next };
+  }
+
+  /** Heeds what was signed, as the log does. */
+  function permit({ document, signature }) {
+    const id = idOf(document);
+    const { permissions: all } = data.permissions;
+    const end = (state, isMeant) => all.filter((one) => one.state === "standing" && isMeant(one)).forEach((one) => {
+      one.state = state;
+      if (state === "revoked") one.revokedMs = nowMs();
+    });
+    if (document.grant) all.push({ id, index: 400, receivedMs: nowMs(), document, signature, state: "standing", revokedMs: null, onChain: null });
+    if (document.revoke) end("revoked", (one) => one.id === document.revoke.permission);
+    if (document.revokeAll) {
+      end("ended", () => true);
+      data.permissions.epoch = document.revokeAll.epoch + 1;
+    }
+    return id;
   }
 
   const routes = {
@@ -97,6 +115,13 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
       binding.signature = (await body(request)).signature;
       return [204];
     },
+    "GET /v1/permissions": () => [200, data.domain],
+    "POST /v1/permissions": async ({ request }) => {
+      if (!who) return problem(401, "signed-out", "Signed out");
+      const given = await body(request);
+      if (await signerOf(given.document, given.signature) !== data.mari) return problem(422, "signature-refused", "Not signed by the person");
+      return [201, { index: 400 + server.written.push(given), id: permit(given), receipt: {} }];
+    },
     "POST /demo/look": () => {
       server.push(data.live[0]);
       return [200, { text: "Dr Liis Kask opened the allergies." }];
@@ -117,9 +142,13 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
       if (server.isDown && /\/trail$/.test(url.pathname)) return request.socket.destroy();
       const route = routes[name];
       if (route) return send(...await route({ request, query: url.searchParams, host: request.headers.host }));
-      const [, subject, what] = /^\/v1\/subjects\/(0x[0-9a-f]{64})\/(trail|feed)$/.exec(url.pathname) ?? [];
+      const [, subject, what] = /^\/v1\/subjects\/(0x[0-9a-f]{64})\/(trail|feed|permissions)$/.exec(url.pathname) ?? [];
       if (what) {
         if (!who) return send(...problem(401, "signed-out", "Signed out"));
+        if (what === "permissions") {
+          const isOwn = subject === data.subject && who.address === data.mari;
+          return isOwn ? send(200, data.permissions) : send(...problem(403, "no-such-trail", "Not yours"));
+        }
         if (subject !== data.subject || who.address !== data.mari) {
           if (what === "trail") return send(200, { version: "medtrail/trail-page-v1", subject, parts: [{ subject, organisation: null, lines: 0, last: null }], lines: [], next: null });
         }
@@ -151,7 +180,7 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
   };
   const server = {
     url: `http://localhost:${http.address().port}`,
-    data, heard, sessionMs: 12 * 3_600_000, isDown: false,
+    data, heard, written: [], sessionMs: 12 * 3_600_000, isDown: false,
     get binding() { return binding; },
     get streams() { return streams.size; },
     /** A line is reported now: it stands in the trail, and goes to whoever listens unless it is to be kept from them. */

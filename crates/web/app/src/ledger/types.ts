@@ -190,7 +190,7 @@ export interface ListedOrganisation {
   registerNumber: string | null;
   domain: string;
   keys: Key[];
-  reportsBy: string[];
+  reportsBy: "signature" | "apiKey" | "nothing";
   sinceMs: number | null;
   lastHeardMs: number | null;
 }

@@ -1,10 +1,11 @@
 // What a person allows, checked on their own device: what the rest of the page uses of it.
 export {
-  documentId, named, problemOf, signedOf, statementOf, subjectOf, TYPES, type ChangeApproval, type Delegation, type Document,
-  type Erase, type Grant, type Guardianship, type RecoveryPolicy, type Registries, type Revoke, type RevokeAll, type Signed,
+  documentId, documentOf, named, problemOf, signedOf, signerOf, statementOf, subjectOf, TYPES, type ChangeApproval,
+  type Delegation, type Document, type Erase, type Grant, type Guardianship, type RecoveryPolicy, type Registries, type Revoke, type RevokeAll, type Signed,
 } from "./documents";
 export { permits } from "./permits";
-export { PURPOSES, purposeCovers } from "./purposes";
+export { parsePurposes, PURPOSES, purposeCovers } from "./purposes";
+export { WORDS } from "./resources";
 export { parseScope, parseScopes, ScopeError, scopeCovers, scopeText, type Data, type Scope } from "./scopes";
-export { languageOf, render, type Language } from "./statements";
+export { dataOf, languageOf, render, type Language } from "./statements";
 export type { Act, ChainState, Held, Need, Pseudonym, Refusal, Verdict, World } from "./world";

@@ -65,13 +65,22 @@ function enumerate(things: readonly string[], and: string): string {
   return first.length === 0 ? `${last}` : `${first.reverse().join(", ")} ${and} ${last}`;
 }
 
-function act({ resource, interactions, parameter }: Scope, words: Words): string {
-  const verbs = enumerate([...interactions].map((letter) => words.verbs[letter] ?? ""), words.and);
-  const data = resource === null ? words.all : WORDS.get(resource)?.[words.place] ?? words.type(resource);
-  if (parameter === null) return `${verbs} ${data}`;
+function act(scope: Scope, words: Words): string {
+  const verbs = enumerate([...scope.interactions].map((letter) => words.verbs[letter] ?? ""), words.and);
+  return `${verbs} ${data(scope, words)}`;
+}
+
+function data({ resource, parameter }: Scope, words: Words): string {
+  const all = resource === null ? words.all : WORDS.get(resource)?.[words.place] ?? words.type(resource);
+  if (parameter === null) return all;
   const mark = parameter.name === SECURITY ? MARKS.get(parameter.value) : undefined;
   const only = mark === undefined ? words.where(parameter.name, parameter.value) : words.mark(mark[words.place]);
-  return `${verbs} ${data}${only}`;
+  return `${all}${only}`;
+}
+
+/** Which data a scope is about, in the words of the statements. */
+export function dataOf(scope: Scope, language: Language): string {
+  return data(scope, language === "en" ? ENGLISH : ESTONIAN);
 }
 
 function until(timeS: number, words: Words): string {

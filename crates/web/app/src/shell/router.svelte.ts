@@ -6,6 +6,7 @@ export type Place =
   | { readonly name: "trail" }
   | { readonly name: "statement"; readonly month: string }
   | { readonly name: "connect" }
+  | { readonly name: "permissions" }
   | { readonly name: "organisations" }
   | { readonly name: "invite"; readonly code: string }
   | { readonly name: "unknown" };
@@ -19,6 +20,7 @@ export function placeOf(hash: string): Place {
     case "": case "#": case "#/": return { name: "home" };
     case "#/trail": return { name: "trail" };
     case "#/trail/connect": return { name: "connect" };
+    case "#/permissions": return { name: "permissions" };
     case "#/organisations": return { name: "organisations" };
     default: return { name: "unknown" };
   }

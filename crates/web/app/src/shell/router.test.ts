@@ -4,8 +4,8 @@ import { placeOf } from "./router.svelte";
 
 describe("a place of the page", () => {
   it("stands behind the #", () => {
-    expect(["", "#", "#/", "#/trail", "#/trail/connect", "#/organisations"].map((hash) => placeOf(hash).name))
-      .toEqual(["home", "home", "home", "trail", "connect", "organisations"]);
+    expect(["", "#", "#/", "#/trail", "#/trail/connect", "#/permissions", "#/organisations"].map((hash) => placeOf(hash).name))
+      .toEqual(["home", "home", "home", "trail", "connect", "permissions", "organisations"]);
     expect(placeOf("#/trail/statement/2026-11")).toEqual({ name: "statement", month: "2026-11" });
     expect(placeOf("#invite=Ab_c-9")).toEqual({ name: "invite", code: "Ab_c-9" });
   });

@@ -8,7 +8,7 @@ import { fixtureTrust } from "../ledger/testing";
 import { documentOf, forWallet, tidy, type Offer } from "./binding";
 import { healthOf } from "./health";
 import type { Checked } from "./line";
-import { subjectOf } from "./trail.svelte";
+import { subjectOf } from "./subject";
 
 const NOW = 1_795_000_000_000;
 const [MARI_KEY, CLINIC_KEY] = [new Uint8Array(32).fill(7), new Uint8Array(32).fill(5)];

@@ -6,6 +6,7 @@ import { afterNews, openFeed } from "./feed";
 import type { Shown } from "./fold";
 import { healthOf, mayBeLate, withLine, type Health } from "./health";
 import { check, receivedOf, type Checked } from "./line";
+import { subjectOf } from "./subject";
 import { reasons } from "./unusual";
 
 const PAGE_LINES = 200;
@@ -15,11 +16,6 @@ const REOPEN_MS = 2_000;
 const AGAIN_MS = 300;
 
 const ZERO = `0x${"00".repeat(32)}`;
-
-/** The 32 bytes of a trail: an address, left-padded. */
-export function subjectOf(address: string): `0x${string}` {
-  return `0x${address.slice(2).toLowerCase().padStart(64, "0")}`;
-}
 
 /** One person's trail while it is open: all lines, each checked on this device, and what comes live. */
 export class Trail {

@@ -15,7 +15,8 @@ mod sol {
 
 use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
 pub(crate) use sol::AnchorRegistry::{
-    Anchored, BYTECODE, eip712DomainCall, headCall, includedCall, livingCall, logInfoCall,
+    Anchored, BYTECODE, Opened, OperatorRotated, eip712DomainCall, headCall, includedCall,
+    livingCall, logInfoCall,
 };
 pub(crate) use sol::IAnchorRegistry as types;
 

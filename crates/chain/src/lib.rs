@@ -11,12 +11,14 @@
 mod bindings;
 mod deploy;
 mod follow;
+mod history;
 mod pool;
 mod rpc;
 mod view;
 
 pub use bindings::{calldata, domain};
 pub use deploy::{DeployError, Deployment, deploy, registry_address};
+pub use history::OpenedSeen;
 pub use rpc::{Rpc, RpcError};
 pub use view::{At, Finality, LogInfo};
 

@@ -92,12 +92,12 @@ impl<'a> Rules<'a> {
     }
 
     /// Everything about one entry that can be said without the others.
-    pub fn check(&self, entry: &Opened, batch: &mut LastBatch) -> Result<Word, Fault> {
+    pub fn check(&self, entry: &Opened, batch: &mut LastBatch) -> Result<Word, Box<Fault>> {
         let fault = |flaw, words: String| Fault::new(flaw, words).at(entry.index);
         let (index, report) = (entry.index, &entry.report);
         if report.log != self.log {
             let words = format!("entry {index} was reported to log {}.", report.log);
-            return Err(fault(Flaw::OtherLog, words).differs(self.log, report.log));
+            return Err(fault(Flaw::OtherLog, words).differs(self.log, report.log).into());
         }
         let report_hash = report.hash();
         let computed = commitment_of(report_hash, entry.place.hash());
@@ -107,7 +107,7 @@ impl<'a> Rules<'a> {
                 entry.commitment
             );
             let fault = fault(Flaw::CommitmentDiffers, words);
-            return Err(fault.differs(entry.commitment, computed));
+            return Err(fault.differs(entry.commitment, computed).into());
         }
         self.check_header(entry)?;
         if let Some(document) = &entry.details {
@@ -117,7 +117,9 @@ impl<'a> Rules<'a> {
                     "the details of entry {index} hash to {found}; reported were {}.",
                     report.details
                 );
-                return Err(fault(Flaw::DetailsDiffer, words).differs(report.details, found));
+                return Err(fault(Flaw::DetailsDiffer, words)
+                    .differs(report.details, found)
+                    .into());
             }
         }
         if entry.place.previous != entry.previous {
@@ -126,12 +128,12 @@ impl<'a> Rules<'a> {
                 entry.place.previous, entry.previous
             );
             let fault = fault(Flaw::PreviousDiffers, words);
-            return Err(fault.differs(entry.previous, entry.place.previous));
+            return Err(fault.differs(entry.previous, entry.place.previous).into());
         }
         self.check_word(entry, report_hash, batch)
     }
 
-    fn check_header(&self, entry: &Opened) -> Result<(), Fault> {
+    fn check_header(&self, entry: &Opened) -> Result<(), Box<Fault>> {
         let report = &entry.report;
         let is_person =
             !report.subject.is_zero() && !Kind::from_number(report.kind).has_no_subject();
@@ -151,7 +153,7 @@ impl<'a> Rules<'a> {
             entry.index
         );
         let fault = Fault::new(Flaw::HeaderDiffers, words).at(entry.index);
-        Err(fault.bytes_differ(expected.encode(), entry.header.encode()))
+        Err(fault.bytes_differ(expected.encode(), entry.header.encode()).into())
     }
 
     fn check_word(
@@ -159,7 +161,7 @@ impl<'a> Rules<'a> {
         entry: &Opened,
         report_hash: B256,
         batch: &mut LastBatch,
-    ) -> Result<Word, Fault> {
+    ) -> Result<Word, Box<Fault>> {
         let (index, actor) = (entry.index, entry.report.actor);
         let signer = match &entry.evidence {
             Evidence::Relayed => return self.check_relayed(index, actor),
@@ -185,7 +187,7 @@ impl<'a> Rules<'a> {
             if let EvidenceError::Signer { signer, .. } = error {
                 fault.found = Some(signer.to_string());
             }
-            return Err(fault);
+            return Err(fault.into());
         }
         let Some(trust) = self.trust else { return Ok(Word::Signed) };
         let received = entry.place.receivedMs;
@@ -203,10 +205,10 @@ impl<'a> Rules<'a> {
         );
         let mut fault = Fault::new(Flaw::SignerUnknown, words).at(index);
         fault.found = Some(actor.to_string());
-        Err(fault)
+        Err(fault.into())
     }
 
-    fn check_relayed(&self, index: u64, actor: Address) -> Result<Word, Fault> {
+    fn check_relayed(&self, index: u64, actor: Address) -> Result<Word, Box<Fault>> {
         let is_named = self.trust.is_some_and(|trust| trust.is_operator(actor));
         if is_named || self.operators.contains(&actor) {
             return Ok(Word::Relayed);
@@ -214,6 +216,6 @@ impl<'a> Rules<'a> {
         let words = format!("entry {index} is signed by nobody, and actor {actor} is no operator.");
         let mut fault = Fault::new(Flaw::RelayedByOther, words).at(index);
         fault.found = Some(actor.to_string());
-        Err(fault)
+        Err(fault.into())
     }
 }

@@ -114,7 +114,7 @@ impl RowsReplay {
             }
             Err(fault) => {
                 self.has_stopped = true;
-                tally.fault(fault);
+                tally.fault(*fault);
                 None
             }
         }
@@ -136,20 +136,20 @@ impl RowsReplay {
         line: Option<&[u8]>,
         commitment: &Hash,
         tally: &mut Tally,
-    ) -> Result<(RowHeader, Vec<u8>), Fault> {
+    ) -> Result<(RowHeader, Vec<u8>), Box<Fault>> {
         let index = self.next;
         let fault = |flaw, words: String| Fault::new(flaw, words).in_file(ROWS_FILE).at(index);
         let Some(line) = line else {
             let words = format!("{ROWS_FILE} ends before row {index}: rows are withheld.");
-            return Err(fault(Flaw::RowsMissing, words));
+            return Err(fault(Flaw::RowsMissing, words).into());
         };
         let Some(Line { index: said, commitment: claimed, row }) = Line::parse(line) else {
             let words = format!("line {} of {ROWS_FILE} is not one of an export.", index + 1);
-            return Err(fault(Flaw::RowUnreadable, words));
+            return Err(fault(Flaw::RowUnreadable, words).into());
         };
         if said != index {
             let words = format!("line {} of {ROWS_FILE} is row {said}, not {index}.", index + 1);
-            return Err(fault(Flaw::RowOutOfOrder, words).differs(index, said));
+            return Err(fault(Flaw::RowOutOfOrder, words).differs(index, said).into());
         }
         tally.count(Check::Rows, 1);
         if claimed != *commitment {
@@ -166,7 +166,7 @@ impl RowsReplay {
             let start = hex::encode_prefixed(&row[..row.len().min(RowHeader::BYTES)]);
             let mut fault = fault(Flaw::HeaderUnreadable, words);
             fault.found = Some(start);
-            return Err(fault);
+            return Err(fault.into());
         };
         Ok((header, row))
     }

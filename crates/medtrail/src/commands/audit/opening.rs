@@ -48,7 +48,7 @@ struct Words {
 
 /// What became of one row.
 enum Seen {
-    Opened(Box<Opened>, Result<Word, Fault>),
+    Opened(Box<Opened>, Result<Word, Box<Fault>>),
     /// Its key is gone.
     Gone,
     Damaged,
@@ -176,7 +176,7 @@ impl<'a> Opening<'a> {
                     Err(fault) => {
                         // What is not what the log committed to is not followed.
                         is_itself = fault.flaw.check() != Check::Content;
-                        tally.fault(fault);
+                        tally.fault(*fault);
                     }
                 }
                 if is_itself {

@@ -13,11 +13,15 @@ use medtrail_ledger::ports::RegistryError;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::verify::AnchorSeen;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Blocks asked for at once at first; many public nodes answer no more.
 const SPAN_FIRST: u64 = 10_000;
 /// Blocks asked for at once at most.
 const SPAN_MAX: u64 = 1 << 20;
+/// How often an endpoint that is not heard is asked, and the pause before it is asked again.
+const TRIES: u32 = 4;
+const TRY_PAUSE: Duration = Duration::from_secs(1);
 /// Anchors that the registry's ring holds.
 const RING: u64 = 64;
 
@@ -184,6 +188,7 @@ impl Walk {
         if self.left == 0 {
             return Ok(None);
         }
+        let mut tries = 1;
         loop {
             let first = self.left.saturating_sub(self.span);
             let filter = json!({
@@ -203,6 +208,12 @@ impl Walk {
                     tracing::debug!("asking for {} blocks failed: {error}", self.span);
                     self.span /= 2;
                     self.span_max = self.span;
+                }
+                // One answer among hundreds may be lost.
+                Err(RegistryError::Unreachable(what)) if tries < TRIES => {
+                    tracing::debug!("asking again: {what}");
+                    tries += 1;
+                    tokio::time::sleep(TRY_PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -1,5 +1,6 @@
 //! Journeys and faults.
 
+mod audit;
 mod chain_faults;
 mod crash;
 mod gateway;

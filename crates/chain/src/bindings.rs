@@ -21,8 +21,8 @@ mod sol {
 
 use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
 pub(crate) use sol::AnchorRegistry::{
-    Anchored, BYTECODE as ANCHOR_REGISTRY, eip712DomainCall, headCall, includedCall, livingCall,
-    logInfoCall,
+    Anchored, BYTECODE as ANCHOR_REGISTRY, Opened, OperatorRotated, eip712DomainCall, headCall,
+    includedCall, livingCall, logInfoCall,
 };
 pub(crate) use sol::ConsentRegistry::{
     BYTECODE as CONSENT_REGISTRY, ConsentRegistryEvents, ControlMoved, EpochStarted, Frozen,

@@ -78,20 +78,34 @@ impl Chain {
     ) -> Result<Vec<(AnchorRecord, Address)>, RegistryError> {
         filter["address"] = json!(self.registry);
         filter["topics"] = json!([Anchored::SIGNATURE_HASH, log, null, number]);
-        let mut logs: Vec<RpcLog> = self.rpc.need("eth_getLogs", json!([filter])).await?;
-        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        let logs = self.logs(filter).await?;
         logs.into_iter().map(|found| self.record(log, found)).collect()
     }
 
+    /// What a node has for this filter, in the order of the chain.
+    pub(crate) async fn logs(&self, filter: Value) -> Result<Vec<RpcLog>, RegistryError> {
+        let mut logs: Vec<RpcLog> = self.rpc.need("eth_getLogs", json!([filter])).await?;
+        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        Ok(logs)
+    }
+
     /// A filter is a request and not a promise: what comes back is checked.
-    fn record(&self, log: B256, found: RpcLog) -> Result<(AnchorRecord, Address), RegistryError> {
+    pub(crate) fn event<E: SolEvent>(&self, found: &RpcLog) -> Result<E, RegistryError> {
         if found.address != self.registry || found.removed {
             return Err(found.stray("not of the registry, or removed"));
         }
         let data = LogData::new(found.topics.clone(), found.data.clone())
             .ok_or_else(|| found.stray("too many topics"))?;
-        let event = Anchored::decode_log_validate(&Log { address: found.address, data })
-            .map_err(|error| found.stray(&error.to_string()))?;
+        let event = E::decode_log_validate(&Log { address: found.address, data });
+        event.map(|log| log.data).map_err(|error| found.stray(&error.to_string()))
+    }
+
+    pub(crate) fn record(
+        &self,
+        log: B256,
+        found: RpcLog,
+    ) -> Result<(AnchorRecord, Address), RegistryError> {
+        let event = self.event::<Anchored>(&found)?;
         if event.log != log {
             return Err(found.stray("of another Medtrail log"));
         }

@@ -13,12 +13,14 @@ mod bindings;
 mod consents;
 mod deploy;
 mod follow;
+mod history;
 mod pool;
 mod rpc;
 mod view;
 
 pub use bindings::{calldata, domain};
 pub use deploy::{Contract, DeployError, Deployment, deploy};
+pub use history::OpenedSeen;
 pub use rpc::{Rpc, RpcError};
 pub use view::{At, Finality, LogInfo};
 

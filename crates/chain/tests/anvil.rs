@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 const CHAIN_ID: u64 = 778_001;
 const REGISTRY: Contract = Contract::AnchorRegistry;
+const ORIGIN: &str = "test.example/log";
 
 /// A node of our own, ended with the test.
 struct Anvil {
@@ -153,7 +154,7 @@ fn commitment(index: u64) -> B256 {
 
 fn opening() -> Call {
     Call::Open {
-        origin: "test.example/log".to_owned(),
+        origin: ORIGIN.to_owned(),
         cold_key: Address::repeat_byte(0xc0),
         note_key: B256::repeat_byte(0xed),
         anchor_within_s: 3600,
@@ -186,7 +187,7 @@ async fn act(chain: &Chain, key: &TestKey, log: B256, call: &Call) -> Attempt {
 
 fn log_id(chain: &Chain, key: &TestKey) -> B256 {
     use alloy::sol_types::SolValue;
-    let origin = "test.example/log".to_owned();
+    let origin = ORIGIN.to_owned();
     let parts = (U256::from(CHAIN_ID), chain.registry(), key.account(), origin);
     keccak256(parts.abi_encode_params())
 }
@@ -255,6 +256,53 @@ async fn a_log_is_opened_and_anchored_and_the_contract_finds_its_entries() {
     assert!(chain.included(log, &second, 777, leaf, &path, at).await.unwrap());
     assert!(!chain.included(log, &second, 778, leaf, &path, at).await.unwrap());
     assert!(!chain.living(log, &second, At::Finalized).await.unwrap(), "not final yet");
+}
+
+#[tokio::test]
+async fn a_log_s_history_is_read_at_what_is_final() {
+    let (anvil, key) = (Anvil::start(), TestKey::shared());
+    let (chain, rpc) = (anvil.chain(), Rpc::new(&[&anvil.url]).unwrap());
+    deploy(&rpc, key.clone(), REGISTRY).await.unwrap();
+    let log = log_id(&chain, &key);
+    let history = async |log| chain.history(log, |_, _| {}).await.unwrap();
+    act(&chain, &key, log, &opening()).await;
+    let mut old = Anchor::default();
+    let mut anchors = Vec::new();
+    for size in [300, 500, 1000] {
+        let (root, tree) = (Tree::of(size).root(), Tree::of(size));
+        let proof = if old.size > 0 { tree.consistency(old.size) } else { vec![] };
+        act(&chain, &key, log, &Call::Anchor { log, old, size, root, proof }).await;
+        let block = look(&chain, &key, log, &[]).await.head.number;
+        let (record, _) =
+            chain.anchor(log, anchors.len() as u64 + 1, block).await.unwrap().unwrap();
+        old = record.anchor;
+        anchors.push(record);
+    }
+    // What is not final is not there yet; two more blocks each time.
+    let seen = history(log).await.unwrap();
+    assert_eq!((seen.anchors.len(), seen.head.count), (1, 1));
+    assert_eq!((seen.opener, &seen.operators), (key.account(), &vec![key.account()]));
+    assert_eq!((seen.origin.as_str(), seen.anchor_within_s), (ORIGIN, 3600));
+    for origin in ["other.example/log", "third.example/log"] {
+        let Call::Open { cold_key, note_key, anchor_within_s, .. } = opening() else { panic!() };
+        let origin = origin.to_owned();
+        act(&chain, &key, log, &Call::Open { origin, cold_key, note_key, anchor_within_s }).await;
+    }
+    let seen = history(log).await.unwrap();
+    assert_eq!((seen.head.count, seen.head.size), (3, 1000));
+    let found: Vec<_> = seen.anchors.iter().map(|seen| (seen.anchor, seen.tx)).collect();
+    let made: Vec<_> = anchors.iter().map(|record| (record.anchor, record.tx)).collect();
+    assert_eq!(found, made);
+    assert_eq!(seen.ring, [(3, true), (2, true), (1, true)]);
+    assert!(seen.opened_s <= seen.anchors[0].anchor.time_s);
+    let mut tally = medtrail_ledger::audit::Tally::default();
+    seen.check(&mut tally);
+    assert_eq!(tally.first_fault(), None);
+    assert_eq!(history(B256::repeat_byte(9)).await, None);
+
+    let found = chain.find_opened(ORIGIN, |_| true, |_, _| {}).await.unwrap().unwrap();
+    assert_eq!((found.log, found.operator), (log, key.account()));
+    assert_eq!(chain.find_opened(ORIGIN, |_| false, |_, _| {}).await.unwrap(), None);
 }
 
 #[tokio::test]

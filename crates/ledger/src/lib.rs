@@ -11,10 +11,12 @@
 //! - [`note`], [`checkpoint`]: C2SP signed notes
 //! - [`receipt`], [`proof`], [`trust`]: what is handed out and kept
 //! - [`verify`]: how a proof is checked, step by step
+//! - [`audit`]: how a whole log is replayed
 //! - [`binding`]: how a pseudonym becomes a person's
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
+pub mod audit;
 pub mod binding;
 pub mod checkpoint;
 pub mod consents;

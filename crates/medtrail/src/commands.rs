@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod export;

@@ -17,7 +17,17 @@ pub(crate) fn coloured(verdict: Verdict, text: &str) -> String {
     }
 }
 
-fn sign(verdict: Verdict) -> &'static str {
+/// Words of a file stand in what is printed, and whoever made it may be the enemy: it must not be
+/// able to move the cursor over a verdict, to colour it, or to turn the line around.
+pub(crate) fn harmless(text: &str) -> String {
+    let is_harmless = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        !c.is_control() && !turns && !matches!(c, '\u{2028}' | '\u{2029}')
+    };
+    text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
+}
+
+pub(crate) fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Green => "✓",
         Verdict::Amber => "!",
@@ -65,6 +75,17 @@ impl Progress {
 /// A table of two columns or more.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
     let mut table = comfy_table::Table::new();
+    table.set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    println!("{table}");
+}
+
+/// The same, with long words broken so that it fits a usual window.
+pub(crate) fn wrapped_table(head: &[&str], rows: Vec<Vec<String>>) {
+    let mut table = comfy_table::Table::new();
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(100);
     table.set_header(head.to_vec());
     for row in rows {
         table.add_row(row);

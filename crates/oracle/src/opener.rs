@@ -3,7 +3,7 @@
 use crate::row::Row;
 use crate::sealer::SubjectKeys;
 use alloy_primitives::B256;
-use medtrail_ledger::entry::{Kind, commitment};
+use medtrail_ledger::entry::{Keyed, Kind, commitment};
 use medtrail_ledger::merkle::Hash;
 use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, RowHeader, SecretKey};
 use medtrail_ledger::proof::Evidence;
@@ -57,6 +57,11 @@ pub enum EntryError {
         /// Anchored entries.
         anchored: u64,
     },
+}
+
+/// How the disk names subjects, events and records of the log with this key.
+pub fn tags(log_key: &SecretKey) -> Keyed {
+    Keyed::derived(log_key, "medtrail tags v1")
 }
 
 /// Opens the rows of one log.

@@ -3,7 +3,7 @@
 use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
 use crate::render;
 use alloy_primitives::{Address, B256};
-use medtrail_chain::{At, Chain, Finality, Rpc};
+use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
 use medtrail_ledger::proof::{PROOF_BYTES_MAX, Proof, require_spelling, spell};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::trust::{LogKeys, TrustFile};
@@ -87,16 +87,9 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Words of the file stand in findings, and whoever made it may be the enemy: it must not be able
-/// to move the cursor over a verdict, to colour it, or to turn the line around.
 fn printable(mut findings: Findings) -> Findings {
-    let is_harmless = |c: char| {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        !c.is_control() && !turns && !matches!(c, '\u{2028}' | '\u{2029}')
-    };
     for step in &mut findings.steps {
-        let shown = |c: char| if is_harmless(c) { c } else { '\u{fffd}' };
-        step.words = step.words.chars().map(shown).collect();
+        step.words = render::harmless(&step.words);
     }
     findings
 }
@@ -214,11 +207,11 @@ fn said_by_ring(lives: bool, number: u64, count: u64) -> Option<bool> {
 
 /// Whether the registry's rules are known: its address commits to our code (CREATE2, EIP-1014),
 /// or the verifier's own trust file names it.
-async fn registry_stands(
+pub(crate) async fn registry_stands(
     registry: Address,
     trust: Option<&TrustFile>,
     rpc: &Rpc,
-) -> Result<bool, Failed> {
+) -> Result<bool, RpcError> {
     let is_known = registry == medtrail_chain::Contract::AnchorRegistry.address()
         || trust.is_some_and(|trust| trust.registry == registry);
     Ok(is_known && rpc.has_code(registry).await?)

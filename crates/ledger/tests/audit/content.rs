@@ -1,0 +1,254 @@
+//! What only the keys show: entries against their rows, their commitments, their signers and each
+//! other.
+
+use crate::assert_found;
+use crate::log::{
+    CHAIN_ID, HONEST, Log, NOW_MS, REGISTRY, RELAYED, address_of, secret, sign, tags, trust,
+};
+use alloy_primitives::{B256, Bytes, keccak256};
+use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
+use medtrail_ledger::audit::order::{Clock, Erasures, InOrder, Kinds, Promise};
+use medtrail_ledger::audit::rows::SealedRow;
+use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
+use medtrail_ledger::entry::{batch_paths, batch_root, commitment};
+use medtrail_ledger::ports::RowHeader;
+use medtrail_ledger::proof::{BatchEvidence, Evidence};
+use medtrail_ledger::schema::{ReportBatch, digest, domain};
+use medtrail_ledger::trust::TrustFile;
+use medtrail_ledger::verify::Verdict;
+use proptest::prelude::*;
+
+fn check_with(entry: &Opened, trust: Option<&TrustFile>) -> Result<Word, Box<Fault>> {
+    let operators = &HONEST.history.operators;
+    let rules = Rules::new(HONEST.id, domain(CHAIN_ID, REGISTRY), tags(), trust, operators);
+    rules.check(entry, &mut LastBatch::default())
+}
+
+fn check(entry: &Opened) -> Result<Word, Box<Fault>> {
+    check_with(entry, Some(&trust()))
+}
+
+fn flaw(entry: &Opened) -> Flaw {
+    let fault = check(entry).expect_err("a fault");
+    assert_eq!(fault.index, Some(entry.index));
+    fault.flaw
+}
+
+/// What the operator would have committed to, had it built the log on this.
+fn committed(mut entry: Opened) -> Opened {
+    entry.commitment = commitment(&entry.report, &entry.place);
+    entry
+}
+
+#[test]
+fn every_entry_of_an_honest_log_is_somebody_s_word() {
+    for entry in &HONEST.entries {
+        let expected = if entry.index == RELAYED { Word::Relayed } else { Word::Named };
+        assert_eq!(check(entry), Ok(expected));
+    }
+    assert_eq!(check_with(&HONEST.entries[0], None), Ok(Word::Signed));
+    assert_eq!(check_with(&HONEST.entries[RELAYED as usize], None), Ok(Word::Relayed));
+}
+
+proptest! {
+    #[test]
+    fn a_changed_byte_of_any_header_is_found(
+        row in 0usize..300, byte in 0..RowHeader::BYTES, change in 1u8..,
+    ) {
+        let mut entry = HONEST.entries[row].clone();
+        let mut bytes = entry.header.encode();
+        bytes[byte] ^= change;
+        match RowHeader::decode(&bytes) {
+            None => prop_assert_eq!(byte, 0),
+            Some(header) => {
+                // A row's number is that of its place.
+                (entry.header, entry.place.ordinal) = (header, header.ordinal);
+                prop_assert_eq!(check(&entry).unwrap_err().flaw.check(), Check::Content);
+                // Also where the operator has committed to it.
+                let by_tags = committed(entry);
+                if header.ordinal == HONEST.entries[row].header.ordinal {
+                    prop_assert_eq!(check(&by_tags).unwrap_err().flaw, Flaw::HeaderDiffers);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_of_any_commitment_is_found(row in 0usize..300, byte in 0usize..32, change in 1u8..) {
+        let mut entry = HONEST.entries[row].clone();
+        entry.commitment.0[byte] ^= change;
+        prop_assert_eq!(check(&entry).unwrap_err().flaw, Flaw::CommitmentDiffers);
+    }
+
+    #[test]
+    fn a_changed_byte_of_any_signature_is_found(byte in 0usize..65, change in 1u8..) {
+        let mut entry = HONEST.entries[1].clone();
+        let Evidence::Signed(bytes) = &entry.evidence else { panic!("signed") };
+        let mut bytes = bytes.to_vec();
+        bytes[byte] ^= change;
+        entry.evidence = Evidence::Signed(bytes.into());
+        prop_assert_eq!(check(&entry).unwrap_err().flaw, Flaw::SignatureWrong);
+    }
+}
+
+#[test]
+fn what_an_entry_is_held_against_is_named() {
+    let entry = |change: fn(&mut Opened)| {
+        let mut entry = HONEST.entries[21].clone();
+        change(&mut entry);
+        entry
+    };
+    assert_eq!(flaw(&entry(|entry| entry.report.timeMs += 1)), Flaw::CommitmentDiffers);
+    assert_eq!(flaw(&entry(|entry| entry.place.salt = B256::ZERO)), Flaw::CommitmentDiffers);
+    assert_eq!(flaw(&entry(|entry| entry.place.receivedMs += 1)), Flaw::CommitmentDiffers);
+    assert_eq!(flaw(&entry(|entry| entry.report.log = B256::ZERO)), Flaw::OtherLog);
+    assert_eq!(flaw(&entry(|entry| entry.details = Some(b"{}".to_vec()))), Flaw::DetailsDiffer);
+    assert_eq!(flaw(&entry(|entry| entry.previous = keccak256("another"))), Flaw::PreviousDiffers);
+    let is_its_own = |change| flaw(&committed(entry(change)));
+    assert_eq!(is_its_own(|entry| entry.report.timeMs += 1), Flaw::SignatureWrong);
+    assert_eq!(is_its_own(|entry| entry.place.previous = B256::ZERO), Flaw::PreviousDiffers);
+    // A person's entry that stands in no trail.
+    assert_eq!(
+        is_its_own(|entry| (entry.header.ordinal, entry.place.ordinal) = (0, 0)),
+        Flaw::HeaderDiffers
+    );
+    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::RelayedByOther);
+    // No details were sent: nothing to hold against the report.
+    assert_eq!(check(&entry(|entry| entry.details = None)), Ok(Word::Named));
+}
+
+#[test]
+fn a_signer_must_be_named_when_the_entry_was_received() {
+    let entry = &HONEST.entries[21];
+    let with_key = |from_ms, until_ms| {
+        let mut trust = trust();
+        let key = &mut trust.organisations[0].keys[0];
+        (key.from_ms, key.until_ms) = (from_ms, until_ms);
+        check_with(entry, Some(&trust)).map_err(|fault| fault.flaw)
+    };
+    let (received, hour_ms) = (entry.place.receivedMs, 3_600_000);
+    assert_eq!(with_key(received, None), Ok(Word::Named));
+    assert_eq!(with_key(1, Some(received + 1)), Ok(Word::Named));
+    // The key was looked at a moment before the entry got its place.
+    assert_eq!(with_key(1, Some(received - 1)), Ok(Word::Named));
+    assert_eq!(with_key(1, Some(received - hour_ms)), Err(Flaw::SignerUnknown));
+    assert_eq!(with_key(received + hour_ms, None), Err(Flaw::SignerUnknown));
+    let mut nobody = trust();
+    nobody.organisations.clear();
+    assert_eq!(check_with(entry, Some(&nobody)).unwrap_err().flaw, Flaw::SignerUnknown);
+}
+
+#[test]
+fn a_batch_is_checked_entry_by_entry() {
+    let reports: Vec<_> = HONEST.entries[1..4].iter().map(|entry| entry.report.hash()).collect();
+    let (root, count) = (B256::from(batch_root(&reports)), 3);
+    let paths = batch_paths(&reports);
+    let signed_by = |number| {
+        let digest = digest(&ReportBatch { root, count }, &domain(CHAIN_ID, REGISTRY));
+        Bytes::from(sign(&secret(number), digest))
+    };
+    let entry = |place: usize, signature: Bytes| {
+        let path = paths[place].iter().map(B256::from).collect();
+        let batch = BatchEvidence { count, index: place as u64, root, path, signature };
+        Opened { evidence: Evidence::Batch(batch), ..HONEST.entries[1 + place].clone() }
+    };
+    let operators = &HONEST.history.operators;
+    let trust = trust();
+    let domain = domain(CHAIN_ID, REGISTRY);
+    let rules = Rules::new(HONEST.id, domain, tags(), Some(&trust), operators);
+    let mut last = LastBatch::default();
+    for place in 0..3 {
+        assert_eq!(rules.check(&entry(place, signed_by(2)), &mut last), Ok(Word::Named));
+    }
+    // One after the other: what is remembered of a batch is of that signature only.
+    let by_another = rules.check(&entry(1, signed_by(5)), &mut last).unwrap_err();
+    assert_eq!(by_another.flaw, Flaw::SignatureWrong);
+    assert_eq!(by_another.found, Some(address_of(&secret(5)).to_string()));
+    let mut moved = entry(1, signed_by(2));
+    let Evidence::Batch(batch) = &mut moved.evidence else { panic!("a batch") };
+    batch.index = 2;
+    assert_eq!(rules.check(&moved, &mut last).unwrap_err().flaw, Flaw::SignatureWrong);
+}
+
+/// Follows a whole log.
+fn follow(log: &Log, one: &mut dyn InOrder) -> Tally {
+    let mut tally = Tally::default();
+    log.entries.iter().for_each(|entry| one.opened(entry, &mut tally));
+    one.finish(&mut tally);
+    tally
+}
+
+#[test]
+fn a_clock_that_goes_back_is_found() {
+    assert_eq!(follow(&HONEST, &mut Clock::default()).verdict(), Verdict::Green);
+    let back = Log::with(|index, _, place| place.receivedMs -= 2 * u64::from(index == 50));
+    let tally = follow(&back, &mut Clock::default());
+    assert_found(&tally, Flaw::TimeDecreases, 50);
+    assert_eq!(tally.of(Check::Times).unwrap().faults, 1);
+}
+
+#[test]
+fn entries_that_waited_too_long_for_their_anchor_are_told() {
+    assert_eq!(follow(&HONEST, &mut Promise::new(&HONEST.history)).verdict(), Verdict::Green);
+    let mut history = HONEST.history.clone();
+    history.anchors[1].anchor.time_s += 3600;
+    history.anchors[2].anchor.time_s += 3600;
+    history.finalized.time_s += 3600;
+    let tally = follow(&HONEST, &mut Promise::new(&history));
+    let promise = tally.of(Check::Promise).unwrap();
+    assert_eq!(promise.verdict(), Verdict::Amber);
+    assert!(promise.notes[0].starts_with("200 entries, the first of them 100,"), "{promise:?}");
+    assert_eq!(NOW_MS / 1000 + 2 + 3600, history.anchors[1].anchor.time_s);
+}
+
+#[test]
+fn kinds_are_counted_and_unknown_ones_are_other() {
+    let log = Log::with(|index, report, _| match index {
+        1 => report.kind = 200,
+        2 => report.kind = 0,
+        3 => report.kind = 7,
+        _ => {}
+    });
+    let mut tally = Tally::default();
+    log.check_entries(Some(&trust()), &mut tally);
+    assert_eq!(tally.first_fault(), None);
+    let mut kinds = Kinds::default();
+    follow(&log, &mut kinds);
+    let counts: Vec<_> = kinds.counts().iter().map(|(kind, count)| (*kind, *count)).collect();
+    assert_eq!(counts, [("access", 297), ("other", 2), ("source", 1)]);
+}
+
+#[test]
+fn a_row_without_a_key_is_a_fault_unless_an_erasure_covers_it() {
+    let sealed = |entry: &Opened| SealedRow {
+        index: entry.index,
+        header: entry.header,
+        commitment: entry.commitment,
+        previous: entry.previous,
+        row: Vec::new(),
+    };
+    let erasure_at = |index: u64, erased: Option<u64>| {
+        let log = Log::with(|at, report, _| {
+            if Some(at) == erased {
+                report.kind = 10;
+            }
+        });
+        let mut erasures = Erasures::new(tags());
+        let mut tally = Tally::default();
+        for entry in &log.entries {
+            match entry.index == index {
+                true => erasures.unopenable(&sealed(entry)),
+                false => erasures.opened(entry, &mut tally),
+            }
+        }
+        erasures.finish(&mut tally);
+        tally
+    };
+    assert_found(&erasure_at(8, None), Flaw::RowUnopenable, 8);
+    // Of the same person, later.
+    let covered = erasure_at(8, Some(16));
+    assert_eq!(covered.of(Check::Erasures).unwrap().verdict(), Verdict::Amber);
+    // Of another, or earlier.
+    assert_found(&erasure_at(8, Some(17)), Flaw::RowUnopenable, 8);
+    assert_found(&erasure_at(16, Some(8)), Flaw::RowUnopenable, 16);
+}

@@ -202,10 +202,20 @@ impl Bodies {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<T, Problem> {
+        self.json_up_to(SMALL_BODY_BYTES_MAX, request, payload).await
+    }
+
+    /// The same of so many bytes at most.
+    pub(crate) async fn json_up_to<T: DeserializeOwned>(
+        &self,
+        most: usize,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<T, Problem> {
         if Format::of(request)? != Format::Json {
             return Err(Problem::new(&problem::MEDIA_TYPE, "this is read as application/json"));
         }
-        let body = self.small(request, payload).await?;
+        let body = self.of_client(&self.small, most, request, payload).await?;
         let mut reader = serde_json::Deserializer::from_slice(&body);
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();

@@ -54,6 +54,8 @@ pub(crate) const TRUST_CACHE_S: u32 = 60;
 pub(crate) const DOCS_CACHE_S: u32 = 60;
 /// Bytes of a small document: a sign-in, an invite, a signature.
 pub(crate) const SMALL_BODY_BYTES_MAX: usize = 16 << 10;
+/// Bytes of a document that somebody signed, with its words and signatures.
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 32 << 10;
 
 /// How long a nonce may be signed, in milliseconds.
 pub(crate) const NONCE_MS_MAX: u64 = 5 * 60 * 1000;
@@ -84,6 +86,11 @@ pub(crate) const ASKS_BURST: u32 = 2_000;
 pub(crate) const SIGN_INS_PER_MINUTE: u32 = 120;
 /// The same, at once.
 pub(crate) const SIGN_INS_BURST: u32 = 120;
+/// Signed documents that a client may carry to the log: anybody may, each becomes a line, and each
+/// makes us look at the chain.
+pub(crate) const DOCUMENTS_PER_MINUTE: u32 = 60;
+/// The same at once.
+pub(crate) const DOCUMENTS_BURST: u32 = 60;
 /// Invites tried, and wrong API keys, a minute, from one internet address.
 pub(crate) const GUESSES_PER_MINUTE: u32 = 10;
 /// The same, at once.

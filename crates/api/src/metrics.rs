@@ -104,6 +104,7 @@ fn read(state: &State) -> Result<String, Problem> {
         ("entries", "Entries in the log", size),
         ("unfiled_entries", "Entries that are durable but not indexed yet", size - filed.min(size)),
         ("queued_reports", "Reports waiting for the writer", state.service.queued() as u64),
+        ("changes_waiting", "Changes that wait to be judged", state.service.judging().waiting),
         ("anchor_lag_entries", "Entries that no mined anchor covers", status.lag_entries),
         ("anchor_lag_seconds", "How long they have waited", status.lag_s),
         ("mined_entries", "Entries covered by an anchor in a block", size_of(status.mined)),

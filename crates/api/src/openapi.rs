@@ -46,12 +46,13 @@ struct Problem {
 #[derive(utoipa::OpenApi)]
 struct Nothing;
 
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("session", "Signing in with an Ethereum address (EIP-4361)"),
     ("trail", "What was reported about whoever is signed in"),
     ("entries", "Single entries, their receipts and proofs"),
     ("reports", "Taking reports from organisations"),
     ("organisations", "Who reports here, invites and keys"),
+    ("permissions", "What people permit, and take back"),
     ("bindings", "Joining an organisation's pseudonym to a person"),
     ("fhir", "HL7 FHIR R4: IHE ITI-20 and ITI-81"),
     ("log", "The log as C2SP tlog-tiles, and its anchors"),

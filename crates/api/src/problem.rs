@@ -164,6 +164,19 @@ kinds! {
         "Begin with the code again.";
     NOT_ENTERED = "not-entered" SERVICE_UNAVAILABLE after 1: "Signed, but not in the log yet",
         "Send the same signature again: nothing happens twice.";
+    NOT_THEIR_WORD = "not-their-word" UNPROCESSABLE_ENTITY: "Not signed by who acts for this person",
+        "Let the person sign the document's EIP-712 digest under this log's registries, or who acts \
+         for them.";
+    NOT_GRANTED = "not-granted" UNPROCESSABLE_ENTITY: "Neither signed nor granted on chain",
+        "Send the signature with it, or grant it in the ConsentRegistry first.";
+    NOT_FINAL = "not-final" CONFLICT after 30: "On chain, but not in a final block yet",
+        "Send it again once the block is final.";
+    PERMISSIONS_FROZEN = "permissions-frozen" CONFLICT: "This person's permissions are frozen",
+        "Unfreeze them in the ConsentRegistry; what takes something back is taken all the while.";
+    TOO_MANY_PERMISSIONS = "too-many-permissions" CONFLICT: "As many documents as a trail holds",
+        "Give one permission that covers more, in place of many.";
+    CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
+        "Send the same document again later; nothing was written.";
     NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE: "Not in a form you read",
         "Accept application/json.";
     NO_SUCH_TRAIL = "no-such-trail" NOT_FOUND: "No trail that you may see",

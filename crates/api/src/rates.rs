@@ -4,8 +4,9 @@
 
 use crate::client::{Client, Site};
 use crate::limits::{
-    ASKS_BURST, ASKS_PER_S, GUESSES_BURST, GUESSES_PER_MINUTE, RATE_SWEEP_CHECKS, RELAYED_BURST,
-    RELAYED_PER_S, SIGN_INS_BURST, SIGN_INS_PER_MINUTE, SITE_SHARES,
+    ASKS_BURST, ASKS_PER_S, DOCUMENTS_BURST, DOCUMENTS_PER_MINUTE, GUESSES_BURST,
+    GUESSES_PER_MINUTE, RATE_SWEEP_CHECKS, RELAYED_BURST, RELAYED_PER_S, SIGN_INS_BURST,
+    SIGN_INS_PER_MINUTE, SITE_SHARES,
 };
 use crate::problem::{self, Problem};
 use alloy_primitives::Address;
@@ -19,6 +20,7 @@ pub(crate) struct Rates {
     asks: Buckets,
     sign_ins: Buckets,
     guesses: Buckets,
+    documents: Buckets,
     relayed: DefaultKeyedRateLimiter<Address>,
     clock: DefaultClock,
     /// Checks until those with full buckets are forgotten: this bounds the memory.
@@ -59,6 +61,7 @@ impl Default for Rates {
             asks: Buckets::new(a_second, ASKS_PER_S, ASKS_BURST),
             sign_ins: Buckets::new(a_minute, SIGN_INS_PER_MINUTE, SIGN_INS_BURST),
             guesses: Buckets::new(a_minute, GUESSES_PER_MINUTE, GUESSES_BURST),
+            documents: Buckets::new(a_minute, DOCUMENTS_PER_MINUTE, DOCUMENTS_BURST),
             relayed: RateLimiter::keyed(a_second(RELAYED_PER_S, RELAYED_BURST)),
             clock: DefaultClock::default(),
             checked: AtomicU32::new(0),
@@ -84,6 +87,11 @@ impl Rates {
         self.check(&self.guesses, from)
     }
 
+    /// A document that somebody signed is carried to the log.
+    pub(crate) fn document(&self, from: Client) -> Result<(), Problem> {
+        self.check(&self.documents, from)
+    }
+
     /// Reports that an organisation's events become, sent with its API key: one a patient.
     pub(crate) fn relayed(&self, organisation: Address, reports: usize) -> Result<(), Problem> {
         let counted = u32::try_from(reports).unwrap_or(u32::MAX);
@@ -106,6 +114,7 @@ impl Rates {
         self.asks.sweep();
         self.sign_ins.sweep();
         self.guesses.sweep();
+        self.documents.sweep();
         self.relayed.retain_recent();
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod home;
 mod log;
 mod organisations;
+mod permissions;
 mod problems;
 mod reports;
 mod session;
@@ -41,6 +42,8 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(bindings::claim)
         .service(bindings::sign)
         .service(bindings::countersign)
+        .service(permissions::record)
+        .service(permissions::list)
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)

@@ -4,6 +4,7 @@
 //! - [`event`]: the bytes of an AuditEvent, checked by the rules of R4 and flagged by those of BALP
 //! - [`report`]: from an event to the reports of its patients
 //! - [`reading`]: the facts a person reads, and the sentence they make
+//! - [`usage`]: what was used and what for, as a permission asks
 //! - [`search`], [`bundle`], [`outcome`], [`capability`]: the FHIR side of an Audit Record
 //!   Repository (IHE ITI-20 in, ITI-81 out)
 
@@ -17,4 +18,5 @@ pub mod reading;
 pub mod report;
 mod rules;
 pub mod search;
+pub mod usage;
 mod words;

@@ -205,9 +205,7 @@ impl Facts {
             self.refused = is_failure;
             return;
         } else if event.kind == Kind::Access && event.action == b'E' {
-            let is_search = is_subtype(&["search", "search-type", "search-system"]);
-            let has_query = event.entities.iter().any(|entity| entity.query.is_some());
-            self.verb = if is_search || has_query { "search" } else { "use" }.to_owned();
+            self.verb = if is_search(event) { "search" } else { "use" }.to_owned();
         }
         self.failed = is_failure;
     }
@@ -272,9 +270,7 @@ impl Facts {
                 (None, None) => {}
             }
         }
-        // The record that was touched is the patient's own data sheet.
-        let is_sheet = event.entities.iter().any(|one| one.is_patient() && one.kind.code == "2");
-        if categories.is_empty() && is_sheet {
+        if categories.is_empty() && is_sheet(event) {
             categories.push("personalDetails");
         }
         self.more = categories.len() > CATEGORIES_MAX;
@@ -324,13 +320,39 @@ impl Facts {
     }
 }
 
+/// Whether an event tells of a search: by its subtype, or since it has a query.
+pub(crate) fn is_search(event: &Event) -> bool {
+    let codes = ["search", "search-type", "search-system"];
+    event.subtypes.iter().any(|subtype| codes.contains(&subtype.code.as_str()))
+        || event.entities.iter().any(|entity| entity.query.is_some())
+}
+
+/// Whether a record that was touched is the patient's own data sheet.
+pub(crate) fn is_sheet(event: &Event) -> bool {
+    event.entities.iter().any(|one| one.is_patient() && one.kind.code == "2")
+}
+
 /// The category that a raw search asks for: the last path segment that is a known resource type.
 fn searched(query: &str) -> Option<&'static str> {
+    searched_path(query).find_map(words::known_category)
+}
+
+/// The resource type that a raw search asks for: the last path segment that looks like one.
+pub(crate) fn searched_type(query: &str) -> Option<&str> {
+    let is_type = |part: &&str| {
+        part.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && part.bytes().all(|letter| letter.is_ascii_alphabetic())
+    };
+    searched_path(query).find(is_type)
+}
+
+/// The segments of a search's path, the last first.
+fn searched_path(query: &str) -> impl Iterator<Item = &str> {
     let query = query.trim_start();
     let query =
         ["GET ", "POST "].iter().find_map(|method| query.strip_prefix(method)).unwrap_or(query);
     let path = query.split(['?', ' ', '\r', '\n']).next().unwrap_or_default();
-    path.rsplit('/').find_map(words::known_category)
+    path.rsplit('/')
 }
 
 /// Device, or one of the codes of DICOM and BALP that machines alone have.

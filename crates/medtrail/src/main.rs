@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod node;
 mod pages;
+mod permission;
 mod render;
 mod session;
 

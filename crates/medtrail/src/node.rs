@@ -4,6 +4,7 @@ use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
 use crate::config::{Config, RemoteSignerConfig};
 use crate::exit::Failure;
 use crate::pages::Embedded;
+use crate::permission::{OnChain, need};
 use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
@@ -21,6 +22,7 @@ use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, RegistryErr
 use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::{self, Anchorer};
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sender::Limits;
 use medtrail_oracle::sequencer::SequencerError;
 use medtrail_oracle::service::Service;
@@ -196,6 +198,8 @@ pub(crate) async fn start(
         anchor_within_s: config.chain.anchor_within_s,
     };
     let (anchorer, status) = Anchorer::new(ports, anchorer_config(config, log, open));
+    let chain = Chain::new(rpc, config.chain.chain_id, config.chain.registry, finality);
+    let permissions = Permissions { consents: Arc::new(OnChain::new(chain)), need };
     let setup = Setup {
         journal: store.clone(),
         outbox: store,
@@ -203,6 +207,7 @@ pub(crate) async fn start(
         notary,
         trust,
         status,
+        permissions,
         now_ms,
     };
     let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));

@@ -1,14 +1,15 @@
 //! Which refusal an error of another part is. Whoever adds an error there decides it here.
 
 use super::{
-    ALREADY_BOUND, BUSY, CODE_EXPIRED, CODE_TAKEN, CODE_USED, DAMAGED, DETAILS_MISMATCH,
-    DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, EVENT_CONFLICT, EVENT_ID_MISSING,
-    FOREIGN_PSEUDONYM, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED, KEY_TAKEN,
-    KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_INVITE,
-    NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, ORGANISATION_EXISTS, OUTCOME_UNKNOWN, Problem,
+    ALREADY_BOUND, BUSY, CHAIN_UNREADABLE, CODE_EXPIRED, CODE_TAKEN, CODE_USED, DAMAGED,
+    DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, EVENT_CONFLICT,
+    EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED,
+    KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
+    NO_SUCH_INVITE, NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED,
+    NOT_THEIR_WORD, ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem,
     SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED,
-    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED,
-    WRONG_LOG,
+    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_TRIES, UNKNOWN_ACTION,
+    UNKNOWN_CUSTODIAN, UNSIGNED, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -19,7 +20,9 @@ use medtrail_oracle::bindings::BindingError;
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
+use medtrail_oracle::permissions::PermissionError;
 use medtrail_oracle::sequencer::PlaceError;
+use medtrail_permit::permits::Refusal;
 use tokio::task::JoinError;
 
 impl From<&ReportError> for Problem {
@@ -140,6 +143,47 @@ impl From<BindingError> for Problem {
             BindingError::Document(_) => Self::new(&SIGNATURE_REFUSED, told).at("signature"),
             BindingError::NotEntered(_) => Self::new(&NOT_ENTERED, told),
             BindingError::Journal(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl Problem {
+    /// Why a document of this type was not recorded.
+    pub(crate) fn of_document(word: &str, error: PermissionError) -> Self {
+        let told = error.to_string();
+        match error {
+            PermissionError::Type(_) => Self::new(&INVALID_FIELD, told).at("document"),
+            PermissionError::Document(error) => {
+                Self::new(&INVALID_FIELD, told).at(format!("document.{word}.{}", error.field()))
+            }
+            PermissionError::NotAPseudonym => {
+                Self::new(&INVALID_FIELD, told).at(format!("document.{word}.subject"))
+            }
+            // To whom it was connected is nobody's to know.
+            PermissionError::Moved => {
+                Self::new(&SUBJECT_MOVED, told).at(format!("document.{word}.subject"))
+            }
+            PermissionError::Countersigned => {
+                Self::new(&INVALID_FIELD, told).at("countersignature")
+            }
+            PermissionError::Signature(_) => Self::new(&SIGNATURE_REFUSED, told).at("signature"),
+            PermissionError::Countersignature(_) => {
+                Self::new(&SIGNATURE_REFUSED, told).at("countersignature")
+            }
+            PermissionError::Refused(reason) => {
+                let kind = match reason {
+                    Refusal::NotSigned => &NOT_GRANTED,
+                    Refusal::NotFinal => &NOT_FINAL,
+                    Refusal::Frozen => &PERMISSIONS_FROZEN,
+                    _ => &NOT_THEIR_WORD,
+                };
+                Self::new(kind, told).at("signature")
+            }
+            PermissionError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            PermissionError::TooMany => Self::new(&TOO_MANY_PERMISSIONS, told),
+            PermissionError::Report(error) => Self::from(&error),
+            PermissionError::Entry(error) => error.into(),
             other => Self::fault(&other),
         }
     }

@@ -1,4 +1,4 @@
-//! For supervisors and operators: alive, ready, and what stands in the way of anchors.
+//! For supervisors and operators: alive, ready, and what stands in the way of anchors and judging.
 
 use crate::answer::{blocking, json};
 use crate::problem::Problem;
@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, routes};
 use medtrail_ledger::plan::Anchor;
 use medtrail_oracle::anchorer::{State as Anchoring, Status};
+use medtrail_oracle::judge::Judging;
 use medtrail_oracle::sequencer::UNFILED_ENTRIES_MAX;
 use serde_json::{Value, json as value};
 
@@ -52,6 +53,7 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
         "unfiled": unfiled,
         "queued": state.service.queued(),
         "anchoring": anchoring(&state.service.status()),
+        "judging": judging(&state.service.judging()),
     }));
     if problem.is_some() {
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -70,6 +72,16 @@ fn anchoring(status: &Status) -> Value {
         "mined": status.mined.map(anchor),
         "final": status.settled.map(anchor),
         "problem": status.problem.as_ref().map(|problem| {
+            value!({ "what": problem.what, "advice": problem.advice })
+        }),
+    })
+}
+
+/// Changes that wait to be judged: nobody's report waits for that.
+fn judging(judging: &Judging) -> Value {
+    value!({
+        "waiting": judging.waiting,
+        "problem": judging.problem.as_ref().map(|problem| {
             value!({ "what": problem.what, "advice": problem.advice })
         }),
     })

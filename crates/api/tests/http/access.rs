@@ -87,6 +87,9 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
         same("/v1/session", SIGNED_IN),
         get("/v1/subjects/{subject}/trail", &own("trail"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/feed", &own("feed"), ONLY_THE_PERSON),
+        get("/v1/subjects/{subject}/permissions", &own("permissions"), ONLY_THE_PERSON),
+        // Whoever signed a document shows it by the signature: anybody may carry it.
+        post("/v1/permissions", "/v1/permissions", "{}", [422; 9]),
         get("/v1/entries/{index}", &entry(""), PERSON_AND_REPORTER),
         get("/v1/entries/{index}/receipt", &entry("/receipt"), PERSON_AND_REPORTER),
         get("/v1/entries/{index}/proof", &entry("/proof"), PERSON_AND_REPORTER),
@@ -246,7 +249,9 @@ async fn what_is_not_yours_is_answered_byte_for_byte_like_what_does_not_exist() 
             }
         }
         let nobody = Person::new(0x77).address;
-        for what in ["trail", "feed", "trail?counts=day", "trail?limit=0", "feed?after=x"] {
+        for what in
+            ["trail", "feed", "permissions", "trail?counts=day", "trail?limit=0", "feed?after=x"]
+        {
             if *who == "another person" && what.contains("limit") {
                 continue;
             }

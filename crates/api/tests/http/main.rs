@@ -15,6 +15,7 @@ mod openapi;
 mod organisations;
 mod pages;
 mod people;
+mod permissions;
 mod reports;
 mod server;
 mod session;

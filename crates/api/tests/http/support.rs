@@ -8,24 +8,28 @@ use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_keys::wrap::MasterKey;
+use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::entry::{batch_root, details_hash, event_id};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, Plan, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox, SubjectTag, Tail,
-    TrailHead,
+    Batch, CommitError, Consents, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox,
+    RegistryError, SubjectTag, Tail, TrailHead,
 };
 use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::schema::{Report, ReportBatch, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
+use medtrail_permit::permits::Need;
 use medtrail_store::{DirectoryDb, KeyFileDb, Store, StoreOptions};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -146,6 +150,28 @@ impl Outbox for Disk {
     }
 }
 
+/// The consent registry of one person's chain, which may be away.
+#[derive(Default)]
+pub(crate) struct Chain {
+    pub(crate) records: Mutex<Vec<ConsentRecord>>,
+    pub(crate) is_away: AtomicBool,
+}
+
+pub(crate) const CONSENTS: Address = Address::repeat_byte(0x33);
+
+impl Consents for Chain {
+    fn registry(&self) -> Address {
+        CONSENTS
+    }
+
+    fn about(&self, _: Address) -> Result<Vec<ConsentRecord>, RegistryError> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(RegistryError::Unreachable("on purpose".into())),
+            false => Ok(self.records.lock().unwrap().clone()),
+        }
+    }
+}
+
 /// A signed report, as it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
@@ -172,6 +198,7 @@ pub(crate) struct Log {
     pub(crate) keys: LogKeys,
     pub(crate) custodian: ReporterKey,
     pub(crate) status: watch::Sender<Status>,
+    pub(crate) chain: Arc<Chain>,
     pub(crate) http: reqwest::Client,
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
@@ -232,6 +259,7 @@ impl Log {
         let log_key = key_file.create(&[KeyTag::Log]).unwrap().remove(0);
         let seal = Box::new(DirectorySeal::new(&log_key, log));
         let (status, watched) = watch::channel(Status::default());
+        let chain = Arc::new(Chain::default());
         let setup = Setup {
             journal: disk.clone(),
             outbox: disk.clone(),
@@ -239,6 +267,7 @@ impl Log {
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status: watched,
+            permissions: Permissions { consents: chain.clone(), need: |_, _| Need::default() },
             now_ms,
         };
         let directory = folder.path().join("directory");
@@ -264,6 +293,7 @@ impl Log {
             keys,
             custodian,
             status,
+            chain,
             http,
             address,
             metrics_address,

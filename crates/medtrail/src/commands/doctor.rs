@@ -120,6 +120,17 @@ async fn service(config: &Config, found: &mut Vec<Found>) -> Option<Address> {
                     found.push(amber("anchoring", words));
                 }
             }
+            let judging = &ready["judging"];
+            let waiting = &judging["waiting"];
+            found.push(match judging["problem"].as_object() {
+                None => green("judging", format!("{waiting} changes wait for their turn")),
+                Some(problem) => {
+                    let part =
+                        |name: &str| problem.get(name).and_then(|v| v.as_str()).unwrap_or("");
+                    let (what, advice) = (part("what"), part("advice"));
+                    amber("judging", format!("{waiting} wait: {what}. To do: {advice}"))
+                }
+            });
             trust["operator"]["keys"].as_array()?.last()?["address"].as_str()?.parse().ok()
         }
     }

@@ -78,6 +78,10 @@ fn line_of(ready: &Value) -> String {
     if let Some(what) = anchoring["problem"]["what"].as_str() {
         line.push_str(&format!(": {what}"));
     }
+    let judging = &ready["judging"];
+    if let Some(what) = judging["problem"]["what"].as_str() {
+        line.push_str(&format!(" · {} changes not judged: {what}", text(&judging["waiting"])));
+    }
     line
 }
 
@@ -90,10 +94,13 @@ fn table_of(ready: &Value) {
         vec!["newest anchor in a block".to_owned(), text(&anchoring["mined"]["size"])],
         vec!["newest final anchor".to_owned(), text(&anchoring["final"]["size"])],
         vec!["anchoring".to_owned(), text(&anchoring["state"])],
+        vec!["changes to be judged".to_owned(), text(&ready["judging"]["waiting"])],
     ];
-    if let Some(problem) = anchoring["problem"].as_object() {
-        rows.push(vec!["in the way".to_owned(), text(&problem["what"])]);
-        rows.push(vec!["to do".to_owned(), text(&problem["advice"])]);
+    for part in [anchoring, &ready["judging"]] {
+        if let Some(problem) = part["problem"].as_object() {
+            rows.push(vec!["in the way".to_owned(), text(&problem["what"])]);
+            rows.push(vec!["to do".to_owned(), text(&problem["advice"])]);
+        }
     }
     render::table(&["", ""], rows);
 }

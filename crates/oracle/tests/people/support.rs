@@ -282,12 +282,7 @@ impl World {
         Self::start_with(folder, now_ms, chain, &[])
     }
 
-    fn start_with(
-        folder: &TempDir,
-        now_ms: fn() -> u64,
-        chain: Arc<Chain>,
-        newer: &[u8],
-    ) -> Self {
+    fn start_with(folder: &TempDir, now_ms: fn() -> u64, chain: Arc<Chain>, newer: &[u8]) -> Self {
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
         let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);

@@ -15,6 +15,13 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::words::sentence;
 
+/// The version of a document that somebody signed, in the log.
+const PERMISSION_VERSION: &str = "medtrail/permission-v1";
+/// The version of what the log tells of something refused.
+const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
+/// A change that its person had not permitted.
+const REFUSED_CHANGE: &str = "change";
+
 /// Letters of a name that are shown.
 pub const NAME_LETTERS_MAX: usize = 80;
 /// Letters of a number, code or record name that are shown.
@@ -39,14 +46,16 @@ pub struct Facts {
     pub who: Option<Who>,
     /// For which other organisation.
     pub on_behalf_of: Option<String>,
-    /// Of data passed on: to whom, or from whom.
+    /// Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address.
     pub counterpart: Option<String>,
     /// No person did this.
     pub is_machine: bool,
     /// The person of the trail did this.
     pub is_self: bool,
     /// What was done: `read`, `search`, `create`, `change`, `delete`, `use`, `passOn`, `receive`,
-    /// `ask`; `none` for kinds that are none of these.
+    /// `ask`; of permissions `permitRead`, `permitChange`, `permitBoth`, `approve`, `delegate`,
+    /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`;
+    /// `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -136,6 +145,18 @@ pub fn reading(
                 facts.organisation = name_in(named.text("id"), named.text("name"));
             }
         }
+        Some(PERMISSION_VERSION) if is_relayed && kind == Kind::Permission => {
+            facts.take_permission(&tree, names);
+        }
+        Some(REFUSAL_VERSION)
+            if is_relayed
+                && kind == Kind::Refusal
+                && tree.text("refused") == Some(REFUSED_CHANGE) =>
+        {
+            facts.relayed = false;
+            facts.verb = "notPermit".to_owned();
+            facts.organisation = name_in(tree.text("organisation"), None);
+        }
         _ => facts.take(report, &tree),
     }
     facts
@@ -171,7 +192,93 @@ fn verb_of(kind: Kind, action: u8) -> &'static str {
     }
 }
 
+/// An address in a few letters: what stands where nobody knows a name.
+fn short_of(address: Address) -> String {
+    let text = format!("{address:#x}");
+    format!("{}…{}", &text[..8], &text[38..])
+}
+
+/// What a grant lets somebody do, as far as a line tells.
+#[derive(Default)]
+struct Allowed {
+    read: bool,
+    change: bool,
+    everything: bool,
+    categories: Vec<&'static str>,
+    marked: bool,
+}
+
+impl Allowed {
+    /// Of scopes that were checked when they were recorded; what cannot be read adds nothing.
+    fn of(scopes: &str) -> Self {
+        let mut allowed = Self::default();
+        for scope in scopes.split(' ') {
+            let (plain, parameter) = scope.split_once('?').unwrap_or((scope, ""));
+            let named = plain.strip_prefix("patient/").and_then(|rest| rest.split_once('.'));
+            let Some((resource, letters)) = named else { continue };
+            let any = |of: &str| letters.contains(|letter| of.contains(letter));
+            allowed.read |= matches!(letters, "read" | "*") || letters != "write" && any("rs");
+            allowed.change |= matches!(letters, "write" | "*") || letters != "read" && any("cud");
+            allowed.marked |= parameter.starts_with("_security=");
+            if resource == "*" {
+                allowed.everything = true;
+                continue;
+            }
+            let category = words::category(resource);
+            if !allowed.categories.contains(&category) {
+                allowed.categories.push(category);
+            }
+        }
+        if allowed.everything {
+            allowed.categories.clear();
+        }
+        allowed
+    }
+}
+
 impl Facts {
+    /// Adds what a document tells that the person, or who acts for them, signed.
+    fn take_permission(&mut self, tree: &Node<'_>, names: &dyn Fn(Address) -> Option<String>) {
+        let whom = |document: &Node<'_>, member: &str| {
+            let address: Option<Address> = document.text(member).and_then(|id| id.parse().ok());
+            let name = address.and_then(names).and_then(|name| text(&name, NAME_LETTERS_MAX));
+            name.or_else(|| address.map(short_of))
+        };
+        let Some(document) = tree.get("document") else { return };
+        let Some((word, document)) = document.members().first() else { return };
+        let (verb, counterpart) = match word.as_str() {
+            "grant" => {
+                let Some(verb) = self.take_grant(document) else { return };
+                (verb, whom(document, "grantee"))
+            }
+            "changeApproval" => ("approve", whom(document, "custodian")),
+            "delegation" => ("delegate", whom(document, "delegate")),
+            "guardianship" => ("guard", whom(document, "guardian")),
+            "revoke" => ("takeBack", None),
+            "revokeAll" => ("takeBackAll", None),
+            _ => return,
+        };
+        (self.verb, self.counterpart) = (verb.to_owned(), counterpart);
+    }
+
+    fn take_grant(&mut self, grant: &Node<'_>) -> Option<&'static str> {
+        let allowed = Allowed::of(grant.text("scopes").unwrap_or_default());
+        let verb = match (allowed.read, allowed.change) {
+            (true, true) => "permitBoth",
+            (true, false) => "permitRead",
+            (false, true) => "permitChange",
+            (false, false) => return None,
+        };
+        self.more = allowed.categories.len() > CATEGORIES_MAX;
+        let shown = allowed.categories.into_iter().take(CATEGORIES_MAX);
+        self.categories = shown.map(str::to_owned).collect();
+        self.sensitive = allowed.marked;
+        // Of several a line would tell only a part.
+        let purposes = grant.text("purposes").filter(|purposes| !purposes.contains(' '));
+        self.purpose = purposes.and_then(|code| text(code, CODE_LETTERS_MAX));
+        Some(verb)
+    }
+
     /// Adds what an AuditEvent, or what is shared of one, tells.
     fn take(&mut self, report: &Report, tree: &Node<'_>) {
         let tree = match tree.text("version") {

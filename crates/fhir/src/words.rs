@@ -180,6 +180,9 @@ pub fn sentence(facts: &Facts) -> String {
     if facts.verb == "none" {
         return relayed(facts, other_kind(facts));
     }
+    if let Some(told) = permission(facts) {
+        return relayed(facts, told);
+    }
     let mut parts = Vec::new();
     if facts.refused {
         parts.push("Refused.".to_owned());
@@ -192,6 +195,35 @@ pub fn sentence(facts: &Facts) -> String {
     parts.extend(ending(facts));
     parts.extend(purpose(facts));
     relayed(facts, parts.join(" "))
+}
+
+/// What is said of permissions; none for all other lines.
+fn permission(facts: &Facts) -> Option<String> {
+    let whom = facts.counterpart.as_deref().unwrap_or("somebody");
+    let may = |what: &str| {
+        let marked = if facts.sensitive { ", also sensitive ones" } else { "" };
+        let reason = purpose(facts).map_or_else(String::new, |reason| format!(" {reason}"));
+        let data = data(facts);
+        format!("You gave {whom} permission to {what} {data}{marked}.{reason}")
+    };
+    Some(match facts.verb.as_str() {
+        "permitRead" => may("read"),
+        "permitChange" => may("change"),
+        "permitBoth" => may("read and change"),
+        "approve" => format!("You approved one change by {whom}."),
+        "delegate" => format!("You let {whom} act for you."),
+        "guard" => match &facts.counterpart {
+            Some(whom) => format!("{whom} was named to act for you."),
+            None => "Somebody was named to act for you.".into(),
+        },
+        "takeBack" => "You took back a permission.".into(),
+        "takeBackAll" => "You took back all permissions that you had given.".into(),
+        "notPermit" => {
+            let who = facts.organisation.as_deref().unwrap_or("an organisation without a name");
+            format!("A change by {who} was not permitted by you.")
+        }
+        _ => return None,
+    })
 }
 
 /// Who did what, as one sentence.

@@ -245,6 +245,7 @@ fn all() -> Vec<Line> {
     let broken = r#"{"version":"medtrail/relayed-v1","organisation":7,"document":"{"}"#;
     all.push(relayed("a broken relayed document", plain(Kind::Access, b'R'), Some(broken.into())));
     all.extend(hostile_words());
+    all.extend(permissions());
     let refused = plain(Kind::Refusal, b'U');
     all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
     all.push(line("a refused look", plain(Kind::Refusal, b'R'), None, Some(harbour)));
@@ -259,6 +260,77 @@ fn all() -> Vec<Line> {
         None,
     ));
     all
+}
+
+/// What people gave and took back, and what was not permitted.
+fn permissions() -> Vec<Line> {
+    let kalda = Some("Kalda Family Doctors");
+    let entry = |name: &str, document: String, organisation: Option<&str>| {
+        let details = format!(r#"{{"version":"medtrail/permission-v1","document":{document}}}"#);
+        line_by(Word::Relayed, name, plain(Kind::Permission, b'C'), Some(details), organisation)
+    };
+    let grant = |scopes: &str, purposes: &str| {
+        let grantee = Address::repeat_byte(7);
+        format!(
+            r#"{{"grant":{{"grantee":"{grantee}","scopes":"{scopes}","purposes":"{purposes}"}}}}"#
+        )
+    };
+    let to = |word: &str, member: &str| {
+        format!(r#"{{"{word}":{{"{member}":"{}"}}}}"#, Address::repeat_byte(7))
+    };
+    let many = "patient/Observation.r patient/Condition.r patient/Encounter.r patient/Goal.r \
+                patient/Task.r patient/Bundle.r";
+    let mut lines = vec![
+        entry(
+            "a grant",
+            grant("patient/MedicationRequest.rs patient/Observation.cruds", "TREAT"),
+            kalda,
+        ),
+        entry("a grant to read", grant("patient/Observation.read", "HRESCH"), kalda),
+        entry("a grant to change", grant("patient/AllergyIntolerance.write", "TREAT"), kalda),
+        entry("a grant of everything", grant("patient/*.*", "TREAT COVERAGE"), kalda),
+        entry("a grant of much", grant(many, "TREAT"), kalda),
+        entry(
+            "a grant of marked data",
+            grant("patient/Observation.rs?_security=PSY", "TREAT"),
+            kalda,
+        ),
+        entry("a grant to an address", grant("patient/Observation.s", "TREAT"), None),
+        entry(
+            "a grant that cannot be read",
+            grant("user/Observation.rs everything", "TREAT"),
+            kalda,
+        ),
+        entry("an approval", to("changeApproval", "custodian"), kalda),
+        entry("a delegation", to("delegation", "delegate"), None),
+        entry("a guardianship", to("guardianship", "guardian"), None),
+        entry("a guardianship of nobody", to("guardianship", "mood"), None),
+        entry("a permission taken back", r#"{"revoke":{}}"#.into(), kalda),
+        entry("all permissions taken back", r#"{"revokeAll":{"epoch":0}}"#.into(), kalda),
+        entry("a document of another kind", r#"{"pardon":{}}"#.into(), kalda),
+        entry("a document that is none", "[1]".into(), kalda),
+    ];
+    let details = r#"{"version":"medtrail/permission-v1","document":{"revoke":{}}}"#.to_owned();
+    let signed = plain(Kind::Permission, b'D');
+    lines.push(line("a signed permission", signed, Some(details.clone()), kalda));
+    let access = plain(Kind::Access, b'R');
+    lines.push(relayed("a look that calls itself a permission", access, Some(details)));
+    let refusal = |refused: &str| {
+        let organisation = Address::repeat_byte(7);
+        format!(
+            r#"{{"version":"medtrail/refusal-v1","refused":"{refused}","index":7,"reason":"revoked","organisation":"{organisation}"}}"#
+        )
+    };
+    let told = |name: &str, refused: &str, organisation| {
+        let report = plain(Kind::Refusal, 0);
+        line_by(Word::Relayed, name, report, Some(refusal(refused)), organisation)
+    };
+    lines.push(told("a change that was not permitted", "change", kalda));
+    lines.push(told("a change of nobody known that was not permitted", "change", None));
+    lines.push(told("a second connection", "second-binding", kalda));
+    let signed = plain(Kind::Refusal, 0);
+    lines.push(line("a signed refusal of a change", signed, Some(refusal("change")), kalda));
+    lines
 }
 
 /// Whose word a line is comes from what stands beside the report, never from its document.
@@ -425,6 +497,51 @@ fn lines_read_as_they_should() {
         ),
         ("kind 11", "Kalda Family Doctors was connected to your trail."),
         ("kind 18", "Something happened that this version cannot name."),
+        (
+            "a grant",
+            "You gave Kalda Family Doctors permission to read and change your medicines and measurements. For your treatment.",
+        ),
+        (
+            "a grant to read",
+            "You gave Kalda Family Doctors permission to read your measurements. For research.",
+        ),
+        (
+            "a grant to change",
+            "You gave Kalda Family Doctors permission to change your allergies. For your treatment.",
+        ),
+        (
+            "a grant of everything",
+            "You gave Kalda Family Doctors permission to read and change your data.",
+        ),
+        (
+            "a grant of much",
+            "You gave Kalda Family Doctors permission to read your measurements, diagnoses, visits, care plan and more. For your treatment.",
+        ),
+        (
+            "a grant of marked data",
+            "You gave Kalda Family Doctors permission to read your measurements, also sensitive ones. For your treatment.",
+        ),
+        (
+            "a grant to an address",
+            "You gave 0x070707…0707 permission to read your measurements. For your treatment.",
+        ),
+        ("a grant that cannot be read", "A permission was given or taken back in your name."),
+        ("an approval", "You approved one change by Kalda Family Doctors."),
+        ("a delegation", "You let 0x070707…0707 act for you."),
+        ("a guardianship", "0x070707…0707 was named to act for you."),
+        ("a guardianship of nobody", "Somebody was named to act for you."),
+        ("a permission taken back", "You took back a permission."),
+        ("all permissions taken back", "You took back all permissions that you had given."),
+        ("a document of another kind", "A permission was given or taken back in your name."),
+        ("a signed permission", "A permission was given or taken back in your name."),
+        (
+            "a change that was not permitted",
+            "A change by Kalda Family Doctors was not permitted by you.",
+        ),
+        (
+            "a change of nobody known that was not permitted",
+            "A change by an organisation without a name was not permitted by you.",
+        ),
     ] {
         assert_eq!(sentence(name), expected, "{name}");
     }

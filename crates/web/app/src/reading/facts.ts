@@ -16,7 +16,13 @@ const CODE_MAX = 64;
 const QUERY_MAX = 200;
 const CATEGORIES_MAX = 4;
 
-export type Verb = "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none";
+export type Verb =
+  | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none"
+  | PermissionVerb;
+/** What people gave and took back, and a change that was not permitted. */
+export type PermissionVerb =
+  | "permitRead" | "permitChange" | "permitBoth" | "approve" | "delegate" | "guard" | "takeBack" | "takeBackAll"
+  | "notPermit";
 export type Flag = "unusual" | "noReason" | "atNight";
 
 /** Who did something: a name, or a role and a number. */
@@ -37,7 +43,7 @@ export interface Facts {
   who: Who | null;
   /** For which other organisation. */
   onBehalfOf: string | null;
-  /** Of data passed on: to whom, or from whom. */
+  /** Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address. */
   counterpart: string | null;
   /** No person did this. */
   isMachine: boolean;
@@ -117,6 +123,14 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     const named = get(tree, "organisation");
     return named === undefined ? facts : { ...facts, organisation: nameIn(named, "id") };
   }
+  if (version === "medtrail/permission-v1" && isRelayed && kind === "permission") {
+    return { ...facts, ...permissionOf(get(tree, "document"), nameOf) };
+  }
+  const isRefusal = version === "medtrail/refusal-v1" && isRelayed && kind === "refusal";
+  if (isRefusal && text(tree, "refused") === "change") {
+    const organisation = nameIn({ id: get(tree, "organisation") }, "id");
+    return { ...facts, relayed: false, verb: "notPermit", organisation };
+  }
   return { ...facts, ...told(facts, report, tree) };
 }
 
@@ -134,6 +148,64 @@ function verbOf({ kind, action }: Report): Verb {
     default:
       return "none";
   }
+}
+
+/** What a document tells that the person, or who acts for them, signed. */
+function permissionOf(documents: unknown, nameOf: (address: Hex) => string | null): Partial<Facts> {
+  const [word] = typeof documents === "object" && documents !== null && !Array.isArray(documents)
+    ? Object.keys(documents) : [];
+  const document = word === undefined ? undefined : get(documents, word);
+  const whom = (member: string) => {
+    const [, digits] = ADDRESS.exec(text(document, member) ?? "") ?? [];
+    if (digits === undefined) return null;
+    const address: Hex = `0x${digits.toLowerCase()}`;
+    // What stands where nobody knows a name.
+    return fit(nameOf(address), NAME_MAX) ?? `${address.slice(0, 8)}…${address.slice(38)}`;
+  };
+  switch (word) {
+    case "grant":
+      return grantOf(document, whom("grantee"));
+    case "changeApproval":
+      return { verb: "approve", counterpart: whom("custodian") };
+    case "delegation":
+      return { verb: "delegate", counterpart: whom("delegate") };
+    case "guardianship":
+      return { verb: "guard", counterpart: whom("guardian") };
+    case "revoke":
+      return { verb: "takeBack" };
+    case "revokeAll":
+      return { verb: "takeBackAll" };
+    default:
+      return {};
+  }
+}
+
+/** Of scopes that were checked when they were recorded; what cannot be read adds nothing. */
+function grantOf(grant: unknown, counterpart: string | null): Partial<Facts> {
+  const allowed = { read: false, change: false, everything: false, sensitive: false };
+  const found = new Set<string>();
+  for (const scope of (text(grant, "scopes") ?? "").split(" ")) {
+    const [, resource, letters, parameter = ""] = /^patient\/([^.?]*)\.([^?]*)(?:\?(.*))?$/s.exec(scope) ?? [];
+    if (resource === undefined || letters === undefined) continue;
+    allowed.read ||= letters === "read" || letters === "*" || (letters !== "write" && /[rs]/.test(letters));
+    allowed.change ||= letters === "write" || letters === "*" || (letters !== "read" && /[cud]/.test(letters));
+    allowed.sensitive ||= parameter.startsWith("_security=");
+    if (resource === "*") allowed.everything = true;
+    else found.add(knownCategory(resource) ?? "other");
+  }
+  const verb = allowed.read ? (allowed.change ? "permitBoth" : "permitRead") : allowed.change ? "permitChange" : null;
+  if (verb === null) return {};
+  if (allowed.everything) found.clear();
+  const purposes = text(grant, "purposes");
+  return {
+    verb,
+    counterpart,
+    categories: [...found].slice(0, CATEGORIES_MAX),
+    more: found.size > CATEGORIES_MAX,
+    sensitive: allowed.sensitive,
+    // Of several a line would tell only a part.
+    purpose: purposes === null || purposes.includes(" ") ? null : fit(purposes, CODE_MAX),
+  };
 }
 
 /** What an AuditEvent, or what is shared of one, tells beside the report. */

@@ -4,11 +4,45 @@ import { CATEGORIES, PURPOSES, TOPICS } from "./tables";
 
 export function sentence(facts: Facts): string {
   if (facts.verb === "none") return relayed(facts, otherKind(facts));
+  const told = permission(facts);
+  if (told !== null) return relayed(facts, told);
   const parts = [
     facts.refused ? "Refused." : facts.emergency ? "Emergency." : facts.flags.includes("unusual") ? "Unusual." : null,
     act(facts), ending(facts), purpose(facts),
   ];
   return relayed(facts, parts.filter((part) => part !== null).join(" "));
+}
+
+/** What is said of permissions; null for all other lines. */
+function permission(facts: Facts): string | null {
+  const whom = facts.counterpart ?? "somebody";
+  const may = (what: string) => {
+    const reason = purpose(facts);
+    const marked = facts.sensitive ? ", also sensitive ones" : "";
+    return `You gave ${whom} permission to ${what} ${data(facts)}${marked}.${reason === null ? "" : ` ${reason}`}`;
+  };
+  switch (facts.verb) {
+    case "permitRead":
+      return may("read");
+    case "permitChange":
+      return may("change");
+    case "permitBoth":
+      return may("read and change");
+    case "approve":
+      return `You approved one change by ${whom}.`;
+    case "delegate":
+      return `You let ${whom} act for you.`;
+    case "guard":
+      return `${facts.counterpart ?? "Somebody"} was named to act for you.`;
+    case "takeBack":
+      return "You took back a permission.";
+    case "takeBackAll":
+      return "You took back all permissions that you had given.";
+    case "notPermit":
+      return `A change by ${facts.organisation ?? "an organisation without a name"} was not permitted by you.`;
+    default:
+      return null;
+  }
 }
 
 /** Who did what, as one sentence. */

@@ -42,6 +42,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(bindings::claim)
         .service(bindings::sign)
         .service(bindings::countersign)
+        .service(permissions::domain)
         .service(permissions::record)
         .service(permissions::list)
         .service(fhir::metadata)

@@ -105,7 +105,7 @@ impl Cabinet {
 
 impl Service {
     /// The registries whose documents count here.
-    pub(crate) fn registries(&self) -> Registries {
+    pub fn registries(&self) -> Registries {
         let trust = self.trust();
         Registries {
             chain_id: trust.chain_id,

@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::receipt::Receipt;
 use medtrail_oracle::permissions::{Entered, GivenDocument, OnChain};
-use medtrail_permit::documents::Document;
+use medtrail_permit::documents::{Document, Registries};
 use medtrail_permit::permits::State as Stand;
 use medtrail_permit::signed::{Signed, VERSION as SIGNED_VERSION};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,31 @@ pub(super) async fn record(
         answer.headers_mut().insert(LOCATION, location);
     }
     Ok(answer)
+}
+
+/// What a wallet must know before it signs: documents of another chain or registry count nowhere.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Signable {
+    /// `medtrail/permissions-domain-v1`.
+    version: &'static str,
+    /// EIP-155.
+    chain_id: u64,
+    /// `verifyingContract` of grants, approvals and what takes them back (EIP-712 name `Medtrail`,
+    /// version `1`).
+    #[schema(value_type = String)]
+    consent_registry: Address,
+}
+
+/// For which chain and registry permissions are signed here.
+#[utoipa::path(get, path = "/v1/permissions", operation_id = "permissionsDomain",
+    tag = "permissions", responses((status = 200, body = Signable)))]
+#[routes]
+#[get("/v1/permissions")]
+#[head("/v1/permissions")]
+pub(super) async fn domain(state: Data<State>) -> HttpResponse {
+    let Registries { chain_id, consent_registry, .. } = state.service.registries();
+    json(&Signable { version: "medtrail/permissions-domain-v1", chain_id, consent_registry })
 }
 
 /// What a person gave, and how it stands.

@@ -88,6 +88,7 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
         get("/v1/subjects/{subject}/trail", &own("trail"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/feed", &own("feed"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/permissions", &own("permissions"), ONLY_THE_PERSON),
+        same("/v1/permissions", ANYBODY),
         // Whoever signed a document shows it by the signature: anybody may carry it.
         post("/v1/permissions", "/v1/permissions", "{}", [422; 9]),
         get("/v1/entries/{index}", &entry(""), PERSON_AND_REPORTER),

@@ -30,6 +30,8 @@ export default defineConfig(({ mode }) => ({
   test: {
     environment: "jsdom",
     include: ["src/**/*.test.ts"],
+    // A busy machine fails no test; one that hangs still ends.
+    testTimeout: 60_000,
     env: { TZ: "Europe/Tallinn" },
   },
 }));

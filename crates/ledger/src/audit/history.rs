@@ -270,9 +270,15 @@ impl History {
         tally.say(Check::Checkpoint, words);
     }
 
-    /// A log that ends before an anchor does: an older copy, or entries are withheld.
+    /// A log that ends before an anchor does: an older copy, or entries are withheld. To be asked
+    /// after the tiles were replayed.
     pub fn check_length(&self, size: u64, time_ms: Option<u64>, tally: &mut Tally) {
-        let reached = self.anchors.iter().filter(|seen| seen.anchor.size <= size).count();
+        let within = self.anchors.iter().filter(|seen| seen.anchor.size <= size).count() as u64;
+        let reached = tally.of(Check::Anchors).map_or(0, |checked| checked.count);
+        if reached < within {
+            let words = format!("Only {reached} of {within} anchors were reached by the tiles.");
+            tally.note(Check::Anchors, words);
+        }
         let words = format!("{reached} anchors hold the roots that the tiles give.");
         tally.say(Check::Anchors, words);
         let Some(beyond) = self.anchors.iter().find(|seen| seen.anchor.size > size) else { return };

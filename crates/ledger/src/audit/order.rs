@@ -178,13 +178,13 @@ impl InOrder for Erasures {
                 continue;
             }
             let words = format!(
-                "the key of row {} is gone, and no erasure entry covers it ({} rows of that trail).",
+                "there is no key for row {}, and no erasure entry covers it ({} rows of that trail).",
                 lost.first, lost.count
             );
             tally.fault(Fault::new(Flaw::RowUnopenable, words).at(lost.first));
         }
         match covered {
-            0 => tally.say(Check::Erasures, "Every row opens."),
+            0 => tally.say(Check::Erasures, "No row lacks its key."),
             _ => tally.note(
                 Check::Erasures,
                 format!(

@@ -59,7 +59,7 @@ impl Line {
     }
 }
 
-/// Where a subject's trail ends: 64 bytes a subject, and what the table adds.
+/// Where a subject's trail ends: with its tag 64 bytes a subject, and what the table adds.
 #[derive(Clone, Copy)]
 struct TrailEnd {
     ordinal: u64,

@@ -112,6 +112,18 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn what_the_tiles_do_not_reach_is_not_called_right() {
+    let mut log = HONEST.clone();
+    log.files.remove("tile/entries/001.p/44");
+    let tally = log.audit();
+    assert_found(&tally, Flaw::FileMissing, 256);
+    let verdict = |check| tally.of(check).unwrap().verdict();
+    assert_eq!(verdict(Check::Anchors), Verdict::Amber);
+    assert_eq!(verdict(Check::Checkpoint), Verdict::Amber);
+    assert_eq!(tally.of(Check::Anchors).unwrap().notes[0].split(' ').nth(1), Some("2"));
+}
+
+#[test]
 fn an_entry_that_was_replaced_in_all_tiles_contradicts_the_anchor_over_it() {
     // The tiles agree with each other and with a checkpoint over them: only the chain does not.
     for (index, anchor) in [(0, 1), (99, 1), (100, 2), (255, 2), (256, 3), (279, 3)] {

@@ -114,7 +114,7 @@ impl Lines {
         self.events.finish(tally)?;
         let taken = self.replay.taken();
         if taken < size {
-            let checks = [Check::Trails, Check::Events].into_iter();
+            let checks = [Check::Rows, Check::Trails, Check::Events].into_iter();
             for check in checks.chain(opening.as_ref().map(|_| Check::Content)) {
                 tally.note(check, format!("Only the first {taken} of {size} were looked at."));
             }

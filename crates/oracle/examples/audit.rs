@@ -26,6 +26,7 @@ use medtrail_ledger::trust::{self, Key, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::intake::Submission;
 use medtrail_oracle::opener::{Opener, tags};
+use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::supervise::{self, Setup};
 use medtrail_store::{KeyFileDb, Store, StoreOptions, export};
 use std::convert::Infallible;
@@ -106,6 +107,7 @@ async fn make(folder: &Path) -> Made {
         notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
         trust: trust.clone(),
         status,
+        permissions: Permissions::of_the_log_alone(),
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, Bytes, keccak256};
 use alloy::sol_types::SolValue;
-use medtrail_chain::{Chain, Finality, Rpc, registry_address};
+use medtrail_chain::{Chain, Contract, Finality, Rpc};
 use medtrail_ledger::schema::log_id;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ impl Node {
 
     fn chain(&self) -> Chain {
         let rpc = Rpc::new(&[&self.url]).unwrap();
-        Chain::new(rpc, CHAIN_ID, registry_address(), Finality::Tag)
+        Chain::new(rpc, CHAIN_ID, Contract::AnchorRegistry.address(), Finality::Tag)
     }
 }
 
@@ -105,10 +105,10 @@ async fn serve(
 }
 
 fn opened() -> Value {
-    let log = log_id(CHAIN_ID, registry_address(), OPENER, ORIGIN);
+    let log = log_id(CHAIN_ID, Contract::AnchorRegistry.address(), OPENER, ORIGIN);
     let data = (B256::repeat_byte(3), 3600u32, ORIGIN.to_owned()).abi_encode_params();
     json!({
-        "address": registry_address(),
+        "address": Contract::AnchorRegistry.address(),
         "topics": [
             keccak256("Opened(bytes32,address,address,bytes32,uint32,string)"),
             log,

@@ -78,8 +78,10 @@ impl Consents for OnChain {
         if self.away().is_some_and(|until| Instant::now() < until) {
             return Err(RegistryError::Unreachable("none did a moment ago".to_owned()));
         }
-        let looking = tokio::time::timeout(LOOK, self.chain.consents(self.registry(), subject));
-        let found = self.runtime.block_on(looking);
+        // The timer is made inside: the judge's thread is none of the runtime's.
+        let found = self.runtime.block_on(async {
+            tokio::time::timeout(LOOK, self.chain.consents(self.registry(), subject)).await
+        });
         let found = found.unwrap_or_else(|_| {
             Err(RegistryError::Unreachable(format!("not within {} s", LOOK.as_secs())))
         });
@@ -114,6 +116,22 @@ mod tests {
             {"what": {"identifier": {"value": "request"}}, "type": {"code": "XrequestId"}}
         ]
     }"#;
+
+    #[test]
+    fn a_thread_of_its_own_may_ask_and_is_told_that_no_node_answers() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _inside = runtime.enter();
+        let rpc = medtrail_chain::Rpc::new(&["http://127.0.0.1:1"]).unwrap();
+        let registry = Contract::AnchorRegistry.address();
+        let chain = Chain::new(rpc, 1, registry, medtrail_chain::Finality::Tag);
+        let on_chain = OnChain::new(chain);
+        let asked = std::thread::spawn(move || {
+            [1, 2].map(|person| on_chain.about(Address::repeat_byte(person)))
+        });
+        for answer in asked.join().unwrap() {
+            assert!(matches!(answer, Err(RegistryError::Unreachable(_))), "{answer:?}");
+        }
+    }
 
     #[test]
     fn everything_that_an_event_tells_must_be_permitted() {

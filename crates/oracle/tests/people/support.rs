@@ -269,20 +269,12 @@ impl World {
 
     /// Starts with another clock.
     pub(crate) fn start_at(folder: &TempDir, now_ms: fn() -> u64) -> Self {
-        Self::start_with(folder, now_ms, Arc::default(), &[])
+        Self::start_as(folder, now_ms, &[])
     }
 
     /// Starts with further keys of the operator, newest last.
     pub(crate) fn start_as(folder: &TempDir, now_ms: fn() -> u64, newer: &[u8]) -> Self {
-        Self::start_with(folder, now_ms, Arc::default(), newer)
-    }
-
-    /// Starts with a chain that there was before.
-    pub(crate) fn start_on(folder: &TempDir, now_ms: fn() -> u64, chain: Arc<Chain>) -> Self {
-        Self::start_with(folder, now_ms, chain, &[])
-    }
-
-    fn start_with(folder: &TempDir, now_ms: fn() -> u64, chain: Arc<Chain>, newer: &[u8]) -> Self {
+        let chain = Arc::<Chain>::default();
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
         let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Rows of the trail that open the story.
-const ROWS: usize = 8;
+const ROWS: usize = 10;
 
 /// Who tells.
 #[derive(Clone, Copy)]

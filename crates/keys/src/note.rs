@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{Signer, SigningKey};
 use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::note::{ED25519, VerifierKey, is_key_name};
-use medtrail_ledger::ports::{Notary, NotaryError};
+use medtrail_ledger::ports::{Notary, NotaryError, Vouched};
 use medtrail_ledger::schema;
 use std::fmt;
 use std::path::Path;
@@ -160,7 +160,7 @@ impl NotaryKeys {
 }
 
 impl Notary for NotaryKeys {
-    fn sign(&self, checkpoint: &Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError> {
+    fn vouch(&self, checkpoint: &Checkpoint, time_ms: u64) -> Result<Vouched, NotaryError> {
         // Another origin would need another note key: a line under the wrong name helps nobody.
         if checkpoint.origin != self.verifier().name {
             return Err(NotaryError(format!("{} is not this log", checkpoint.origin)));
@@ -173,15 +173,27 @@ impl Notary for NotaryKeys {
         };
         let request = Request::Checkpoint { document: &document, domain: &self.domain };
         let eip712 = self.operator.sign(&request).map_err(|e| NotaryError(e.to_string()))?;
-        let ed25519 = self.note.sign(checkpoint.body().as_bytes());
-        Ok(SignedCheckpoint::assemble(
-            checkpoint.clone(),
+        Ok(Vouched { time_ms, signature: *eip712.as_bytes() })
+    }
+
+    fn note(&self, checkpoint: &Checkpoint) -> [u8; 64] {
+        self.note.sign(checkpoint.body().as_bytes())
+    }
+
+    fn assemble(
+        &self,
+        checkpoint: Checkpoint,
+        note: [u8; 64],
+        vouched: Vouched,
+    ) -> SignedCheckpoint {
+        SignedCheckpoint::assemble(
+            checkpoint,
             self.verifier(),
-            ed25519,
+            note,
             self.operator.address(),
-            time_ms,
-            *eip712.as_bytes(),
-        ))
+            vouched.time_ms,
+            vouched.signature,
+        )
     }
 }
 
@@ -253,7 +265,7 @@ mod tests {
         let notary = NotaryKeys::new(note, operator, LOG, CHAIN, REGISTRY);
         let head = Checkpoint { origin: ORIGIN.into(), size: 70_000, root: [3; 32] };
 
-        let bytes = notary.sign(&head, 1_795_000_000_123).unwrap().to_bytes();
+        let bytes = notary.sign(head.clone(), 1_795_000_000_123).unwrap().to_bytes();
         let signed = SignedCheckpoint::parse(&bytes).unwrap();
         assert_eq!(signed.checkpoint, head);
         signed.verify_log(&vkey).unwrap();
@@ -266,6 +278,6 @@ mod tests {
         assert_eq!(signed.verify_operator(address, LOG, &elsewhere), wrong);
 
         let foreign = Checkpoint { origin: "another.example".into(), ..head };
-        assert!(notary.sign(&foreign, 0).is_err());
+        assert!(notary.sign(foreign, 0).is_err());
     }
 }

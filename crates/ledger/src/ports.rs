@@ -8,6 +8,7 @@ use crate::merkle::Hash;
 use crate::plan::{
     AnchorRecord, Attempt, BlockRef, Call, ChainView, Header, Plan, PlanChange, Watch,
 };
+use crate::signature::SIGNATURE_BYTES;
 use crate::tile::TileId;
 use alloy_primitives::{Address, B256, Bytes};
 use std::ops::{Range, RangeInclusive};
@@ -296,10 +297,38 @@ pub trait RowSeal: Send + Sync {
     fn open(&self, place: &[u8], sealed: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// Signs checkpoints with the log's note key and the operator's hot key.
+/// Signs checkpoints with the log's note key and the operator's hot key. Signs whatever it is asked
+/// to: the caller has checked it.
+///
+/// In two halves, so that two threads can share them: both signatures of a checkpoint stand in the
+/// way of every lone reporter.
 pub trait Notary: Send + Sync {
-    /// The signed note. Signs whatever it is asked to: the caller has checked it.
-    fn sign(&self, checkpoint: &Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError>;
+    /// The operator's half: EIP-712, by a key that may be held far away.
+    fn vouch(&self, checkpoint: &Checkpoint, time_ms: u64) -> Result<Vouched, NotaryError>;
+    /// The log's half: Ed25519, by the note key.
+    fn note(&self, checkpoint: &Checkpoint) -> [u8; 64];
+    /// The note with both. Signs nothing.
+    fn assemble(
+        &self,
+        checkpoint: Checkpoint,
+        note: [u8; 64],
+        vouched: Vouched,
+    ) -> SignedCheckpoint;
+    /// One after the other.
+    fn sign(&self, checkpoint: Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError> {
+        let vouched = self.vouch(&checkpoint, time_ms)?;
+        let note = self.note(&checkpoint);
+        Ok(self.assemble(checkpoint, note, vouched))
+    }
+}
+
+/// The operator's signature of a checkpoint at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vouched {
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// Over the EIP-712 digest.
+    pub signature: [u8; SIGNATURE_BYTES],
 }
 
 /// Why no signature came back.

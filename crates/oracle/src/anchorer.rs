@@ -254,7 +254,7 @@ impl<R: Registry> Anchorer<R> {
                 tail.checkpoint
             } else {
                 let checkpoint = Checkpoint { origin, size, root: fresh.root };
-                notary.sign(&checkpoint, tail.received_ms)?.to_bytes()
+                notary.sign(checkpoint, tail.received_ms)?.to_bytes()
             };
             let proof = fresh.proof.into_iter().map(B256::from).collect();
             Ok((Call::Anchor { log, old, size, root: fresh.root.into(), proof }, note))

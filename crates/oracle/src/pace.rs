@@ -10,6 +10,9 @@ const GATHERING_PART: u32 = 4;
 const GATHERING_MAX: Duration = Duration::from_millis(5);
 /// How often it looks who has come meanwhile.
 const GATHERING_PAUSE: Duration = Duration::from_micros(20);
+/// How long the writer looks for the next report before it sleeps. To be woken costs a lone
+/// reporter, who comes back at once, a tenth of a commit.
+const WATCHFUL: Duration = Duration::from_micros(200);
 
 /// How large groups have been of late, and how long their commits took.
 ///
@@ -22,6 +25,24 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    /// Waits for whatever comes first. Returns whether anything will.
+    ///
+    /// Whoever else has work gets the processor: it looks, and gives way.
+    pub(crate) fn first(&self, queue: &mut mpsc::Receiver<Ask>, asked: &mut Vec<Ask>) -> bool {
+        let watching = Instant::now();
+        while watching.elapsed() < WATCHFUL {
+            match queue.try_recv() {
+                Ok(ask) => {
+                    asked.push(ask);
+                    return true;
+                }
+                Err(mpsc::error::TryRecvError::Empty) => std::thread::yield_now(),
+                Err(mpsc::error::TryRecvError::Disconnected) => return false,
+            }
+        }
+        queue.blocking_recv_many(asked, BATCH_ENTRIES_MAX) > 0
+    }
+
     /// A group that begins with so many.
     pub(crate) fn gathering(&self, gathered: usize) -> Gathering {
         let usual = self.groups[0].max(self.groups[1]).min(BATCH_ENTRIES_MAX);

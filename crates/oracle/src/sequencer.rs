@@ -210,7 +210,8 @@ impl Sequencer {
         let mut asked = Vec::with_capacity(BATCH_ENTRIES_MAX);
         let mut pace = Pace::default();
         let journal = self.ports.journal.clone();
-        while queue.blocking_recv_many(&mut asked, BATCH_ENTRIES_MAX) > 0 {
+        while pace.first(&mut queue, &mut asked) {
+            self.signing.get_ready();
             let mut group = self.open_group()?;
             let mut gathering = pace.gathering(asked.len());
             // What has come gets its place while the others are on their way.

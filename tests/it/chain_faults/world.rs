@@ -157,7 +157,7 @@ impl World {
             rows,
             tiles: self.edge.changed_tiles(),
             peaks: self.edge.peaks(),
-            checkpoint: self.notary.sign(&checkpoint, received_ms).unwrap().to_bytes(),
+            checkpoint: self.notary.sign(checkpoint, received_ms).unwrap().to_bytes(),
             received_ms,
         };
         self.store().commit(&tail, &batch).unwrap();

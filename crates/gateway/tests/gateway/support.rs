@@ -138,7 +138,7 @@ impl Log {
         let place_hash = B256::repeat_byte(5);
         let root = leaf_hash(&commitment_of(report_hash, place_hash).0);
         let head = Checkpoint { origin: ORIGIN.to_owned(), size: 1, root };
-        let note = self.notary.sign(&head, 1).unwrap().to_bytes();
+        let note = self.notary.sign(head, 1).unwrap().to_bytes();
         serde_json::to_value(Receipt {
             version: receipt::VERSION.to_owned(),
             index: 0,

@@ -10,7 +10,7 @@ use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Plan, PlanChange};
 use medtrail_ledger::ports::{
     Appending, Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Notary,
-    NotaryError, Outbox, SecretKey, SubjectTag, Tail, TrailHead,
+    NotaryError, Outbox, SecretKey, SubjectTag, Tail, TrailHead, Vouched,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
@@ -48,9 +48,17 @@ struct Pen {
 }
 
 impl Notary for Pen {
-    fn sign(&self, head: &Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError> {
+    fn vouch(&self, head: &Checkpoint, time_ms: u64) -> Result<Vouched, NotaryError> {
         assert_ne!(head.size, self.panics_at.load(Ordering::SeqCst), "on purpose");
-        self.inner.sign(head, time_ms)
+        self.inner.vouch(head, time_ms)
+    }
+
+    fn note(&self, head: &Checkpoint) -> [u8; 64] {
+        self.inner.note(head)
+    }
+
+    fn assemble(&self, head: Checkpoint, note: [u8; 64], vouched: Vouched) -> SignedCheckpoint {
+        self.inner.assemble(head, note, vouched)
     }
 }
 

@@ -16,7 +16,6 @@ use crate::siwe::Site;
 use alloy_primitives::Address;
 use medtrail_oracle::service::Service;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -76,7 +75,7 @@ impl State {
 
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+        self.service.now_ms()
     }
 
     /// Whether the operator speaks by this address now.

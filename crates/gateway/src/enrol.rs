@@ -1,6 +1,6 @@
 //! Joining a log: by an invite's code the gateway's key becomes one of the organisation's.
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::session::{Session, SessionError, read};
 use crate::upstream::{NoAnswer, Upstream};
 use alloy_primitives::{Address, B256};
@@ -83,10 +83,11 @@ pub async fn enrol(
     upstream: &str,
     code: &str,
     signer: &dyn ReportSigner,
+    clock: &dyn Clock,
 ) -> Result<Enrolment, EnrolError> {
     let log = Upstream::new(upstream).map_err(EnrolError::Client)?;
     let body = json!({ "code": code }).to_string().into_bytes();
-    let (session, by) = (Session::at(upstream), (&log, signer, &SystemClock as &dyn Clock));
+    let (session, by) = (Session::at(upstream), (&log, signer, clock));
     let answer = session.call(by, Method::POST, "/v1/enrolments", Some(body)).await?;
     let Enrolled { organisation, shared_key, trust } = read(&answer)?;
     Ok(Enrolment {

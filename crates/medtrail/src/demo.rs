@@ -4,7 +4,8 @@
 //! - `accounts`, `organisations`: who is who, with keys that everybody knows
 //! - `anvil`: the chain
 //! - `reporters`, `gateways`, `desk`: the organisations, and how they report
-//! - `connect`: Mari joins what they hold about her to her address
+//! - `connect`, `permissions`: Mari joins what they hold about her to her address, and allows what
+//!   they may do
 //! - `routine`, `mari`, `audit_event`, `clock`, `chance`: what happens, and how their software
 //!   writes it down
 //! - `act_one`, `feed`, `trail`: a doctor looks, and the person sees it, over the product's HTTP
@@ -24,6 +25,7 @@ mod gateways;
 mod live;
 mod mari;
 mod organisations;
+mod permissions;
 mod reporters;
 mod routes;
 mod routine;
@@ -31,15 +33,17 @@ mod tell;
 mod trail;
 mod words;
 
+use crate::clock::{DemoClock, now_ms};
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
 use crate::config::{ChainConfig, Config, LimitsConfig, OperatorConfig};
 use crate::exit::{FAILED, Failure, OK, Outcome};
-use crate::node::{self, Keys, Node, now_ms};
+use crate::node::{self, Keys, Node};
 use crate::session::Session;
 use accounts::Accounts;
 use act_one::Watch;
 use anvil::Anvil;
+use audit_event::Happening;
 use clock::Clock;
 use gateways::Gateways;
 use live::Live;
@@ -99,6 +103,10 @@ const MARKER: &str = "demo.json";
 /// Since when the organisations' keys speak, before the start: 100 days, for the story's lines
 /// reach back 90.
 const LISTED_MS: u64 = 100 * 24 * 3600 * 1000;
+/// How long before the first line of her story Mari connected her organisations, in milliseconds.
+const EARLIER_MS: u64 = 20 * 60 * 1000;
+/// How long after it happens something is reported, in milliseconds.
+const REPORTED_AFTER_MS: u64 = 1500;
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let accounts = Accounts::known();
@@ -109,6 +117,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     // Heard from the start: a demo that is cut short must not leave its chain running, which sits
     // in a process group of its own and is killed only when it is dropped.
     let mut quit = pin!(asked_to_end());
+    let day = Day::before(Clock::of_this_machine(), now_ms(), !args.no_seed);
+    let demo_clock = DemoClock::start_at(day.begins_ms);
     let starting = start(&args, &folder, &accounts);
     let demo = tokio::select! {
         started = starting => started?,
@@ -117,7 +127,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     // Outside of what may be cut short: gateways that have started are stopped in order.
     let mut gateways = Gateways::default();
     let played = tokio::select! {
-        played = play(&args, &folder, accounts, &demo, &mut gateways, teller) => played.map(Some),
+        played = play(&folder, accounts, &demo, &mut gateways, (day, demo_clock), teller) => played.map(Some),
         () = &mut quit => Ok(None),
     };
     let Demo { anvil, node, url, .. } = demo;
@@ -155,6 +165,31 @@ pub(crate) async fn run(args: Args) -> Outcome {
         Some(Played { verdict: Verdict::Green, .. }) => OK,
         Some(_) => FAILED,
     }))
+}
+
+/// What has happened before the demo begins, by the clock of who watches it.
+struct Day {
+    clock: Clock,
+    /// When the log was opened, and Mari connected her organisations.
+    begins_ms: u64,
+    routine: Routine,
+    /// Oldest first.
+    happenings: Vec<Happening>,
+}
+
+impl Day {
+    fn before(clock: Clock, now_ms: u64, is_seeded: bool) -> Self {
+        let mut routine = Routine::new();
+        if !is_seeded {
+            return Self { clock, begins_ms: now_ms, routine, happenings: Vec::new() };
+        }
+        let story = mari::story(clock, now_ms);
+        let first_ms = story.first().map_or(now_ms, |first| first.time_ms);
+        let mut happenings = routine.past(now_ms);
+        happenings.extend(story);
+        happenings.sort_by_key(|happening| happening.time_ms);
+        Self { clock, begins_ms: first_ms - EARLIER_MS, routine, happenings }
+    }
 }
 
 /// What runs before anybody reports.
@@ -196,14 +231,14 @@ async fn start(args: &Args, folder: &Path, accounts: &Accounts) -> Result<Demo, 
 
 /// The organisations enrol, Mari connects them, the past is reported; then act 1.
 async fn play(
-    args: &Args,
     folder: &Path,
     accounts: Accounts,
     demo: &Demo,
     gateways: &mut Gateways,
+    (day, demo_clock): (Day, DemoClock),
     teller: Teller,
 ) -> Result<Played, Failure> {
-    let (url, clock) = (demo.url.as_str(), Clock::of_this_machine());
+    let (url, clock) = (demo.url.as_str(), day.clock);
     let operator = Session::open(url, accounts.key_of("Operator of the log")?).await?;
     let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
     let reporters = Reporters::start(folder, &accounts, url, &operator, clock, gateways).await?;
@@ -220,23 +255,34 @@ async fn play(
     }
     teller.connected(&connected);
 
-    let mut routine = Routine::new();
-    if !args.no_seed {
-        let began = Instant::now();
-        let now_ms = now_ms();
-        let mut past = routine.past(now_ms);
-        past.extend(mari::story(clock, now_ms));
-        reporters.send_all(&past).await?;
+    permissions::give(&mari, &accounts).await?;
+
+    let began = Instant::now();
+    // What was before the log opened comes at once, and its lines say so.
+    let (before, after) = day
+        .happenings
+        .split_at(day.happenings.partition_point(|happening| happening.time_ms < day.begins_ms));
+    reporters.send_all(before).await?;
+    for happening in after {
+        // In the log before the clock goes on: what is reported late says how late.
         gateways.settle().await?;
+        demo_clock.forward_to(happening.time_ms + REPORTED_AFTER_MS);
+        reporters.send(happening).await?;
+    }
+    gateways.settle().await?;
+    demo_clock.present();
+    if !day.happenings.is_empty() {
         teller.seeded(began.elapsed());
     }
+    // Who signed in that morning is signed out by now.
+    let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
     let live = Arc::new(Live { accounts, reporters, rpc: demo.anvil.url() });
     write_marker(folder, &live, &trust, url)?;
     demo.routes.open(live.clone());
 
     teller.doors(url, &live.accounts);
     let verdict = watch(folder, demo, &mari, &trust, clock, teller).await?;
-    Ok(Played { verdict, live, routine })
+    Ok(Played { verdict, live, routine: day.routine })
 }
 
 /// Act 1: from the press of a button to a check that needs nobody's word.

@@ -1,6 +1,7 @@
 //! `medtrail`: runs a log, reports to it, and checks what it says.
 
 mod client;
+mod clock;
 mod commands;
 mod config;
 mod demo;

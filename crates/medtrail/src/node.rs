@@ -1,5 +1,6 @@
 //! A running log: every part built from the configuration, started in order, stopped in reverse.
 
+use crate::clock::now_ms;
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
 use crate::config::{Config, RemoteSignerConfig};
 use crate::exit::Failure;
@@ -31,7 +32,7 @@ use medtrail_store::{DirectoryDb, KeyFileDb, OpenError, Store, StoreOptions};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -141,11 +142,6 @@ pub(crate) struct Node {
     anchoring: JoinHandle<()>,
     serving: JoinHandle<Result<(), ServerError>>,
     stop: CancellationToken,
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Starts a log, and serves its page. Returns once reports are taken.

@@ -59,6 +59,11 @@ impl Service {
         Self(Arc::new(inner))
     }
 
+    /// What time it is here, milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        (self.0.now_ms)()
+    }
+
     /// The newest head.
     pub fn head(&self) -> Arc<Head> {
         self.0.heads.borrow().clone()

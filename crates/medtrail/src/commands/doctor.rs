@@ -2,9 +2,9 @@
 
 use super::Configured;
 use crate::client::Client;
+use crate::clock::now_ms;
 use crate::config::Config;
 use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
-use crate::node::now_ms;
 use crate::render;
 use alloy_primitives::{Address, B256};
 use medtrail_chain::{At, Chain, Finality, Rpc};

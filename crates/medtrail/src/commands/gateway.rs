@@ -6,6 +6,7 @@ mod trust;
 use super::PassphraseArgs;
 use super::serve::asked_to_end;
 use crate::exit::{Failure, OK, Outcome};
+use medtrail_gateway::clock::SystemClock;
 use medtrail_gateway::{Enrolment, Gateway, Options, enrol};
 use medtrail_keys::file::{FILE_MODE, check_folder, create_folder};
 use medtrail_keys::local::LocalSigner;
@@ -199,7 +200,7 @@ async fn join(args: InitArgs) -> Outcome {
         ReporterKey::load(&keystore, &passphrase)
     });
     let key = key.await??;
-    let enrolment = enrol(url, code, &key).await?;
+    let enrolment = enrol(url, code, &key, &SystemClock).await?;
     // Before the enrolment: a folder with one has had a spool, so that a lost one is noticed.
     let spool = folder.clone();
     spawn_blocking(move || SpoolDb::open(&spool, limits(1, 1)).map(drop)).await??;

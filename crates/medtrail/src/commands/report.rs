@@ -3,8 +3,8 @@
 use super::PassphraseArgs;
 use super::verify::read_trust;
 use crate::client::Client;
+use crate::clock::now_ms;
 use crate::exit::{Failure, OK, Outcome};
-use crate::node::now_ms;
 use alloy_primitives::{Address, B256};
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_ledger::entry::{details_hash, event_id, subject_of};

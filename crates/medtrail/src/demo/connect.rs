@@ -4,8 +4,8 @@
 use super::desk::{Desk, document};
 use super::mari;
 use crate::client::checked;
+use crate::clock::now_ms;
 use crate::exit::Failure;
-use crate::node::now_ms;
 use crate::session::{Session, text};
 use alloy_primitives::Bytes;
 use medtrail_ledger::binding;

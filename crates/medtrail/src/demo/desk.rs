@@ -1,8 +1,8 @@
 //! The desk of an organisation without a gateway: its key is enrolled, gives out codes and
 //! countersigns, but signs no reports.
 
+use crate::clock::now_ms;
 use crate::exit::Failure;
-use crate::node::now_ms;
 use crate::session::{Session, text};
 use alloy_primitives::{B256, Bytes, keccak256};
 use medtrail_ledger::directory::code_hash;

@@ -4,6 +4,7 @@
 use super::accounts::Accounts;
 use super::organisations::Organisation;
 use crate::client::checked;
+use crate::clock::Shared;
 use crate::exit::Failure;
 use crate::session::{Session, text};
 use medtrail_gateway::{Gateway, Options, Running, enrol};
@@ -41,13 +42,17 @@ impl Gateways {
         let path = format!("/v1/organisations/{}/invites", account.address);
         let invited = operator.post(&path, &Value::Null).await?;
         let key = ReporterKey::from_bytes(&account.secret())?;
-        let enrolment = enrol(log, text(&invited["invite"], "code")?, &key).await?;
+        let enrolment = enrol(log, text(&invited["invite"], "code")?, &key, &Shared).await?;
         let folder = folder.join("gateways").join(organisation.slug);
         std::fs::create_dir_all(folder.parent().unwrap_or(&folder))?;
         create_folder(&folder)?;
         let opening = tokio::task::spawn_blocking(move || SpoolDb::open(&folder, LIMITS));
         let spool = Arc::new(opening.await??);
-        let options = Options { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..Options::default() };
+        let options = Options {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            clock: Arc::new(Shared),
+            ..Options::default()
+        };
         let running = Gateway::start(options, enrolment, spool, Arc::new(key)).await?;
         let url = format!("http://{}", running.addr());
         self.0.push(running);
@@ -68,7 +73,7 @@ impl Gateways {
                     (Some(_), Some(_), Some(0)) if Instant::now() < until => {}
                     _ => return Err(Failure::new(format!("{url}: {status}"))),
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
         Ok(())

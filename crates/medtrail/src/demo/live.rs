@@ -5,8 +5,8 @@ use super::chance::Chance;
 use super::mari;
 use super::reporters::Reporters;
 use super::routine::Routine;
+use crate::clock::now_ms;
 use crate::exit::Failure;
-use crate::node::now_ms;
 use std::time::Duration;
 
 /// A demo that runs.

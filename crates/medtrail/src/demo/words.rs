@@ -31,8 +31,7 @@ pub(crate) static ACTS: [Act; 6] = [
     Act {
         title: "Watch",
         text: "A doctor opens Mari’s allergies in the software of the family doctors. Look at her \
-               trail while you press. What happened before the demo began was reported when it \
-               began, and its lines say so.",
+               trail while you press.",
         buttons: &[LOOK],
     },
     Act {

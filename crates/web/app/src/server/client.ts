@@ -22,28 +22,31 @@ export class Unreachable extends Error {
 }
 
 export interface Ask {
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly body?: unknown;
+  /** In place of `body`: JSON whose very bytes matter, because somebody signed for them. */
+  readonly rawBody?: string;
   readonly signal?: AbortSignal;
   /** Finish even if the page is left meanwhile. */
   readonly keepalive?: boolean;
 }
 
-export async function ask<T>(path: string, { method = "GET", body, signal, keepalive }: Ask = {}): Promise<T> {
-  const text = await askText(path, { method, body, ...(signal && { signal }), ...(keepalive && { keepalive }) });
+export async function ask<T>(path: string, asked: Ask = {}): Promise<T> {
+  const text = await askText(path, asked);
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
 /** The answer byte for byte: proofs have one spelling. */
-export async function askText(path: string, { method = "GET", body, signal, keepalive }: Ask = {}): Promise<string> {
+export async function askText(path: string, { method = "GET", body, rawBody, signal, keepalive }: Ask = {}): Promise<string> {
+  const sent = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
   let response: Response;
   try {
     response = await fetch(path, {
       method,
       credentials: "same-origin",
       cache: "no-store",
-      headers: body === undefined ? {} : { "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: sent === undefined ? {} : { "content-type": "application/json" },
+      ...(sent !== undefined && { body: sent }),
       ...(signal && { signal }),
       ...(keepalive && { keepalive }),
     });

@@ -6,6 +6,9 @@ export type Place =
   | { readonly name: "trail" }
   | { readonly name: "statement"; readonly month: string }
   | { readonly name: "connect" }
+  | { readonly name: "waiting" }
+  | { readonly name: "records" }
+  | { readonly name: "desk" }
   | { readonly name: "permissions" }
   | { readonly name: "organisations" }
   | { readonly name: "invite"; readonly code: string }
@@ -20,6 +23,9 @@ export function placeOf(hash: string): Place {
     case "": case "#": case "#/": return { name: "home" };
     case "#/trail": return { name: "trail" };
     case "#/trail/connect": return { name: "connect" };
+    case "#/waiting": return { name: "waiting" };
+    case "#/records": return { name: "records" };
+    case "#/desk": return { name: "desk" };
     case "#/permissions": return { name: "permissions" };
     case "#/organisations": return { name: "organisations" };
     default: return { name: "unknown" };

@@ -1,10 +1,13 @@
 import type { Checked } from "./line";
 import { dayOf, type Day } from "./days";
 import type { Reason } from "./unusual";
+import type { Talk } from "../waiting/waiting";
 
 /** A line with all that is known of it on this device. */
 export interface Shown extends Checked {
   readonly reasons: readonly Reason[];
+  /** What was said about it. */
+  readonly talk: Talk | null;
 }
 
 export type Row =
@@ -21,7 +24,7 @@ export interface DayRows {
 const MACHINES_MIN = 2;
 const PEOPLE_MIN = 3;
 
-/** By day, newest first. A line that is unusual, or that did not check, never folds. */
+/** By day, newest first. A line that is unusual, that did not check or that was talked about never folds. */
 export function foldDays(lines: readonly Shown[]): DayRows[] {
   const days = new Map<Day, Shown[]>();
   for (const line of lines) {
@@ -53,8 +56,8 @@ function fold(day: Day, lines: readonly Shown[]): Row[] {
   return rows.sort((a, b) => newest(b) - newest(a));
 }
 
-function likeness({ line, facts, organisation, sentence, reasons, problems }: Shown): string {
-  if (reasons.length > 0 || problems.length > 0) return `alone ${line.index}`;
+function likeness({ line, facts, organisation, sentence, reasons, problems, talk }: Shown): string {
+  if (reasons.length > 0 || problems.length > 0 || talk) return `alone ${line.index}`;
   return facts.isMachine ? `machine ${organisation}` : `person ${organisation} ${sentence}`;
 }
 

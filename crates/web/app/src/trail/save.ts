@@ -1,6 +1,10 @@
 /** Hands the person a file. */
 export function save(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  saveBytes(name, text, "application/json");
+}
+
+export function saveBytes(name: string, content: BlobPart, type: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

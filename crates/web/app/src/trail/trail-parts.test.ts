@@ -28,7 +28,7 @@ function shown(over: Partial<Shown["facts"]> = {}, rest: Partial<Shown> = {}): S
   index += 1;
   return {
     line: { index } as Shown["line"], state: "recorded", anchor: null, facts: facts(over), sentence: "S", commitment: "0x", signedBy: "0x",
-    problems: [], binds: null, organisation: over.organisation ?? "Kalda", reasons: [], ...rest,
+    problems: [], binds: null, organisation: over.organisation ?? "Kalda", reasons: [], talk: null, ...rest,
   };
 }
 

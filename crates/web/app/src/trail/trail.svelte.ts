@@ -8,6 +8,7 @@ import { healthOf, mayBeLate, withLine, type Health } from "./health";
 import { check, receivedOf, type Checked } from "./line";
 import { subjectOf } from "./subject";
 import { reasons } from "./unusual";
+import { talksOf, waitingOf } from "../waiting/waiting";
 
 const PAGE_LINES = 200;
 /** So many lines are checked before the page may draw again (about 50 ms). */
@@ -40,8 +41,14 @@ export class Trail {
     const judged = reasons(oldestFirst.map(({ line, facts, organisation }) => ({
       facts, organisation, kind: line.report.kind, hasPermission: line.report.permission !== ZERO, receivedMs: receivedOf(line),
     })));
-    return oldestFirst.map((checked, index) => ({ ...checked, reasons: judged[index] ?? [] })).reverse();
+    const talks = talksOf(this.lines);
+    const shown = (checked: Checked, index: number): Shown =>
+      ({ ...checked, reasons: judged[index] ?? [], talk: talks.get(checked.commitment) ?? null });
+    return oldestFirst.map(shown).reverse();
   });
+
+  /** What asks something of the person. Clocks are looked at as the page reads. */
+  readonly waiting = $derived(waitingOf(this.lines, this.checkedAtMs || Date.now()));
 
   readonly #subject: `0x${string}`;
   readonly #stop = new AbortController();

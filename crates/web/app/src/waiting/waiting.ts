@@ -1,0 +1,150 @@
+// What waits for the person, and what was said about each line: folded from the lines alone.
+import { isHex } from "../ledger/bytes";
+import type { Hex } from "../ledger";
+import type { Checked } from "../trail/line";
+import { sayingOf, type Saying } from "./sayings";
+
+type Of<A extends Saying["act"]> = Extract<Saying, { act: A }>;
+
+/** A question about a line, and what became of it. */
+export interface Question {
+  readonly line: Checked;
+  readonly said: Of<"asked">;
+  readonly answers: readonly { readonly line: Checked; readonly said: Of<"answered"> }[];
+  /** The log says that nobody answered in time. */
+  readonly isLate: boolean;
+}
+
+/** Something that was billed, and the person's last word to it. */
+export interface Claim {
+  readonly line: Checked;
+  readonly said: Of<"billed">;
+  readonly reply: Of<"replied"> | null;
+}
+
+/** A change that an organisation asks for. */
+export interface Change {
+  readonly line: Checked;
+  readonly said: Of<"changeAsked">;
+  readonly state: "open" | "approved" | "done" | "declined" | "withdrawn" | "expired";
+}
+
+/** A change that was made without asking, since the person could not be asked. */
+export interface Emergency {
+  readonly line: Checked;
+  readonly state: "open" | "confirmed" | "denied";
+}
+
+export interface Waiting {
+  readonly questions: readonly Question[];
+  readonly claims: readonly Claim[];
+  readonly changes: readonly Change[];
+  readonly emergencies: readonly Emergency[];
+  /** How many of these ask something of the person now. */
+  readonly open: number;
+}
+
+/** What was said about one line. */
+export interface Talk {
+  readonly questions: readonly Question[];
+  readonly corrections: readonly { readonly line: Checked; readonly said: Of<"corrected"> }[];
+}
+
+const CHANGE = 2;
+
+interface Said<A extends Saying["act"]> {
+  readonly line: Checked;
+  readonly said: Of<A>;
+}
+
+/** What the lines say, oldest first. */
+class Sayings {
+  readonly #all: readonly { readonly line: Checked; readonly said: Saying }[];
+
+  constructor(lines: readonly Checked[]) {
+    const oldestFirst = [...lines].sort((a, b) => a.line.index - b.line.index);
+    this.#all = oldestFirst.flatMap((line) => {
+      const said = sayingOf(line);
+      return said === null ? [] : [{ line, said }];
+    });
+  }
+
+  of<A extends Saying["act"]>(act: A): readonly Said<A>[] {
+    return this.#all.filter((one): one is Said<A> => one.said.act === act);
+  }
+}
+
+function questionsOf(sayings: Sayings): readonly Question[] {
+  const [answers, late] = [sayings.of("answered"), sayings.of("unanswered")];
+  return sayings.of("asked").map(({ line, said }) => ({
+    line, said,
+    answers: answers.filter((answer) => answer.said.question === line.commitment),
+    isLate: late.some((one) => one.said.question === line.commitment),
+  }));
+}
+
+export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
+  const sayings = new Sayings(lines);
+  const [replies, ends, approvals, noes] =
+    [sayings.of("replied"), sayings.of("changeEnded"), sayings.of("approved"), sayings.of("tookBack")];
+  const claims = sayings.of("billed").map(({ line, said }): Claim => ({
+    line, said, reply: replies.findLast((one) => one.said.claim === line.commitment)?.said ?? null,
+  }));
+  const changesMade = lines.filter(({ line, problems }) => problems.length === 0 && line.report.kind === CHANGE);
+  const isApproved = ({ line: { report, index } }: Checked) => approvals.some(({ line, said }) =>
+    line.line.index > index && said.record === report.record && said.from === report.fromVersion
+      && said.to === report.toVersion && said.custodian === report.actor);
+  const changes = sayings.of("changeAsked").map(({ line, said }): Change => {
+    const { report } = line.line;
+    const ended = ends.find((one) => one.said.request === line.commitment);
+    const isDone = changesMade.some((made) => made.line.index > line.line.index && made.line.report.record === report.record
+      && made.line.report.fromVersion === report.fromVersion && made.line.report.toVersion === report.toVersion);
+    const state = ended?.said.how ?? (isDone ? "done" : isApproved(line) ? "approved" : said.untilMs <= nowMs ? "expired" : "open");
+    return { line, said, state };
+  });
+  const emergencies = changesMade.filter(({ facts }) => facts.emergency && !facts.isSelf).map((line): Emergency => {
+    const isDenied = noes.some((one) => one.said.permission === line.commitment);
+    return { line, state: isDenied ? "denied" : isApproved(line) ? "confirmed" : "open" };
+  });
+  const questions = questionsOf(sayings);
+  const open = claims.filter(({ reply }) => reply === null).length + changes.filter(({ state }) => state === "open").length
+    + emergencies.filter(({ state }) => state === "open").length;
+  const newestFirst = <T extends { readonly line: Checked }>(all: readonly T[]) => [...all].sort((a, b) => b.line.line.index - a.line.line.index);
+  return {
+    questions: newestFirst(questions), claims: newestFirst(claims), changes: newestFirst(changes),
+    emergencies: newestFirst(emergencies), open,
+  };
+}
+
+/** What was said about lines, by their commitments. */
+export function talksOf(lines: readonly Checked[]): ReadonlyMap<string, Talk> {
+  const sayings = new Sayings(lines);
+  const talks = new Map<string, { questions: Question[]; corrections: Said<"corrected">[] }>();
+  const talkOf = (line: Hex) => {
+    const talk = talks.get(line) ?? { questions: [], corrections: [] };
+    talks.set(line, talk);
+    return talk;
+  };
+  for (const question of questionsOf(sayings)) talkOf(question.said.line).questions.push(question);
+  for (const correction of sayings.of("corrected")) {
+    // Only whose word the line is may correct it.
+    const of = lines.find(({ commitment }) => commitment === correction.said.line);
+    if (of !== undefined && of.organisation === correction.line.organisation) talkOf(correction.said.line).corrections.push(correction);
+  }
+  return talks;
+}
+
+/** Whether a question about this line may be asked now: about what an organisation did, once at a time. */
+export function mayAsk({ line, facts, problems }: Checked, talk: Talk | null): boolean {
+  if (problems.length > 0 || ![1, CHANGE, 3].includes(line.report.kind) || facts.isSelf || !isHex(line.report.eventId, 32)) return false;
+  return (talk?.questions ?? []).every(({ answers, isLate }) => answers.length > 0 || isLate);
+}
+
+/** Days of a line as the day of a bill might be meant: the day before and after belong to it somewhere on earth. */
+export function linesOfDay(lines: readonly Checked[], day: string, payer: string): readonly Checked[] {
+  const noonMs = Date.parse(`${day}T12:00:00Z`);
+  const isThen = (ms: number) => Math.abs(ms - noonMs) <= 26 * 3_600_000;
+  return lines.filter(({ line, facts, organisation, problems }) =>
+    problems.length === 0 && [1, CHANGE, 3].includes(line.report.kind) && organisation !== payer && !facts.isMachine && isThen(facts.atMs));
+}
+

@@ -241,7 +241,7 @@ impl Clerk {
 
 impl Service {
     /// Brings an entry into the book, durably. Blocks.
-    pub(super) fn note(&self, index: u64) -> Result<(), EntryError> {
+    pub(crate) fn note(&self, index: u64) -> Result<(), EntryError> {
         let entry = match self.open_row(index) {
             Ok(entry) => entry,
             Err(EntryError::Erased(_)) => return Ok(()),

@@ -151,7 +151,9 @@ impl Service {
         correction: &Correction,
     ) -> Result<Option<DirectoryChange>, EntryError> {
         let named = correction.line;
-        if named.index >= entry.index || entry.report.permission != named.commitment {
+        let is_known = self.corrected_by(entry.index).is_some();
+        let is_earlier = named.index < entry.index;
+        if is_known || !is_earlier || entry.report.permission != named.commitment {
             return Ok(None);
         }
         let line = match self.open_row(named.index) {

@@ -117,9 +117,8 @@ impl Caller {
         if !subject.is_zero() && person.is_some_and(is_subject) {
             return Some(View::Opened);
         }
-        let concerns = |id| {
-            state.service.is_addressed(id, entry.index) || reported_by(state, id, entry)
-        };
+        let concerns =
+            |id| state.service.is_addressed(id, entry.index) || reported_by(state, id, entry);
         organisation.is_some_and(concerns).then_some(View::PlaceHashed)
     }
 

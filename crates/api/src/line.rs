@@ -90,10 +90,8 @@ impl Line {
     pub(crate) fn read(service: &Service, entry: Entry, view: View) -> Result<Self, JournalError> {
         let covering = service.anchor_of(entry.index)?;
         let Entry { index, report, place, evidence, details } = entry;
-        let corrected = |row: CorrectionRow| Corrected {
-            index: row.by,
-            wrong_person: row.is_wrong_person,
-        };
+        let corrected =
+            |row: CorrectionRow| Corrected { index: row.by, wrong_person: row.is_wrong_person };
         Ok(Self {
             version: VERSION,
             index,

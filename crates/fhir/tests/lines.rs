@@ -377,7 +377,12 @@ fn inquiries() -> Vec<Line> {
         own("asked why without words", Question, asked("reason", ""), harbour),
         own("asked why of nobody known", Question, asked("reason", ""), None),
         own("asked to correct", Question, asked("correction", why), harbour),
-        own("unanswered", Question, question("unanswered", &format!(r#","organisation":"{id}""#)), harbour),
+        own(
+            "unanswered",
+            Question,
+            question("unanswered", &format!(r#","organisation":"{id}""#)),
+            harbour,
+        ),
         signed("answered", Question, answer(), harbour),
         own("answered by API key", Question, envelope(answer()), None),
         signed("a signed question", Question, asked("reason", why), harbour),
@@ -386,14 +391,24 @@ fn inquiries() -> Vec<Line> {
         signed("an answer in a claim", Claim, answer(), harbour),
         signed("a corrected line", Correction, correction(r#","fields":[]"#), harbour),
         signed("a line of nobody", Correction, correction(r#","mistake":"didNotHappen""#), harbour),
-        signed("a line of somebody else", Correction, correction(r#","mistake":"wrongPerson""#), harbour),
+        signed(
+            "a line of somebody else",
+            Correction,
+            correction(r#","mistake":"wrongPerson""#),
+            harbour,
+        ),
         own("a correction of nobody", Correction, correction(r#","mistake":"wrongPerson""#), None),
         signed("billed", Claim, bill("2026-11-07", "MRI of the knee"), payer),
         signed("billed on no day", Claim, bill("2026-13-07", "MRI"), payer),
         own("billed by API key", Claim, envelope(bill("2026-11-27", "MRI")), None),
         signed("billed for long words", Claim, bill("x", &"MRI ".repeat(200)), payer),
         own("had it", Claim, claim("answered", r#","answer":"yes""#), None),
-        own("had it not", Claim, claim("answered", r#","answer":"no","text":"I was abroad.""#), None),
+        own(
+            "had it not",
+            Claim,
+            claim("answered", r#","answer":"no","text":"I was abroad.""#),
+            None,
+        ),
         signed("a signed answer to a claim", Claim, claim("answered", r#","answer":"yes""#), payer),
         own("a notice by mail", Notice, notice("email"), None),
         own("a notice by webhook", Notice, notice("webhook"), None),
@@ -417,10 +432,15 @@ fn nobody_signs_a_persons_question_or_answer_and_the_log_signs_no_organisations(
     assert_eq!(read("a signed question"), bare);
     assert!(read("an answer of nobody").starts_with(bare));
     assert!(read("a question in an envelope").starts_with(bare));
-    assert_eq!(read("a signed answer to a claim"), "State Health Insurance billed something for you.");
+    assert_eq!(
+        read("a signed answer to a claim"),
+        "State Health Insurance billed something for you."
+    );
     assert_eq!(read("a signed notice"), "A notice was sent to you.");
-    assert!(read("answered by API key").ends_with("Not signed by Harbour Hospital.")
-        || read("answered by API key").ends_with("Not signed by Lumi Laboratory."));
+    assert!(
+        read("answered by API key").ends_with("Not signed by Harbour Hospital.")
+            || read("answered by API key").ends_with("Not signed by Lumi Laboratory.")
+    );
 }
 
 /// Whose word a line is comes from what stands beside the report, never from its document.

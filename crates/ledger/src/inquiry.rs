@@ -153,12 +153,49 @@ mod tests {
         assert!(!is_fine(&"a".repeat(TEXT_CHARS_MAX + 1)));
     }
 
+    /// The examples of docs/formats.md: each must be read as what it calls itself, and spelled so.
+    #[test]
+    fn the_documents_in_the_docs_are_read_and_written_as_they_stand_there() {
+        let docs = include_str!("../../../docs/formats.md");
+        let example = |line: &&str| line.starts_with(r#"{"version":"medtrail/"#);
+        let mut acts = Vec::new();
+        for line in docs.lines().filter(example) {
+            let again = if line.contains(QUESTION_VERSION) {
+                let question: Question = serde_json::from_str(line).unwrap();
+                acts.push(match &question {
+                    Question::Asked(asked) => asked.check().map(|()| "asked"),
+                    Question::Answered(answered) => answered.check().map(|()| "answered"),
+                    Question::Unanswered(_) => Ok("unanswered"),
+                });
+                serde_json::to_string(&question)
+            } else if line.contains(CLAIM_VERSION) {
+                let claim: Claim = serde_json::from_str(line).unwrap();
+                acts.push(match &claim {
+                    Claim::Billed(billed) => billed.check().map(|()| "billed"),
+                    Claim::Answered(answer) => answer.check().map(|()| "answered"),
+                });
+                serde_json::to_string(&claim)
+            } else if line.contains(CORRECTION_VERSION) {
+                let correction: Correction = serde_json::from_str(line).unwrap();
+                acts.push(correction.check().map(|()| "corrected"));
+                serde_json::to_string(&correction)
+            } else {
+                continue;
+            };
+            assert_eq!(again.unwrap(), line);
+        }
+        let expected =
+            ["asked", "answered", "unanswered", "corrected", "corrected", "billed", "answered"];
+        assert_eq!(acts, expected.map(Ok));
+    }
+
     #[test]
     fn language_tags_have_their_form() {
         for good in ["en", "et-EE", "zh-Hant-TW", "sl-rozaj-biske"] {
             assert_eq!(check_language(good), Ok(()), "{good}");
         }
-        for bad in ["", "e", "-en", "en-", "en_GB", "1n", "englishish", "en--GB", "en-toolongpart"] {
+        for bad in ["", "e", "-en", "en-", "en_GB", "1n", "englishish", "en--GB", "en-toolongpart"]
+        {
             assert_eq!(check_language(bad), Err(InquiryError::Language), "{bad}");
         }
     }

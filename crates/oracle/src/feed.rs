@@ -1,7 +1,7 @@
 //! What is new in a person's trail, as it comes.
 
-use crate::inquiries::clerk::is_inquiry;
 use crate::anchorer::Status;
+use crate::inquiries::clerk::is_inquiry;
 use crate::opener::{Entry, EntryError};
 use crate::recent::Listening;
 use crate::service::Service;

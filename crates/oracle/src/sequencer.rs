@@ -291,7 +291,8 @@ impl Sequencer {
     /// Gives a report its place and seals it. Changes the edge and the subject's end before
     /// anything is durable: whoever fails from here on must reload.
     fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
-        let Waiting { mut header, report_hash, encoded, is_change, is_inquiry, answer, .. } = report;
+        let Waiting { mut header, report_hash, encoded, is_change, is_inquiry, answer, .. } =
+            report;
         let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
         let index = self.edge.size();
         let log_keys = &self.log_keys;

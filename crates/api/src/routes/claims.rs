@@ -74,8 +74,18 @@ pub(super) async fn bill(
 ) -> Result<HttpResponse, Problem> {
     let payer = caller.organisation(&state)?;
     let body = state.bodies.json_up_to(DOCUMENT_BYTES_MAX, &request, payload).await?;
-    let Billing { id, subject, patient, day, service, amount, language, report, details, signature } =
-        body;
+    let Billing {
+        id,
+        subject,
+        patient,
+        day,
+        service,
+        amount,
+        language,
+        report,
+        details,
+        signature,
+    } = body;
     let is_plain = id.is_some() || subject.is_some() || patient.is_some() || day.is_some();
     let is_plain = is_plain || service.is_some() || amount.is_some() || language.is_some();
     if let Said::Signed(submission) = Said::of(report, details, signature, is_plain)? {

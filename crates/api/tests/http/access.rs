@@ -148,12 +148,7 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
             [401, 403, 403, 404, 404, 403, 404, 401, 401],
         ),
         same("/v1/questions", ANY_SIDE),
-        post(
-            "/v1/questions",
-            "/v1/questions",
-            "{}",
-            [401, 422, 422, 422, 422, 422, 403, 401, 401],
-        ),
+        post("/v1/questions", "/v1/questions", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
         get("/v1/questions/{id}", &format!("/v1/questions/{word}"), NOT_THEIRS),
         post("/v1/questions/{id}/answer", &format!("/v1/questions/{word}/answer"), "{}", SPEAKS),
         post("/v1/corrections", "/v1/corrections", "{}", SPEAKS),

@@ -178,13 +178,26 @@ async fn an_organisation_without_a_key_answers_and_corrects_by_its_api_key_and_i
     let line = get(&log, &world.api_key, &format!("/v1/entries/{index}")).await.json();
     assert_eq!(line["corrections"], json!([{ "index": by, "wrongPerson": false }]));
     let correction = get(&log, &world.api_key, &format!("/v1/entries/{by}")).await.json();
-    assert_eq!((&correction["corrects"], &correction["evidence"]), (&json!(index), &json!("relayed")));
+    assert_eq!(
+        (&correction["corrects"], &correction["evidence"]),
+        (&json!(index), &json!("relayed"))
+    );
 
     for (body, status, slug, field) in [
-        (json!({ "index": 0, "reason": "x", "mistake": "didNotHappen" }), 404, "no-such-entry", None),
+        (
+            json!({ "index": 0, "reason": "x", "mistake": "didNotHappen" }),
+            404,
+            "no-such-entry",
+            None,
+        ),
         (json!({ "index": index, "reason": "x" }), 422, "invalid-field", Some("fields")),
         (json!({ "index": index, "mistake": "wrongPerson" }), 422, "invalid-field", Some("reason")),
-        (json!({ "index": index, "reason": "x", "mistake": "bad" }), 422, "invalid-field", Some("mistake")),
+        (
+            json!({ "index": index, "reason": "x", "mistake": "bad" }),
+            422,
+            "invalid-field",
+            Some("mistake"),
+        ),
     ] {
         let refused = post(&log, &world.api_key, "/v1/corrections", &body).await;
         assert_eq!(refused.problem(status, slug)["field"].as_str(), field, "{body}");

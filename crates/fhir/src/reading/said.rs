@@ -24,9 +24,8 @@ impl Facts {
     pub(super) fn take_said(&mut self, kind: Kind, tree: &Node<'_>, by: Voice) -> Option<String> {
         let version = tree.text("version");
         let act = tree.text("act");
-        let said = |member: &str| {
-            tree.text(member).and_then(|words| text(words, QUERY_LETTERS_MAX))
-        };
+        let said =
+            |member: &str| tree.text(member).and_then(|words| text(words, QUERY_LETTERS_MAX));
         let (verb, said) = match (kind, version, act, by) {
             (Kind::Question, Some(QUESTION_VERSION), Some("asked"), Voice::Log) => {
                 let is_correction = tree.text("wants") == Some("correction");
@@ -38,7 +37,12 @@ impl Facts {
             (Kind::Question, Some(QUESTION_VERSION), Some("answered"), Voice::Organisation) => {
                 ("answer", said("text"))
             }
-            (Kind::Correction, Some(CORRECTION_VERSION), Some("corrected"), Voice::Organisation) => {
+            (
+                Kind::Correction,
+                Some(CORRECTION_VERSION),
+                Some("corrected"),
+                Voice::Organisation,
+            ) => {
                 let verb = match tree.text("mistake") {
                     Some("wrongPerson") => "wrongPerson",
                     Some("didNotHappen") => "didNotHappen",

@@ -38,9 +38,11 @@ pub(super) fn said(facts: &Facts) -> Option<String> {
         "wrongPerson" => quoted(format!("{capital} had recorded a line here by mistake")),
         "bill" => {
             let what = words.map_or_else(|| "something".to_owned(), |words| format!("“{words}”"));
-            let day = facts.day.as_deref().and_then(day).map_or_else(String::new, |day| {
-                format!(" on {day}")
-            });
+            let day = facts
+                .day
+                .as_deref()
+                .and_then(day)
+                .map_or_else(String::new, |day| format!(" on {day}"));
             format!("{capital} was billed for {what} for you{day}. Was this you?")
         }
         "hadIt" => quoted("You said that you had what was billed".to_owned()),

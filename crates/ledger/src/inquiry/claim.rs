@@ -189,12 +189,7 @@ pub struct BilledAnswer {
 
 impl BilledAnswer {
     /// Of these parts.
-    pub fn new(
-        claim: B256,
-        answer: Reply,
-        text: Option<String>,
-        language: Option<String>,
-    ) -> Self {
+    pub fn new(claim: B256, answer: Reply, text: Option<String>, language: Option<String>) -> Self {
         Self { version: ClaimV1, act: ActAnswered, claim, answer, text, language }
     }
 
@@ -237,10 +232,19 @@ mod tests {
         ] {
             assert_eq!(days_since_1970(day), Some(days), "{day}");
         }
-        for none in
-            ["2026-11-31", "2026-02-29", "2100-02-29", "2026-13-01", "2026-00-10", "2026-1-1",
-             "1969-12-31", "2026-11-27T", "2026/11/27", "２026-11-27", ""]
-        {
+        for none in [
+            "2026-11-31",
+            "2026-02-29",
+            "2100-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-1-1",
+            "1969-12-31",
+            "2026-11-27T",
+            "2026/11/27",
+            "２026-11-27",
+            "",
+        ] {
             assert_eq!(days_since_1970(none), None, "{none}");
         }
     }
@@ -253,9 +257,14 @@ mod tests {
             ..mri()
         };
         assert_eq!(sum("120.50", "EUR").check(), Ok(()));
-        for (value, currency) in
-            [("-1", "EUR"), ("1,5", "EUR"), ("1.", "EUR"), (".5", "EUR"), ("1.12345", "EUR"), ("1", "eur")]
-        {
+        for (value, currency) in [
+            ("-1", "EUR"),
+            ("1,5", "EUR"),
+            ("1.", "EUR"),
+            (".5", "EUR"),
+            ("1.12345", "EUR"),
+            ("1", "eur"),
+        ] {
             assert_eq!(sum(value, currency).check(), Err(InquiryError::Amount), "{value}");
         }
         let mut coded = mri();

@@ -154,11 +154,9 @@ mod tests {
         let asked = Asked::new(line(), Address::repeat_byte(2), Wanted::Reason, 9);
         let answered = Answered::new(B256::repeat_byte(1), "For your treatment.".into(), None);
         let unanswered = Unanswered::new(B256::repeat_byte(1), line(), Address::ZERO, 9);
-        for question in [
-            Question::Asked(asked),
-            Question::Answered(answered),
-            Question::Unanswered(unanswered),
-        ] {
+        for question in
+            [Question::Asked(asked), Question::Answered(answered), Question::Unanswered(unanswered)]
+        {
             let bytes = serde_json::to_vec(&question).unwrap();
             assert!(bytes.starts_with(br#"{"version":"medtrail/question-v1","act":""#));
             assert_eq!(serde_json::from_slice::<Question>(&bytes).unwrap(), question);

@@ -216,9 +216,9 @@ pub(crate) async fn correct(args: CorrectArgs) -> Outcome {
         _ => None,
     };
     for field in &args.fields {
-        let (field, is) = field.split_once('=').ok_or_else(|| {
-            Failure::new(format!("{field} is not FIELD=TEXT, as purpose=TREAT"))
-        })?;
+        let (field, is) = field
+            .split_once('=')
+            .ok_or_else(|| Failure::new(format!("{field} is not FIELD=TEXT, as purpose=TREAT")))?;
         let mended = Mended { field: field.to_owned(), was: None, is: is.to_owned() };
         correction.fields.push(mended);
     }
@@ -339,7 +339,8 @@ fn plain(value: &Value) -> String {
 }
 
 fn day(value: &Value) -> String {
-    let at = value.as_u64().and_then(|ms| OffsetDateTime::from_unix_timestamp(ms as i64 / 1000).ok());
+    let at =
+        value.as_u64().and_then(|ms| OffsetDateTime::from_unix_timestamp(ms as i64 / 1000).ok());
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| "-".into())
 }
 
@@ -379,10 +380,13 @@ fn print_claims(listed: &Value) {
             plain(&one["organisation"]["name"]),
             plain(&one["service"]["text"]),
             amount,
-            one["accountedForBy"].as_array().map_or_else(|| "-".into(), |lines| {
-                let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
-                if lines.is_empty() { "no line".to_owned() } else { lines.join(", ") }
-            }),
+            one["accountedForBy"].as_array().map_or_else(
+                || "-".into(),
+                |lines| {
+                    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+                    if lines.is_empty() { "no line".to_owned() } else { lines.join(", ") }
+                },
+            ),
             plain(&one["answer"]["answer"]),
             plain(&one["id"]),
         ]

@@ -291,8 +291,7 @@ impl Service {
         mut correction: Correction,
     ) -> Result<Noted, InquiryError> {
         self.enter_drawn(move |service| {
-            let (subject, commitment) =
-                service.corrigible(organisation, correction.line.index)?;
+            let (subject, commitment) = service.corrigible(organisation, correction.line.index)?;
             correction.line.commitment = commitment;
             correction.check()?;
             let text = serde_json::to_vec(&correction).expect("plain data encodes");
@@ -336,11 +335,7 @@ impl Service {
 
     /// For whom a correction of this line is reported now, and what it names. A line that is
     /// another's does not exist.
-    fn corrigible(
-        &self,
-        organisation: Address,
-        line: u64,
-    ) -> Result<(B256, B256), InquiryError> {
+    fn corrigible(&self, organisation: Address, line: u64) -> Result<(B256, B256), InquiryError> {
         match self.entry(line) {
             Ok(entry)
                 if self.0.live.reporter_of(&entry) == Some(organisation)

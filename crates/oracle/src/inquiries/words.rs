@@ -2,8 +2,7 @@
 
 use medtrail_ledger::entry::Kind;
 use medtrail_ledger::inquiry::{
-    Answered, Billed, CLAIM_VERSION, CORRECTION_VERSION, Correction, InquiryError,
-    QUESTION_VERSION,
+    Answered, Billed, CLAIM_VERSION, CORRECTION_VERSION, Correction, InquiryError, QUESTION_VERSION,
 };
 use medtrail_ledger::schema::Report;
 use serde::de::DeserializeOwned;
@@ -70,8 +69,7 @@ pub(crate) fn check_word(
             (Kind::Claim, None)
         }
         _ => {
-            let correction: Correction =
-                read(version, "a correction (act `corrected`)", document)?;
+            let correction: Correction = read(version, "a correction (act `corrected`)", document)?;
             correction.check()?;
             (Kind::Correction, Some(correction.line.commitment))
         }
@@ -90,8 +88,11 @@ fn read<T: DeserializeOwned>(
     form: &'static str,
     document: &[u8],
 ) -> Result<T, WordError> {
-    serde_json::from_slice(document)
-        .map_err(|error| WordError::Form { version, form, reason: error.to_string() })
+    serde_json::from_slice(document).map_err(|error| WordError::Form {
+        version,
+        form,
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -116,7 +116,8 @@ async fn a_question_stands_once_waits_and_is_answered_by_who_was_asked() {
     assert!(world.service.is_addressed(address_of(CLINIC), asked.receipt.index));
     assert!(!world.service.is_addressed(address_of(9), asked.receipt.index));
 
-    let answered = answer(&world, CLINIC, asked.id, ANNA, "A colleague looked for another patient.");
+    let answered =
+        answer(&world, CLINIC, asked.id, ANNA, "A colleague looked for another patient.");
     let clinic = address_of(CLINIC);
     let sent = world.service.answer_signed(clinic, asked.id, answered.clone()).await.unwrap();
     let [seen] = &world.questions(Whose::Person(anna))[..] else { panic!() };
@@ -209,7 +210,8 @@ async fn nobody_else_answers_and_nobody_asks_in_a_persons_name() {
         let refused = world.service.report(forged).await.unwrap_err();
         assert!(matches!(refused, ReportError::Word(_)), "{refused}");
     }
-    let notice = said(&world, CLINIC, report, &serde_json::json!({"version": "medtrail/notice-v1"}));
+    let notice =
+        said(&world, CLINIC, report, &serde_json::json!({"version": "medtrail/notice-v1"}));
     let refused = world.service.report(notice).await.unwrap_err();
     assert!(matches!(refused, ReportError::LogsDocument(_)), "{refused}");
     world.until_states(ANNA, &["open"]).await;
@@ -230,7 +232,10 @@ async fn silence_is_told_once_and_a_late_answer_is_called_late() {
     let late = world.service.answer(clinic, asked.id, "Sorry.".into(), None).await.unwrap();
     world.until_states(ANNA, &["answered-late"]).await;
     let [seen] = &world.questions(Whose::Person(address_of(ANNA)))[..] else { panic!() };
-    assert_eq!(seen.answer.as_ref().map(|one| (one.index, one.is_signed)), Some((late.receipt.index, false)));
+    assert_eq!(
+        seen.answer.as_ref().map(|one| (one.index, one.is_signed)),
+        Some((late.receipt.index, false))
+    );
     assert_eq!(world.acts(), ["asked", "unanswered", "-"], "the last one in its envelope");
     world.stop().await;
 }

@@ -3,7 +3,7 @@
 //! | who | shown by | may see |
 //! |---|---|---|
 //! | a person | a session (cookie or bearer token) | their own trail, opened |
-//! | an organisation | a session of one of its keys, or its API key | what it reported, the place hashed |
+//! | an organisation | a session of one of its keys, or its API key | what it reported, what it is asked and answered, the place hashed |
 //! | whoever holds a receipt | `Medtrail-Place: 0x…`, the place hash in it | receipt and proof of that entry |
 //! | the operator | a session of its key | no entry: it only invites organisations |
 //!
@@ -117,8 +117,9 @@ impl Caller {
         if !subject.is_zero() && person.is_some_and(is_subject) {
             return Some(View::Opened);
         }
-        let reported = organisation.is_some_and(|id| reported_by(state, id, entry));
-        reported.then_some(View::PlaceHashed)
+        let concerns =
+            |id| state.service.is_addressed(id, entry.index) || reported_by(state, id, entry);
+        organisation.is_some_and(concerns).then_some(View::PlaceHashed)
     }
 
     /// The entry at `index`, as far as the caller may see it; else the answer for an entry that
@@ -151,8 +152,10 @@ impl Caller {
                 }
                 read => read?,
             };
-            if let Some(view) = self.view(&state, &entry) {
-                return Ok((entry, view));
+            match self.view(&state, &entry) {
+                Some(View::Opened) => return Ok((state.service.shown(entry), View::Opened)),
+                Some(View::PlaceHashed) => return Ok((entry, View::PlaceHashed)),
+                None => {}
             }
             match place.is_some_and(|place| place.opens(entry.place.hash())) {
                 true => Ok((entry, View::PlaceHashed)),

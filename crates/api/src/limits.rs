@@ -111,6 +111,8 @@ pub(crate) const LINES_USUAL: usize = 100;
 pub(crate) const LINES_MAX: usize = 1000;
 /// Lines that a day chart looks at, whether or not they fit what is asked for.
 pub(crate) const COUNTED_LINES_MAX: usize = 100_000;
+/// Lines of one day that are looked at for what may account for a claim.
+pub(crate) const ACCOUNTING_LINES_MAX: usize = 200;
 /// Damaged entries of which the operator is told, each once.
 pub(crate) const DAMAGED_TOLD_MAX: usize = 1_000;
 /// Seconds between two signs of life on a stream without news.

@@ -2,6 +2,7 @@
 
 use crate::caller::View;
 use alloy_primitives::B256;
+use medtrail_ledger::directory::CorrectionRow;
 use medtrail_ledger::plan::AnchorRecord;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::{Document, Evidence, ShownPlace};
@@ -38,6 +39,24 @@ pub(crate) struct Line {
     state: &'static str,
     /// The first anchor that covers it.
     anchor: Option<LineAnchor>,
+    /// Who reported it has corrected it, oldest first: shown struck through, with these
+    /// beside it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    corrections: Vec<Corrected>,
+    /// The line that this one corrects. A correction without it counts for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrects: Option<u64>,
+}
+
+/// A correction of a line.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = LineCorrection)]
+pub(crate) struct Corrected {
+    /// Where it stands.
+    index: u64,
+    /// The line was about somebody else: its details are not shown to its subject any more.
+    wrong_person: bool,
 }
 
 /// The anchor that covers a line.
@@ -71,6 +90,8 @@ impl Line {
     pub(crate) fn read(service: &Service, entry: Entry, view: View) -> Result<Self, JournalError> {
         let covering = service.anchor_of(entry.index)?;
         let Entry { index, report, place, evidence, details } = entry;
+        let corrected =
+            |row: CorrectionRow| Corrected { index: row.by, wrong_person: row.is_wrong_person };
         Ok(Self {
             version: VERSION,
             index,
@@ -83,6 +104,8 @@ impl Line {
             evidence,
             state: covering.as_ref().map_or("recorded", |(_, is_final)| word(*is_final)),
             anchor: covering.as_ref().map(|(record, _)| LineAnchor::of(record)),
+            corrections: service.corrections_of(index).into_iter().map(corrected).collect(),
+            corrects: service.corrected_by(index),
         })
     }
 }

@@ -46,13 +46,16 @@ struct Problem {
 #[derive(utoipa::OpenApi)]
 struct Nothing;
 
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 14] = [
     ("session", "Signing in with an Ethereum address (EIP-4361)"),
     ("trail", "What was reported about whoever is signed in"),
     ("entries", "Single entries, their receipts and proofs"),
     ("reports", "Taking reports from organisations"),
     ("organisations", "Who reports here, invites and keys"),
     ("permissions", "What people permit, and take back"),
+    ("questions", "A person asks about a line, and who reported it answers"),
+    ("corrections", "Who reported a line says that it was wrong"),
+    ("claims", "Something was billed for a person, who says whether they had it"),
     ("bindings", "Joining an organisation's pseudonym to a person"),
     ("fhir", "HL7 FHIR R4: IHE ITI-20 and ITI-81"),
     ("log", "The log as C2SP tlog-tiles, and its anchors"),

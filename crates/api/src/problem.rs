@@ -177,6 +177,20 @@ kinds! {
         "Give one permission that covers more, in place of many.";
     CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
         "Send the same document again later; nothing was written.";
+    NOBODY_TO_ASK = "nobody-to-ask" CONFLICT: "No organisation stands behind this line",
+        "Ask about a line that an organisation reported.";
+    QUESTION_OPEN = "question-open" CONFLICT: "A question about this line waits already",
+        "Wait for its answer, or for the day until which it is due.";
+    TOO_MANY_QUESTIONS = "too-many-questions" TOO_MANY_REQUESTS after 3600: "Too many questions wait",
+        "Wait until some are answered or their time has passed.";
+    NO_SUCH_INQUIRY = "no-such-inquiry" NOT_FOUND: "No question or claim that concerns you",
+        "Take the id from GET /v1/questions or GET /v1/claims.";
+    ALREADY_ANSWERED = "already-answered" CONFLICT: "It has its answer",
+        "Correct that answer (kind 13) if it was wrong.";
+    ANSWERED_OFTEN = "answered-often" CONFLICT: "The answer was changed as often as it can be",
+        "Tell the organisation by another way.";
+    INQUIRY_MISMATCH = "inquiry-mismatch" UNPROCESSABLE_ENTITY: "Signed about something else",
+        "Name the commitment, the subject and the kind that belong to it, and sign the report anew.";
     NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE: "Not in a form you read",
         "Accept application/json.";
     NO_SUCH_TRAIL = "no-such-trail" NOT_FOUND: "No trail that you may see",
@@ -290,6 +304,11 @@ impl Problem {
     /// One answer for a binding that is absent or not the caller's.
     pub(crate) fn no_such_binding() -> Self {
         Self::new(&NO_SUCH_BINDING, "you have no such binding, or it is not at this step")
+    }
+
+    /// One answer for a question or claim that is absent or does not concern the caller.
+    pub(crate) fn no_such_inquiry() -> Self {
+        Self::new(&NO_SUCH_INQUIRY, "there is no such inquiry that concerns you")
     }
 
     /// One answer for every trail that is not the caller's own, whether there is one or not.

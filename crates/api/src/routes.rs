@@ -2,6 +2,8 @@
 
 mod anchors;
 mod bindings;
+mod claims;
+mod corrections;
 pub(crate) mod docs;
 mod entries;
 pub(crate) mod feed;
@@ -12,7 +14,9 @@ mod log;
 mod organisations;
 mod permissions;
 mod problems;
+mod questions;
 mod reports;
+mod said;
 mod session;
 mod trail;
 
@@ -45,6 +49,14 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(permissions::domain)
         .service(permissions::record)
         .service(permissions::list)
+        .service(questions::ask)
+        .service(questions::list)
+        .service(questions::get)
+        .service(questions::take_answer)
+        .service(corrections::correct)
+        .service(claims::bill)
+        .service(claims::list)
+        .service(claims::take_answer)
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)

@@ -3,6 +3,8 @@
 //! Facts are taken from the report and its details document and nothing else, so that the page,
 //! with the same two, says the same (`tests/vectors/lines.json`).
 
+mod said;
+
 use crate::event::{Agent, Coding, Event, Party};
 use crate::json::Node;
 use crate::report::{RELAYED_VERSION, SHARED_VERSION};
@@ -11,6 +13,7 @@ use alloy_primitives::Address;
 use medtrail_ledger::binding;
 use medtrail_ledger::entry::Kind;
 use medtrail_ledger::schema::Report;
+use said::Voice;
 use serde::{Deserialize, Serialize};
 
 pub use crate::words::sentence;
@@ -30,6 +33,11 @@ pub const CODE_LETTERS_MAX: usize = 64;
 pub const QUERY_LETTERS_MAX: usize = 200;
 /// Categories of one line that are shown.
 pub const CATEGORIES_MAX: usize = 4;
+
+/// The category of a FHIR resource type, as [`Facts::categories`] has it.
+pub fn category_of(resource_type: &str) -> &'static str {
+    words::category(resource_type)
+}
 
 /// What can be told of a line. Texts that came from outside are cleaned and cut.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -54,8 +62,10 @@ pub struct Facts {
     pub is_self: bool,
     /// What was done: `read`, `search`, `create`, `change`, `delete`, `use`, `passOn`, `receive`,
     /// `ask`; of permissions `permitRead`, `permitChange`, `permitBoth`, `approve`, `delegate`,
-    /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`;
-    /// `none` for all others.
+    /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; of
+    /// questions `askWhy`, `askCorrection`, `answer`, `noAnswer`; of corrections `correct`,
+    /// `didNotHappen`, `wrongPerson`; of claims `bill`, `hadIt`, `hadItNot`; of notices
+    /// `noticeByMail`, `noticeByWebhook`; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -85,6 +95,12 @@ pub struct Facts {
     pub origin: Option<String>,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
+    /// What was asked, answered, billed or given as the reason, in the words of who said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    /// The day for which something was billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
 }
 
 /// Who did something: a name, or a role and a number.
@@ -138,6 +154,7 @@ pub fn reading(
             let inner = tree.text("document").map(str::as_bytes).map(Node::parse);
             if let Some(Ok(tree)) = inner {
                 facts.take(report, &tree);
+                facts.take_said(kind, &tree, Voice::Organisation);
             }
         }
         Some(binding::VERSION) if is_relayed && kind == Kind::Binding => {
@@ -157,7 +174,17 @@ pub fn reading(
             facts.verb = "notPermit".to_owned();
             facts.organisation = name_in(tree.text("organisation"), None);
         }
-        _ => facts.take(report, &tree),
+        _ if is_relayed => {
+            facts.take(report, &tree);
+            let named = facts.take_said(kind, &tree, Voice::Log);
+            if let Some(id) = named {
+                facts.organisation = name_in(Some(&id), None);
+            }
+        }
+        _ => {
+            facts.take(report, &tree);
+            facts.take_said(kind, &tree, Voice::Organisation);
+        }
     }
     facts
 }

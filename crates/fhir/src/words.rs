@@ -3,6 +3,8 @@
 //! A person reads these. So none of the log's own words stands here, and no foreign text reaches a
 //! line unless [`clean`] has been over it.
 
+mod said;
+
 use crate::reading::{Facts, Who};
 
 /// Resource types in plain words, the commonest first: (types, code, words after "your").
@@ -180,7 +182,7 @@ pub fn sentence(facts: &Facts) -> String {
     if facts.verb == "none" {
         return relayed(facts, other_kind(facts));
     }
-    if let Some(told) = permission(facts) {
+    if let Some(told) = permission(facts).or_else(|| said::said(facts)) {
         return relayed(facts, told);
     }
     let mut parts = Vec::new();

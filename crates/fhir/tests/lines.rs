@@ -246,6 +246,7 @@ fn all() -> Vec<Line> {
     all.push(relayed("a broken relayed document", plain(Kind::Access, b'R'), Some(broken.into())));
     all.extend(hostile_words());
     all.extend(permissions());
+    all.extend(inquiries());
     let refused = plain(Kind::Refusal, b'U');
     all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
     all.push(line("a refused look", plain(Kind::Refusal, b'R'), None, Some(harbour)));
@@ -331,6 +332,115 @@ fn permissions() -> Vec<Line> {
     let signed = plain(Kind::Refusal, 0);
     lines.push(line("a signed refusal of a change", signed, Some(refusal("change")), kalda));
     lines
+}
+
+/// Questions, corrections, claims and notices, by those who may say so and by others.
+fn inquiries() -> Vec<Line> {
+    let (harbour, payer) = (Some("Harbour Hospital"), Some("State Health Insurance"));
+    let id = Address::repeat_byte(7);
+    let question = |act: &str, rest: &str| {
+        Some(format!(r#"{{"version":"medtrail/question-v1","act":"{act}"{rest}}}"#))
+    };
+    let asked = |wants: &str, rest: &str| {
+        question("asked", &format!(r#","organisation":"{id}","wants":"{wants}"{rest}"#))
+    };
+    let correction = |rest: &str| {
+        let reason = r#""reason":"Another patient of the same name.""#;
+        let version = r#""version":"medtrail/correction-v1","act":"corrected""#;
+        Some(format!("{{{version},{reason}{rest}}}"))
+    };
+    let claim = |act: &str, rest: &str| {
+        Some(format!(r#"{{"version":"medtrail/claim-v1","act":"{act}"{rest}}}"#))
+    };
+    let bill = |day: &str, what: &str| {
+        claim("billed", &format!(r#","day":"{day}","service":{{"text":"{what}"}}"#))
+    };
+    let notice = |channel: &str| {
+        Some(format!(r#"{{"version":"medtrail/notice-v1","channel":"{channel}"}}"#))
+    };
+    let envelope = |document: Option<String>| {
+        let text = serde_json::json!({ "version": "medtrail/relayed-v1", "organisation": id,
+            "name": "Lumi Laboratory", "document": document });
+        Some(text.to_string())
+    };
+    let own = |name: &str, kind: Kind, details, organisation| {
+        line_by(Word::Relayed, name, plain(kind, 0), details, organisation)
+    };
+    let signed = |name: &str, kind: Kind, details, organisation| {
+        line(name, plain(kind, 0), details, organisation)
+    };
+    let why = r#","text":"Why was my note opened?""#;
+    let answer = || question("answered", r#","text":"By mistake.\n\u202eSorry.""#);
+    use Kind::{Claim, Correction, Notice, Question};
+    vec![
+        own("asked why", Question, asked("reason", why), harbour),
+        own("asked why without words", Question, asked("reason", ""), harbour),
+        own("asked why of nobody known", Question, asked("reason", ""), None),
+        own("asked to correct", Question, asked("correction", why), harbour),
+        own(
+            "unanswered",
+            Question,
+            question("unanswered", &format!(r#","organisation":"{id}""#)),
+            harbour,
+        ),
+        signed("answered", Question, answer(), harbour),
+        own("answered by API key", Question, envelope(answer()), None),
+        signed("a signed question", Question, asked("reason", why), harbour),
+        own("an answer of nobody", Question, answer(), None),
+        own("a question in an envelope", Question, envelope(asked("reason", why)), None),
+        signed("an answer in a claim", Claim, answer(), harbour),
+        signed("a corrected line", Correction, correction(r#","fields":[]"#), harbour),
+        signed("a line of nobody", Correction, correction(r#","mistake":"didNotHappen""#), harbour),
+        signed(
+            "a line of somebody else",
+            Correction,
+            correction(r#","mistake":"wrongPerson""#),
+            harbour,
+        ),
+        own("a correction of nobody", Correction, correction(r#","mistake":"wrongPerson""#), None),
+        signed("billed", Claim, bill("2026-11-07", "MRI of the knee"), payer),
+        signed("billed on no day", Claim, bill("2026-13-07", "MRI"), payer),
+        own("billed by API key", Claim, envelope(bill("2026-11-27", "MRI")), None),
+        signed("billed for long words", Claim, bill("x", &"MRI ".repeat(200)), payer),
+        own("had it", Claim, claim("answered", r#","answer":"yes""#), None),
+        own(
+            "had it not",
+            Claim,
+            claim("answered", r#","answer":"no","text":"I was abroad.""#),
+            None,
+        ),
+        signed("a signed answer to a claim", Claim, claim("answered", r#","answer":"yes""#), payer),
+        own("a notice by mail", Notice, notice("email"), None),
+        own("a notice by webhook", Notice, notice("webhook"), None),
+        own("a notice by pigeon", Notice, notice("pigeon"), None),
+        signed("a signed notice", Notice, notice("email"), harbour),
+    ]
+}
+
+#[test]
+fn nobody_signs_a_persons_question_or_answer_and_the_log_signs_no_organisations() {
+    let lines = inquiries();
+    let read = |name: &str| {
+        let line = lines.iter().find(|line| line.name == name).unwrap_or_else(|| panic!("{name}"));
+        line.sentence.as_str()
+    };
+    assert_eq!(read("asked why"), "You asked Harbour Hospital why: “Why was my note opened?”");
+    assert_eq!(read("answered"), "Harbour Hospital answered your question: “By mistake. Sorry.”");
+    let billed = "State Health Insurance was billed for “MRI of the knee” for you on 7 November 2026. Was this you?";
+    assert_eq!(read("billed"), billed);
+    let bare = "A question about a line was asked or answered.";
+    assert_eq!(read("a signed question"), bare);
+    assert!(read("an answer of nobody").starts_with(bare));
+    assert!(read("a question in an envelope").starts_with(bare));
+    assert_eq!(
+        read("a signed answer to a claim"),
+        "State Health Insurance billed something for you."
+    );
+    assert_eq!(read("a signed notice"), "A notice was sent to you.");
+    assert!(
+        read("answered by API key").ends_with("Not signed by Harbour Hospital.")
+            || read("answered by API key").ends_with("Not signed by Lumi Laboratory.")
+    );
 }
 
 /// Whose word a line is comes from what stands beside the report, never from its document.

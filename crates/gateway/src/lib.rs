@@ -16,6 +16,7 @@ mod guard;
 mod held;
 mod intake;
 mod moves;
+mod questions;
 mod session;
 mod sign;
 mod state;
@@ -119,6 +120,7 @@ impl Gateway {
                 }))
                 .configure(fhir::routes)
                 .configure(desk::routes)
+                .configure(questions::routes)
                 .configure(status::routes)
         })
         .workers(2)

@@ -1,6 +1,6 @@
 //! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
-//! whose, and how far the log was judged. Each change of the first three is an entry of the log too;
-//! this is its present state.
+//! whose, what people and organisations ask each other, and how far the log was judged. Each change of
+//! the first four is an entry of the log too; this is its present state.
 
 use crate::ports::JournalError;
 use alloy_primitives::{Address, B256, Bytes};
@@ -178,6 +178,55 @@ pub struct PendingEntry {
     pub details: Vec<u8>,
 }
 
+/// What somebody asked, and somebody else is to answer: a question about a line, or a claim. Made
+/// from the log's entries alone; their texts stay there, under their subject's key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InquiryRow {
+    /// The commitment of the entry that opened it.
+    pub id: B256,
+    /// Where that stands.
+    pub index: u64,
+    /// Which sort it is.
+    pub sort: InquirySort,
+    /// In whose trail it stands.
+    pub subject: B256,
+    /// The organisation: asked, or whose claim it is.
+    pub organisation: Address,
+    /// When it was asked, milliseconds since 1970.
+    pub asked_ms: u64,
+    /// The entry that answered it, if one has.
+    pub answer: Option<u64>,
+    /// The entry that says that nobody answered in time.
+    pub unanswered: Option<u64>,
+}
+
+/// A sort of inquiry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum InquirySort {
+    /// A person asks an organisation about a line.
+    Question {
+        /// Where the line stands.
+        line: u64,
+        /// Until when an answer is due, milliseconds since 1970.
+        due_ms: u64,
+        /// A correction is asked for, not a reason.
+        is_correction: bool,
+    },
+    /// A payer says that something was billed for a person.
+    Claim,
+}
+
+/// A line that was corrected by who had reported it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CorrectionRow {
+    /// The line.
+    pub line: u64,
+    /// The correction.
+    pub by: u64,
+    /// The line was about somebody else: what it says is not shown any more.
+    pub is_wrong_person: bool,
+}
+
 /// Everything the directory holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Contents {
@@ -195,6 +244,12 @@ pub struct Contents {
     pub heard: Vec<(Address, u64)>,
     /// How many entries, from the first on, were judged; none: nobody has begun to.
     pub judged: Option<u64>,
+    /// By where they stand.
+    pub inquiries: Vec<InquiryRow>,
+    /// By line and correction.
+    pub corrections: Vec<CorrectionRow>,
+    /// How many entries, from the first on, stand in the two before.
+    pub inquired: Option<u64>,
 }
 
 /// One change of the directory.
@@ -220,6 +275,14 @@ pub enum DirectoryChange {
     Heard(Address, u64),
     /// So many entries, from the first on, were judged.
     Judged(u64),
+    /// Adds or replaces an inquiry.
+    PutInquiry(InquiryRow),
+    /// Removes an inquiry by its id: what it asks was erased.
+    DropInquiry(B256),
+    /// Adds a correction.
+    PutCorrection(CorrectionRow),
+    /// Inquiries and corrections of so many entries, from the first on, are known.
+    Inquired(u64),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -13,6 +13,7 @@
 //! - [`verify`]: how a proof is checked, step by step
 //! - [`audit`]: how a whole log is replayed
 //! - [`binding`]: how a pseudonym becomes a person's
+//! - [`inquiry`]: questions, corrections and claims, as their documents say them
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
@@ -24,6 +25,7 @@ pub mod custodian;
 pub mod directory;
 pub mod edge;
 pub mod entry;
+pub mod inquiry;
 pub mod merkle;
 pub mod note;
 pub mod plan;

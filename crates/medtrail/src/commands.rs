@@ -9,6 +9,7 @@ pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod organisations;
 pub(crate) mod proof;
+pub(crate) mod questions;
 pub(crate) mod reindex;
 pub(crate) mod report;
 pub(crate) mod serve;

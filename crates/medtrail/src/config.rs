@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+/// A month, extended by two (GDPR Art. 12(3)).
+const ANSWER_WITHIN_S_MAX: u64 = 90 * 24 * 3600;
+
 /// Everything a log needs to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) chain: ChainConfig,
     #[serde(default)]
     pub(crate) limits: LimitsConfig,
+    #[serde(default)]
+    pub(crate) questions: QuestionsConfig,
     /// Who reports here.
     #[serde(default)]
     pub(crate) organisations: Vec<Organisation>,
@@ -118,6 +123,20 @@ impl Default for LimitsConfig {
     }
 }
 
+/// Questions that people ask about their lines.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct QuestionsConfig {
+    /// How long an organisation has for an answer, in seconds: a month (GDPR Art. 12(3)) as 30 days.
+    pub(crate) answer_within_s: u64,
+}
+
+impl Default for QuestionsConfig {
+    fn default() -> Self {
+        Self { answer_within_s: medtrail_oracle::inquiries::ANSWER_WITHIN_MS / 1000 }
+    }
+}
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -181,6 +200,11 @@ impl Config {
         rule(
             self.chain.anchor_interval_s > u64::from(self.chain.anchor_within_s),
             "chain.anchor_interval_s is longer than chain.anchor_within_s, which is promised",
+        )?;
+        rule(
+            !(1..=ANSWER_WITHIN_S_MAX).contains(&self.questions.answer_within_s),
+            "questions.answer_within_s is from 1 second to 90 days: a month and the two by which \
+             the law lets it be extended",
         )
     }
 

@@ -36,7 +36,7 @@ mod words;
 use crate::clock::{DemoClock, now_ms};
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
-use crate::config::{ChainConfig, Config, LimitsConfig, OperatorConfig};
+use crate::config::{ChainConfig, Config, LimitsConfig, OperatorConfig, QuestionsConfig};
 use crate::exit::{FAILED, Failure, OK, Outcome};
 use crate::node::{self, Keys, Node};
 use crate::session::Session;
@@ -98,6 +98,8 @@ pub(crate) struct Args {
     anvil: Option<PathBuf>,
 }
 
+/// How long an organisation has for an answer: so short that silence can be watched.
+const ANSWER_WITHIN_S: u64 = 180;
 /// Marks a folder as the demo's own, so that nothing else is ever removed.
 const MARKER: &str = "demo.json";
 /// Since when the organisations' keys speak, before the start: 100 days, for the story's lines
@@ -364,6 +366,7 @@ fn configure(
             finality_depth: None,
         },
         limits: LimitsConfig::default(),
+        questions: QuestionsConfig { answer_within_s: ANSWER_WITHIN_S },
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;

@@ -204,6 +204,7 @@ pub(crate) async fn start(
         trust,
         status,
         permissions,
+        answer_within_ms: config.questions.answer_within_s * 1000,
         now_ms,
     };
     let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));

@@ -52,7 +52,13 @@ impl Session {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.request(Method::POST, path).json(body);
+        self.post_bytes(path, body.to_string().into_bytes()).await
+    }
+
+    /// JSON whose very bytes matter.
+    pub(crate) async fn post_bytes(&self, path: &str, body: Vec<u8>) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path);
+        let request = request.header("content-type", "application/json").body(body);
         let answer = checked(request.send().await?).await?.bytes().await?;
         match answer.is_empty() {
             true => Ok(Value::Null),

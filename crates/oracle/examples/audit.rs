@@ -108,6 +108,7 @@ async fn make(folder: &Path) -> Made {
         trust: trust.clone(),
         status,
         permissions: Permissions::of_the_log_alone(),
+        answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

@@ -1,10 +1,12 @@
 //! What is new in a person's trail, as it comes.
 
 use crate::anchorer::Status;
+use crate::inquiries::clerk::is_inquiry;
 use crate::opener::{Entry, EntryError};
 use crate::recent::Listening;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
+use medtrail_ledger::entry::Kind;
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef};
 use medtrail_ledger::ports::JournalError;
 use std::collections::{HashMap, VecDeque};
@@ -199,7 +201,14 @@ impl Feed {
 
     fn open(&mut self, index: u64) {
         let service = self.service.clone();
-        self.opening = Some(spawn_blocking(move || service.open_row(index)));
+        self.opening = Some(spawn_blocking(move || {
+            let entry = service.open_row(index)?;
+            // Whoever is told of a correction is told of what: the clerk may come later.
+            if is_inquiry(Kind::from_number(entry.report.kind)) {
+                service.note(index)?;
+            }
+            Ok(service.shown(entry))
+        }));
     }
 
     /// Queues the anchors that are new or have become final; at first only the newest of each.

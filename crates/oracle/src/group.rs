@@ -38,6 +38,7 @@ pub(crate) struct Taken {
     pub(crate) header: RowHeader,
     pub(crate) place_hash: B256,
     pub(crate) is_change: bool,
+    pub(crate) is_inquiry: bool,
     pub(crate) answer: Answer,
 }
 

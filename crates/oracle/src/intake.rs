@@ -1,6 +1,7 @@
 //! Checks a report before it may wait for a place. Runs on the reporter's thread: the one writer
 //! never looks at a signature.
 
+use crate::inquiries::{WordError, check_word};
 use crate::sequencer::PlaceError;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::entry::{Kind, details_hash};
@@ -80,6 +81,9 @@ pub enum ReportError {
     /// The document names itself one that only the log writes: a view would tell of somebody else.
     #[error("the details document is a {0}, which only the log itself writes")]
     LogsDocument(String),
+    /// A question, claim or correction that an organisation may not say so.
+    #[error("the details document: {0}")]
+    Word(#[from] WordError),
     /// No, or not the actor's, signature.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
@@ -140,8 +144,12 @@ impl<'a> Intake<'a> {
             return Err(ReportError::Kind(report.kind));
         }
         self.check_content(submission)?;
-        if let Some(version) = submission.details.as_deref().and_then(logs_version) {
-            return Err(ReportError::LogsDocument(version));
+        if let Some(details) = submission.details.as_deref() {
+            let versions = versions(details);
+            if let Some(version) = logs_version(&versions) {
+                return Err(ReportError::LogsDocument(version));
+            }
+            check_word(report, details, &versions)?;
         }
         // The signature last but one: everything above is cheaper. The organisation after it, so
         // that only the holder of a key learns whether it is known here.
@@ -232,15 +240,24 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 4] =
-    ["medtrail/relayed-", "medtrail/binding-", "medtrail/operation-", "medtrail/refusal-"];
+const LOGS_DOCUMENTS: [&str; 5] = [
+    "medtrail/relayed-",
+    "medtrail/binding-",
+    "medtrail/operation-",
+    "medtrail/refusal-",
+    "medtrail/notice-",
+];
 
-/// The version of a document that only the log writes. Readers differ in which of two members
-/// of the same name they take: any of them counts.
-fn logs_version(document: &[u8]) -> Option<String> {
-    let Versions(versions) = serde_json::from_slice(document).ok()?;
-    let is_the_logs = |version: &String| LOGS_DOCUMENTS.iter().any(|one| version.starts_with(one));
-    versions.into_iter().find(is_the_logs)
+/// Every text that a document gives as its version. Readers differ in which of two members of the
+/// same name they take: any of them counts.
+fn versions(document: &[u8]) -> Vec<String> {
+    serde_json::from_slice(document).map_or_else(|_| Vec::new(), |Versions(versions)| versions)
+}
+
+/// The version of a document that only the log writes.
+fn logs_version(versions: &[String]) -> Option<String> {
+    let is_the_logs = |version: &&String| LOGS_DOCUMENTS.iter().any(|one| version.starts_with(one));
+    versions.iter().find(is_the_logs).cloned()
 }
 
 /// Every text that a document gives as its version.
@@ -290,7 +307,7 @@ mod tests {
             r#"{"x":[1e400],"version":"medtrail/relayed-v1"}"#,
             r#"{"x":"\ud800","version":"medtrail/relayed-v1"}"#,
         ] {
-            assert!(logs_version(document.as_bytes()).is_some(), "{document}");
+            assert!(logs_version(&versions(document.as_bytes())).is_some(), "{document}");
         }
         for document in [
             r#"{"version":"medtrail/shared-v1","event":{"version":"medtrail/relayed-v1"}}"#,
@@ -299,7 +316,7 @@ mod tests {
             r#""medtrail/relayed-v1""#,
             "no JSON",
         ] {
-            assert_eq!(logs_version(document.as_bytes()), None, "{document}");
+            assert_eq!(logs_version(&versions(document.as_bytes())), None, "{document}");
         }
     }
 }

@@ -45,15 +45,15 @@ const SAVE_PAUSE: Duration = Duration::from_secs(60);
 /// Subjects whose state on chain is kept while one round lasts.
 const READ_SUBJECTS_MAX: usize = 1024;
 
-/// What a commit appended, as far as it is judged.
+/// What a commit appended, for those who follow only some of it.
 #[derive(Debug)]
 pub(crate) struct Told {
     /// Index of its first entry.
     pub(crate) first: u64,
     /// Index after its last entry.
     pub(crate) end: u64,
-    /// Indexes of the changes in it.
-    pub(crate) changes: Vec<u64>,
+    /// Indexes of those entries in it that concern who is told.
+    pub(crate) which: Vec<u64>,
 }
 
 /// How judging is doing.
@@ -219,7 +219,7 @@ impl Judge {
         self.look_up_to(told.first)?;
         if self.next >= told.first && self.next < told.end {
             let now = Instant::now();
-            let fresh = told.changes.into_iter().filter(|index| *index >= self.next);
+            let fresh = told.which.into_iter().filter(|index| *index >= self.next);
             self.waiting.extend(fresh.map(|index| (index, now)));
             self.next = told.end;
         }

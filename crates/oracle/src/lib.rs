@@ -6,6 +6,7 @@
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
 //! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
+//! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
@@ -19,6 +20,7 @@ mod consents;
 pub mod feed;
 pub mod follower;
 mod group;
+pub mod inquiries;
 pub mod intake;
 pub mod judge;
 mod live;

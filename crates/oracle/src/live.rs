@@ -1,6 +1,7 @@
 //! The directory as it is now, in memory: who may report, and which pseudonym is whose. Every
 //! change is durable before it shows here.
 
+use crate::inquiries::book::Book;
 use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
 use alloy_primitives::{Address, B256};
@@ -34,6 +35,7 @@ pub(crate) struct Rows {
     pub(crate) api_keys: HashMap<String, ApiKeyRow>,
     pub(crate) bindings: HashMap<B256, BindingRow>,
     pub(crate) pending: BTreeMap<B256, PendingEntry>,
+    pub(crate) book: Book,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -45,8 +47,8 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    fn of(contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
-        let mut rows = Self::default();
+    fn of(mut contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
+        let mut rows = Self { book: Book::of(&mut contents), ..Self::default() };
         let mut moved = HashMap::new();
         let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
         rows.organisations.extend(organisations.into_iter().map(|row| (row.id, row)));
@@ -137,7 +139,12 @@ impl Rows {
             DirectoryChange::DropPending(event) => {
                 self.pending.remove(&event);
             }
-            DirectoryChange::Heard(..) | DirectoryChange::Judged(_) => {}
+            DirectoryChange::PutInquiry(row) => self.book.put(row),
+            DirectoryChange::DropInquiry(id) => self.book.drop(id),
+            DirectoryChange::PutCorrection(row) => self.book.correct(row),
+            DirectoryChange::Heard(..)
+            | DirectoryChange::Judged(_)
+            | DirectoryChange::Inquired(_) => {}
         }
     }
 }
@@ -156,6 +163,8 @@ pub(crate) struct Live {
     directory: Arc<dyn Directory>,
     /// How far the log was judged when this was opened.
     judged: Option<u64>,
+    /// How far its inquiries were known then.
+    inquired: Option<u64>,
     rows: RwLock<Rows>,
     trust: RwLock<Arc<TrustFile>>,
     moved: RwLock<HashMap<B256, Moved>>,
@@ -183,13 +192,14 @@ impl Live {
         directory: Arc<dyn Directory>,
     ) -> Result<Self, JournalError> {
         let contents = directory.load()?;
-        let judged = contents.judged;
+        let (judged, inquired) = (contents.judged, contents.inquired);
         let (mut rows, moved, at_ms) = Rows::of(contents);
         let trust = rows.list(&configured);
         Ok(Self {
             configured,
             directory,
             judged,
+            inquired,
             rows: RwLock::new(rows),
             trust: RwLock::new(trust),
             moved: RwLock::new(moved),
@@ -223,6 +233,11 @@ impl Live {
     /// How far the log was judged when this was opened; none: nobody had begun to.
     pub(crate) fn judged(&self) -> Option<u64> {
         self.judged
+    }
+
+    /// How far inquiries and corrections were known when this was opened; none: nobody had asked.
+    pub(crate) fn inquired(&self) -> Option<u64> {
+        self.inquired
     }
 
     /// Whether a sync failed: nothing that this process reads of the file can be trusted any more.

@@ -277,7 +277,8 @@ mod tests {
     }
 
     fn commit(range: Range<u64>) -> Committed {
-        Committed { first: range.start, headers: range.map(header).collect(), changes: Vec::new() }
+        let (first, headers) = (range.start, range.map(header).collect());
+        Committed { first, headers, changes: Vec::new(), inquiries: Vec::new() }
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Waiting {
     pub(crate) is_salted_by_index: bool,
     /// Whether it is a change, which is judged once it is durable.
     pub(crate) is_change: bool,
+    /// Whether it is of a kind that asks, answers or corrects something.
+    pub(crate) is_inquiry: bool,
     /// Where the index of filed entries has this event, asked when `filed` entries were filed.
     pub(crate) known: Option<u64>,
     pub(crate) filed: u64,
@@ -100,6 +102,8 @@ pub(crate) struct Committed {
     pub(crate) headers: Vec<RowHeader>,
     /// Indexes of the changes among them: not every row need be opened to find what is judged.
     pub(crate) changes: Vec<u64>,
+    /// Indexes of what asks, answers or corrects something.
+    pub(crate) inquiries: Vec<u64>,
 }
 
 /// Why a report got no place.
@@ -288,7 +292,8 @@ impl Sequencer {
     /// Gives a report its place and seals it. Changes the edge and the subject's end before
     /// anything is durable: whoever fails from here on must reload.
     fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
-        let Waiting { mut header, report_hash, encoded, is_change, answer, .. } = report;
+        let Waiting { mut header, report_hash, encoded, is_change, is_inquiry, answer, .. } =
+            report;
         let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
         let index = self.edge.size();
         let log_keys = &self.log_keys;
@@ -315,7 +320,7 @@ impl Sequencer {
             (person.ordinal, person.last) = (ordinal, commitment);
         }
         group.received_ms = received_ms;
-        group.taken.push(Taken { index, header, place_hash, is_change, answer });
+        group.taken.push(Taken { index, header, place_hash, is_change, is_inquiry, answer });
     }
 
     /// One group commit. Returns an error only where the process must end.
@@ -364,6 +369,8 @@ impl Sequencer {
         let headers: Vec<RowHeader> = taken.iter().map(|taken| taken.header).collect();
         let changes = taken.iter().filter(|taken| taken.is_change).map(|taken| taken.index);
         let changes = changes.collect();
+        let inquiries = taken.iter().filter(|taken| taken.is_inquiry).map(|taken| taken.index);
+        let inquiries = inquiries.collect();
         let paths = self.edge.paths();
         for Taken { index, place_hash, answer, .. } in taken {
             let path = paths.path(index).expect("appended since last settled");
@@ -379,7 +386,8 @@ impl Sequencer {
             let _ = answer.send(Ok(Placed::Known { index }));
         }
         if !self.ports.follower.is_closed() {
-            let _ = self.ports.follower.try_send(Committed { first, headers, changes });
+            let committed = Committed { first, headers, changes, inquiries };
+            let _ = self.ports.follower.try_send(committed);
         }
         self.edge.settle();
         Ok(())

@@ -8,6 +8,7 @@ pub(crate) use enter::Prepared;
 use crate::anchorer::Status;
 use crate::bindings::Tries;
 use crate::feed::Anchors;
+use crate::inquiries::clerk::Clerking;
 use crate::judge::Judging;
 use crate::live::Live;
 use crate::opener::{Entry, EntryError, Opener};
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) permissions: Permissions,
     pub(crate) papers: Cabinet,
     pub(crate) judging: Mutex<Judging>,
+    pub(crate) clerking: Mutex<Clerking>,
+    pub(crate) answer_within_ms: u64,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

@@ -3,6 +3,7 @@
 use crate::anchorer::Status;
 use crate::bindings::Tries;
 use crate::feed::Anchors;
+use crate::inquiries::clerk::Clerk;
 use crate::judge::{Judge, TOLD_MAX, Told};
 use crate::live::Live;
 use crate::opener::{Opener, tags};
@@ -37,6 +38,8 @@ pub struct Setup {
     pub status: watch::Receiver<Status>,
     /// What permissions need to be recorded and judged.
     pub permissions: Permissions,
+    /// How long an organisation has for the answer to a question, in milliseconds.
+    pub answer_within_ms: u64,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -48,6 +51,7 @@ pub struct Running {
     filer: JoinHandle<Result<(), JournalError>>,
     follower: JoinHandle<()>,
     judge: JoinHandle<()>,
+    clerk: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -76,12 +80,13 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, filer, follower and judge.
+/// Opens the log with its directory, starts its writer, filer, follower, judge and clerk.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
-    let Setup { journal, outbox, keys, notary, trust, status, permissions, now_ms } = setup;
+    let Setup { journal, outbox, keys, notary, trust, status, permissions, .. } = setup;
+    let (answer_within_ms, now_ms) = (setup.answer_within_ms, setup.now_ms);
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
     let tags = tags(&log_key);
@@ -119,6 +124,8 @@ pub fn start_with(
         permissions,
         papers: Cabinet::default(),
         judging: Mutex::default(),
+        clerking: Mutex::default(),
+        answer_within_ms,
         queue: queue.clone(),
         journal,
         outbox,
@@ -133,13 +140,17 @@ pub fn start_with(
     let judge = Judge::new(service.clone(), told, ended.clone())?;
     let judging = std::thread::Builder::new().name("judge".into());
     let judge = judging.spawn(move || judge.run()).map_err(no_thread)?;
+    let (telling_clerk, told) = sync_channel(TOLD_MAX);
+    let clerk = Clerk::new(service.clone(), told, ended.clone())?;
+    let clerking = std::thread::Builder::new().name("clerk".into());
+    let clerk = clerking.spawn(move || clerk.run()).map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
-        move || follow(&service, committed, &telling)
+        move || follow(&service, committed, &Telling { judge: telling, clerk: telling_clerk })
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, judge, ended }))
+    Ok((service, Running { queue, writer, filer, follower, judge, clerk, ended }))
 }
 
 impl Running {
@@ -154,27 +165,37 @@ impl Running {
         let (writer, filer) = (self.writer.join(), self.filer.join());
         // Ends with the writer, whose last commits it still takes in.
         let (follower, judge) = (self.follower.join(), self.judge.join());
+        let clerk = self.clerk.join();
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
         filer.map_err(|_| panicked("filer"))??;
         follower.map_err(|_| panicked("follower"))?;
-        judge.map_err(|_| panicked("judge"))
+        judge.map_err(|_| panicked("judge"))?;
+        clerk.map_err(|_| panicked("clerk"))
     }
 }
 
 /// How often it is saved when organisations were last heard, and what is owed is tried again.
 const HEARD_PAUSE: Duration = Duration::from_secs(60);
 
-/// Follows the writer for readers and judge until it has ended. First completes what a crash left
+/// Who is told which entries concern them.
+struct Telling {
+    judge: SyncSender<Told>,
+    clerk: SyncSender<Told>,
+}
+
+/// Follows the writer for readers, judge and clerk until it has ended. First completes what a crash left
 /// of bindings and of entries that acts owe.
-fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>, telling: &SyncSender<Told>) {
+fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>, telling: &Telling) {
     service.resume();
     let mut heard = Instant::now();
     while let Some(mut commit) = committed.blocking_recv() {
-        let (first, changes) = (commit.first, std::mem::take(&mut commit.changes));
-        let end = first + commit.headers.len() as u64;
-        // Never waited for: a judge that lags reads the rows.
-        let _ = telling.try_send(Told { first, end, changes });
+        let (first, end) = (commit.first, commit.first + commit.headers.len() as u64);
+        // Never waited for: who lags reads the rows.
+        let which = std::mem::take(&mut commit.changes);
+        let _ = telling.judge.try_send(Told { first, end, which });
+        let which = std::mem::take(&mut commit.inquiries);
+        let _ = telling.clerk.try_send(Told { first, end, which });
         let recent = &service.0.recent;
         let mut taken = recent.take(commit);
         if taken.is_ok() && committed.is_empty() {

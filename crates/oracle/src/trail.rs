@@ -6,6 +6,7 @@ use crate::opener::{Entry, EntryError};
 use crate::recent::Line;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
+use medtrail_ledger::directory::CorrectionRow;
 use medtrail_ledger::entry::{Kind, subject_of};
 use medtrail_ledger::ports::{Journal, JournalError, SubjectTag};
 use medtrail_ledger::tile::TileReader;
@@ -205,7 +206,19 @@ impl Service {
     /// # Errors
     /// [`EntryError::Journal`] or [`EntryError::Damaged`] where the disk cannot be read.
     pub fn trail(&self, caller: Address, query: &TrailQuery) -> Result<TrailPage, EntryError> {
-        self.page(self.0.live.parts(caller), query, |_| true)
+        let page = self.page(self.0.live.parts(caller), query, |_| true)?;
+        let entries = page.entries.into_iter().map(|entry| self.shown(entry)).collect();
+        Ok(TrailPage { entries, ..page })
+    }
+
+    /// An entry as its subject is shown it: what was about somebody else is told by its reporter to
+    /// them, and not here any more.
+    pub fn shown(&self, entry: Entry) -> Entry {
+        let is_of_another = |row: &CorrectionRow| row.is_wrong_person;
+        match self.corrections_of(entry.index).iter().any(is_of_another) {
+            true => Entry { details: None, ..entry },
+            false => entry,
+        }
     }
 
     /// A page of what an organisation reported about `subject`, by its own key or by an API key; if

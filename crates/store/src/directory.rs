@@ -1,6 +1,6 @@
-//! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding
-//! and promised entry, one for when each organisation was last heard, and one for how far the log
-//! was judged.
+//! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
+//! promised entry, inquiry and correction, one for when each organisation was last heard, and one
+//! each for how far the log was judged and its inquiries are known.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -10,8 +10,8 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, Contents, Directory, DirectoryChange, InviteRow, OrganisationRow,
-    PendingEntry,
+    ApiKeyRow, BindingRow, Contents, CorrectionRow, Directory, DirectoryChange, InquiryRow,
+    InviteRow, OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -32,7 +32,24 @@ const PENDING: Rows = TableDefinition::new("pending");
 const HEARD: Rows = TableDefinition::new("heard");
 /// One row without a key. A directory that was made before anybody judged has no such table.
 const JUDGED: Rows = TableDefinition::new("judged");
-const TABLES: [Rows; 7] = [ORGANISATIONS, INVITES, API_KEYS, BINDINGS, PENDING, HEARD, JUDGED];
+const INQUIRIES: Rows = TableDefinition::new("inquiries");
+const CORRECTIONS: Rows = TableDefinition::new("corrections");
+/// One row without a key.
+const INQUIRED: Rows = TableDefinition::new("inquired");
+const TABLES: [Rows; 10] = [
+    ORGANISATIONS,
+    INVITES,
+    API_KEYS,
+    BINDINGS,
+    PENDING,
+    HEARD,
+    JUDGED,
+    INQUIRIES,
+    CORRECTIONS,
+    INQUIRED,
+];
+/// Tables that a directory has had since its first version: others may be missing.
+const FIRST_TABLES: usize = 6;
 
 const VERSION: u8 = 1;
 const OPTIONS: DbOptions =
@@ -89,6 +106,10 @@ fn place(table: Rows, name: &[u8; 32]) -> Vec<u8> {
     [&[VERSION], table.name().as_bytes(), &[0], name].concat()
 }
 
+fn is_later(table: Rows) -> bool {
+    TABLES[FIRST_TABLES..].iter().any(|later| later.name() == table.name())
+}
+
 /// One transaction's reading.
 struct Reader<'a> {
     txn: &'a ReadTransaction,
@@ -103,9 +124,7 @@ impl Reader<'_> {
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, Fault> {
         let opened = match self.txn.open_table(table) {
-            Err(TableError::TableDoesNotExist(_)) if table.name() == JUDGED.name() => {
-                return Ok(Vec::new());
-            }
+            Err(TableError::TableDoesNotExist(_)) if is_later(table) => return Ok(Vec::new()),
             opened => opened?,
         };
         let rows = opened.range::<&[u8; 32]>(..)?.map(|row| {
@@ -146,6 +165,9 @@ impl Reader<'_> {
             pending: self.all(PENDING, |row: &PendingEntry| row.event)?,
             heard: self.all(HEARD, |(organisation, _): &(Address, u64)| *organisation)?,
             judged: self.all(JUDGED, |entries: &u64| *entries)?.pop(),
+            inquiries: self.all(INQUIRIES, |row: &InquiryRow| (row.index, row.id))?,
+            corrections: self.all(CORRECTIONS, |row: &CorrectionRow| (row.line, row.by))?,
+            inquired: self.all(INQUIRED, |entries: &u64| *entries)?.pop(),
         })
     }
 }
@@ -186,6 +208,13 @@ impl Writer<'_> {
                 self.put(HEARD, &organisation[..], &(organisation, at_ms))
             }
             DirectoryChange::Judged(entries) => self.put(JUDGED, &[], entries),
+            DirectoryChange::PutInquiry(row) => self.put(INQUIRIES, &row.id[..], row),
+            DirectoryChange::DropInquiry(id) => self.drop(INQUIRIES, &id[..]),
+            DirectoryChange::PutCorrection(row) => {
+                let key = [row.line.to_be_bytes(), row.by.to_be_bytes()].concat();
+                self.put(CORRECTIONS, &key, row)
+            }
+            DirectoryChange::Inquired(entries) => self.put(INQUIRED, &[], entries),
         }
     }
 }

@@ -6,8 +6,8 @@ mod support;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingParties, BindingRow, BindingState, Contents, Directory, DirectoryChange,
-    InviteRow, KeyRow, OrganisationRow, PendingEntry,
+    ApiKeyRow, BindingParties, BindingRow, BindingState, Contents, CorrectionRow, Directory,
+    DirectoryChange, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
 use medtrail_store::{DirectoryDb, FileName, OpenError};
@@ -33,6 +33,9 @@ struct Model {
     pending: BTreeMap<B256, PendingEntry>,
     heard: BTreeMap<Address, u64>,
     judged: Option<u64>,
+    inquiries: BTreeMap<B256, InquiryRow>,
+    corrections: BTreeMap<(u64, u64), CorrectionRow>,
+    inquired: Option<u64>,
 }
 
 impl Model {
@@ -67,11 +70,23 @@ impl Model {
                     self.heard.insert(organisation, at_ms);
                 }
                 DirectoryChange::Judged(entries) => self.judged = Some(entries),
+                DirectoryChange::PutInquiry(row) => {
+                    self.inquiries.insert(row.id, row);
+                }
+                DirectoryChange::DropInquiry(id) => {
+                    self.inquiries.remove(&id);
+                }
+                DirectoryChange::PutCorrection(row) => {
+                    self.corrections.insert((row.line, row.by), row);
+                }
+                DirectoryChange::Inquired(entries) => self.inquired = Some(entries),
             }
         }
     }
 
     fn contents(&self) -> Contents {
+        let mut inquiries: Vec<_> = self.inquiries.values().cloned().collect();
+        inquiries.sort_by_key(|row| (row.index, row.id));
         Contents {
             organisations: self.organisations.values().cloned().collect(),
             invites: self.invites.values().cloned().collect(),
@@ -80,6 +95,9 @@ impl Model {
             pending: self.pending.values().cloned().collect(),
             heard: self.heard.iter().map(|(id, at_ms)| (*id, *at_ms)).collect(),
             judged: self.judged,
+            inquiries,
+            corrections: self.corrections.values().copied().collect(),
+            inquired: self.inquired,
         }
     }
 }
@@ -165,6 +183,29 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
             details,
         },
     );
+    let sort = prop::option::of((0..3u64, any::<u64>(), any::<bool>())).prop_map(|question| {
+        let question = question.map(|(line, due_ms, is_correction)| InquirySort::Question {
+            line,
+            due_ms,
+            is_correction,
+        });
+        question.unwrap_or(InquirySort::Claim)
+    });
+    let places = (0..9u64, any::<u64>(), any::<Option<u64>>(), any::<Option<u64>>());
+    let inquiry = (word(), sort, word(), address(), places).prop_map(
+        |(id, sort, subject, organisation, (index, asked_ms, answer, unanswered))| InquiryRow {
+            id,
+            index,
+            sort,
+            subject,
+            organisation,
+            asked_ms,
+            answer,
+            unanswered,
+        },
+    );
+    let correction = (0..3u64, 0..3u64, any::<bool>())
+        .prop_map(|(line, by, is_wrong_person)| CorrectionRow { line, by, is_wrong_person });
     prop_oneof![
         organisation.prop_map(DirectoryChange::PutOrganisation),
         invite.prop_map(DirectoryChange::PutInvite),
@@ -176,6 +217,10 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         word().prop_map(DirectoryChange::DropPending),
         (address(), any::<u64>()).prop_map(|(id, at_ms)| DirectoryChange::Heard(id, at_ms)),
         any::<u64>().prop_map(DirectoryChange::Judged),
+        inquiry.prop_map(DirectoryChange::PutInquiry),
+        word().prop_map(DirectoryChange::DropInquiry),
+        correction.prop_map(DirectoryChange::PutCorrection),
+        any::<u64>().prop_map(DirectoryChange::Inquired),
     ]
 }
 
@@ -473,6 +518,10 @@ fn a_directory_of_format_1_still_opens() {
     // It was made before anybody judged: the table is not there until the first time.
     directory.save(&[DirectoryChange::Judged(7)]).unwrap();
     assert_eq!(directory.load().unwrap(), Contents { judged: Some(7), ..after(acts().len()) });
+    // Nor those of inquiries.
+    let row = CorrectionRow { line: 1, by: 2, is_wrong_person: true };
+    directory.save(&[DirectoryChange::PutCorrection(row)]).unwrap();
+    assert_eq!(directory.load().unwrap().corrections, [row]);
     directory.save(&acts()[0]).unwrap();
 }
 

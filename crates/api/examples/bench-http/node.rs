@@ -50,6 +50,7 @@ pub(crate) async fn run(folder: &Path) {
         trust,
         status,
         permissions: Permissions::of_the_log_alone(),
+        answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

@@ -1,15 +1,16 @@
 //! Which refusal an error of another part is. Whoever adds an error there decides it here.
 
 use super::{
-    ALREADY_BOUND, BUSY, CHAIN_UNREADABLE, CODE_EXPIRED, CODE_TAKEN, CODE_USED, DAMAGED,
-    DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, EVENT_CONFLICT,
-    EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED,
-    KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
-    NO_SUCH_INVITE, NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED,
-    NOT_THEIR_WORD, ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem,
+    ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BUSY, CHAIN_UNREADABLE, CODE_EXPIRED,
+    CODE_TAKEN, CODE_USED, DAMAGED, DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG,
+    DISK_FULL, EVENT_CONFLICT, EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL,
+    INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED, KEY_TAKEN, KIND_NOT_REPORTED, More,
+    NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NOBODY_TO_ASK,
+    NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_THEIR_WORD,
+    ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN,
     SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED,
-    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_TRIES, UNKNOWN_ACTION,
-    UNKNOWN_CUSTODIAN, UNSIGNED, WRONG_LOG,
+    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_TRIES,
+    UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -17,6 +18,7 @@ use actix_web::error::BlockingError;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::EvidenceError;
 use medtrail_oracle::bindings::BindingError;
+use medtrail_oracle::inquiries::InquiryError;
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
@@ -37,6 +39,7 @@ impl From<&ReportError> for Problem {
             ReportError::Details { .. } => (&DETAILS_MISMATCH, "details"),
             ReportError::DetailsTooLong(_) => (&DETAILS_TOO_LONG, "details"),
             ReportError::LogsDocument(_) => (&DETAILS_RESERVED, "details"),
+            ReportError::Word(_) => (&INVALID_FIELD, "details"),
             ReportError::Evidence(EvidenceError::Signer { .. }) => (&SIGNER_MISMATCH, "signature"),
             ReportError::Evidence(_) => (&SIGNATURE_REFUSED, "signature"),
             ReportError::Unsigned | ReportError::NotOperator(_) => (&UNSIGNED, "signature"),
@@ -184,6 +187,33 @@ impl Problem {
             PermissionError::TooMany => Self::new(&TOO_MANY_PERMISSIONS, told),
             PermissionError::Report(error) => Self::from(&error),
             PermissionError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<InquiryError> for Problem {
+    fn from(error: InquiryError) -> Self {
+        let told = error.to_string();
+        match error {
+            InquiryError::NoSuchLine | InquiryError::NotReported => Self::no_such_entry(),
+            InquiryError::NobodyToAsk => Self::new(&NOBODY_TO_ASK, told).at("index"),
+            InquiryError::Open { .. } | InquiryError::AskedOften => {
+                Self::new(&QUESTION_OPEN, told).at("index")
+            }
+            InquiryError::TooManyOfPerson | InquiryError::TooManyOfOrganisation => {
+                Self::new(&TOO_MANY_QUESTIONS, told)
+            }
+            InquiryError::Field(error) => Self::new(&INVALID_FIELD, told).at(error.field()),
+            InquiryError::NoSuchInquiry => Self::new(&NO_SUCH_INQUIRY, told),
+            InquiryError::Answered { index } => Self::new(&ALREADY_ANSWERED, told)
+                .with(More { index: Some(index), ..More::default() }),
+            InquiryError::Mismatch(field) => {
+                Self::new(&INQUIRY_MISMATCH, told).at(format!("report.{field}"))
+            }
+            InquiryError::RepliedOften => Self::new(&ANSWERED_OFTEN, told),
+            InquiryError::Report(error) => Self::from(&error),
+            InquiryError::Entry(error) => error.into(),
             other => Self::fault(&other),
         }
     }

@@ -35,6 +35,13 @@ const SEARCHES: Statuses = [401, 200, 200, 422, 422, 200, 422, 401, 401];
 const ONLY_THE_PERSON: Statuses = [401, 200, 404, 404, 404, 404, 404, 401, 401];
 const PERSON_AND_REPORTER: Statuses = [404, 200, 404, 200, 404, 404, 404, 401, 401];
 
+/// Lists of one's own.
+const ANY_SIDE: Statuses = [401, 200, 200, 200, 200, 200, 200, 401, 401];
+/// One that is nobody's.
+const NOT_THEIRS: Statuses = [401, 404, 404, 404, 404, 404, 404, 401, 401];
+/// What organisations say; the body is bad.
+const SPEAKS: Statuses = [401, 403, 403, 422, 422, 403, 422, 401, 401];
+
 struct Row {
     method: Method,
     /// As the description has it.
@@ -66,6 +73,7 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
     let entry = |what: &str| format!("/v1/entries/{index}{what}");
     let own = |what: &str| format!("/v1/subjects/{}/{what}", person.address);
     let none = "0x0000000000000000000000000000000000000001";
+    let word = format!("0x{}", "11".repeat(32));
     let binding = format!("/v1/bindings/0x{}/", "11".repeat(32));
     vec![
         same("/.well-known/medtrail.json", ANYBODY),
@@ -138,6 +146,19 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
             &format!("{binding}countersignature"),
             r#"{"signature":"0x"}"#,
             [401, 403, 403, 404, 404, 403, 404, 401, 401],
+        ),
+        same("/v1/questions", ANY_SIDE),
+        post("/v1/questions", "/v1/questions", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
+        get("/v1/questions/{id}", &format!("/v1/questions/{word}"), NOT_THEIRS),
+        post("/v1/questions/{id}/answer", &format!("/v1/questions/{word}/answer"), "{}", SPEAKS),
+        post("/v1/corrections", "/v1/corrections", "{}", SPEAKS),
+        same("/v1/claims", ANY_SIDE),
+        post("/v1/claims", "/v1/claims", "{}", SPEAKS),
+        post(
+            "/v1/claims/{id}/answer",
+            &format!("/v1/claims/{word}/answer"),
+            r#"{"answer":"no"}"#,
+            [401, 404, 404, 404, 404, 404, 403, 401, 401],
         ),
         same("/fhir/metadata", ANYBODY),
         same("/fhir/.well-known/smart-configuration", ANYBODY),

@@ -9,6 +9,7 @@ mod fairness;
 mod feed;
 mod fhir;
 mod health;
+mod inquiries;
 mod log;
 mod metrics;
 mod openapi;

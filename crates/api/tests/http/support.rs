@@ -268,6 +268,7 @@ impl Log {
             trust,
             status: watched,
             permissions: Permissions { consents: chain.clone(), need: |_, _| Need::default() },
+            answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             now_ms,
         };
         let directory = folder.path().join("directory");

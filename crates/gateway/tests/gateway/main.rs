@@ -3,4 +3,5 @@
 mod faults;
 mod intake;
 mod moves;
+mod questions;
 mod support;

@@ -96,6 +96,10 @@ pub(crate) struct Log {
     pub(crate) elsewhere: Mutex<Option<String>>,
     /// How often somebody signed in.
     pub(crate) sign_ins: AtomicUsize,
+    /// Whom it says that a question is to.
+    pub(crate) asked_of: Mutex<Address>,
+    /// Answers, byte for byte.
+    pub(crate) answers: Mutex<Vec<String>>,
 }
 
 impl Log {
@@ -199,6 +203,26 @@ async fn binding(_: Path<String>, log: Data<Log>) -> HttpResponse {
     }
 }
 
+async fn questions(request: actix_web::HttpRequest) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "questions": [], "asked": request.query_string() }))
+}
+
+async fn question(log: Data<Log>) -> HttpResponse {
+    let organisation = *log.asked_of.lock().unwrap();
+    let subject = B256::repeat_byte(0xa1);
+    HttpResponse::Ok().json(json!({ "subject": subject, "organisation": { "id": organisation } }))
+}
+
+/// The first answer stands.
+async fn take_answer(body: String, log: Data<Log>) -> HttpResponse {
+    let mut answers = log.answers.lock().unwrap();
+    answers.push(body);
+    match answers.len() {
+        1 => HttpResponse::Created().json(json!({ "index": 7 })),
+        _ => HttpResponse::Conflict().json(json!({ "detail": "answered" })),
+    }
+}
+
 async fn bindings(log: Data<Log>) -> HttpResponse {
     log.asked.fetch_add(1, Ordering::SeqCst);
     HttpResponse::Ok().json(json!({ "own": [], "pending": *log.pending.lock().unwrap() }))
@@ -254,6 +278,11 @@ pub(crate) fn trust_of(operators: &[u8]) -> TrustFile {
     }
 }
 
+/// Under which reports are signed here.
+pub(crate) fn domain_of() -> medtrail_ledger::schema::Eip712Domain {
+    domain(CHAIN, REGISTRY)
+}
+
 pub(crate) fn address_of(seed: u8) -> Address {
     ReporterKey::from_bytes(&[seed; 32]).unwrap().address()
 }
@@ -304,6 +333,8 @@ impl Site {
             asked: AtomicUsize::new(0),
             elsewhere: Mutex::default(),
             sign_ins: AtomicUsize::new(0),
+            asked_of: Mutex::new(address_of(OWN)),
+            answers: Mutex::default(),
         });
         let served = log.clone();
         let app = move || {
@@ -313,6 +344,9 @@ impl Site {
                 .route("/v1/reports", web::post().to(reports))
                 .route("/v1/session/nonce", web::get().to(nonce))
                 .route("/v1/session", web::post().to(sign_in))
+                .route("/v1/questions", web::get().to(questions))
+                .route("/v1/questions/{id}", web::get().to(question))
+                .route("/v1/questions/{id}/answer", web::post().to(take_answer))
                 .route("/v1/bindings", web::get().to(bindings))
                 .route("/v1/bindings/codes", web::post().to(HttpResponse::NoContent))
                 .route("/v1/bindings/of/{pseudonym}", web::get().to(binding))

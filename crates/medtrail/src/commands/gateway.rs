@@ -1,5 +1,6 @@
 //! `medtrail gateway`: stands beside a custodian's software, signs its events and forwards them.
 
+mod questions;
 mod retry;
 mod trust;
 
@@ -52,6 +53,10 @@ enum Command {
     Init(InitArgs),
     /// Runs the gateway
     Run(RunArgs),
+    /// Lists what people ask about the organisation's lines; asks the running gateway
+    Questions(questions::ListArgs),
+    /// Answers a question; the running gateway signs it with the organisation's key
+    Answer(questions::AnswerArgs),
     /// Puts reports that were set aside back to waiting; the gateway must not run meanwhile
     Retry(retry::Args),
     /// Shows what the log's trust file says anew, such as a new key of its operator, and accepts it
@@ -149,6 +154,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     match args.command {
         Some(Command::Init(init)) => join(init).await,
         Some(Command::Run(run)) => forward(run).await,
+        Some(Command::Questions(args)) => questions::list(args).await,
+        Some(Command::Answer(args)) => questions::answer(args).await,
         Some(Command::Retry(retry)) => retry::run(retry).await,
         Some(Command::Trust(trust)) => trust::run(trust).await,
         None => forward(args.run).await,

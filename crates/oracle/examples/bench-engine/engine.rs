@@ -80,6 +80,7 @@ impl Engine {
             trust,
             status,
             permissions: Permissions::of_the_log_alone(),
+            answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             now_ms,
         };
         let (service, running) = supervise::start(setup).expect("a running log");

@@ -2,6 +2,7 @@
 //! queued, and answered.
 
 use super::{Service, blocking, words};
+use crate::inquiries::clerk;
 use crate::intake::{Intake, ReportError, Submission};
 use crate::opener::{Entry, EntryError};
 use crate::room::{Answer, Share};
@@ -228,6 +229,7 @@ impl Service {
             subject: report.subject,
             is_salted_by_index: !is_person || kind.is_salted_by_index(),
             is_change: kind == Kind::Change,
+            is_inquiry: clerk::is_inquiry(kind),
             known,
             filed,
             encoded: encode_report(report, evidence, details.as_deref()),

@@ -265,6 +265,7 @@ impl Log {
             trust,
             status,
             permissions: Permissions::of_the_log_alone(),
+            answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();

@@ -4,6 +4,7 @@
 
 mod bindings;
 mod feeds;
+mod inquiries;
 mod judged;
 mod organisations;
 mod others;

@@ -19,6 +19,7 @@ use medtrail_ledger::schema::{Binding, Report, digest, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::inquiries::ANSWER_WITHIN_MS;
 use medtrail_oracle::intake::Submission;
 use medtrail_oracle::opener::Entry;
 use medtrail_oracle::permissions::Permissions;
@@ -272,8 +273,22 @@ impl World {
         Self::start_as(folder, now_ms, &[])
     }
 
+    /// Starts with so many milliseconds for an answer.
+    pub(crate) fn start_waiting(folder: &TempDir, answer_within_ms: u64) -> Self {
+        Self::start_whole(folder, now_ms, &[], answer_within_ms)
+    }
+
     /// Starts with further keys of the operator, newest last.
     pub(crate) fn start_as(folder: &TempDir, now_ms: fn() -> u64, newer: &[u8]) -> Self {
+        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS)
+    }
+
+    fn start_whole(
+        folder: &TempDir,
+        now_ms: fn() -> u64,
+        newer: &[u8],
+        answer_within_ms: u64,
+    ) -> Self {
         let chain = Arc::<Chain>::default();
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
@@ -322,6 +337,7 @@ impl World {
             trust,
             status: statuses,
             permissions: Permissions { consents: chain.clone(), need },
+            answer_within_ms,
             now_ms,
         };
         let (service, running) = supervise::start_with(setup, book.clone()).unwrap();

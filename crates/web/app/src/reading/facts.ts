@@ -9,6 +9,7 @@ import {
   dataOf, eventOf, hasCode, IMPORT, isPatient, recordOf, userOf, type Agent, type Coding, type Event, type Party,
 } from "./event";
 import { get, parseTree, text } from "./json";
+import { saidOf, type SaidVerb } from "./said";
 import { CATEGORIES, ROLES, TOPICS } from "./tables";
 
 const NAME_MAX = 80;
@@ -18,7 +19,7 @@ const CATEGORIES_MAX = 4;
 
 export type Verb =
   | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none"
-  | PermissionVerb;
+  | PermissionVerb | SaidVerb;
 /** What people gave and took back, and a change that was not permitted. */
 export type PermissionVerb =
   | "permitRead" | "permitChange" | "permitBoth" | "approve" | "delegate" | "guard" | "takeBack" | "takeBackAll"
@@ -74,6 +75,10 @@ export interface Facts {
   /** Where the data came from. */
   origin: string | null;
   atMs: number;
+  /** What was asked, answered, billed or given as the reason, in the words of who said it. */
+  said?: string;
+  /** The day for which something was billed. */
+  day?: string;
 }
 
 /** The name of an address: of every address the same, or by the address. */
@@ -116,8 +121,9 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     // Signed, it is a document that this version cannot read: its envelope is the log's.
     if (!isRelayed) return facts;
     const relayed = { ...facts, relayed: true, organisation: nameIn(tree, "organisation") };
-    const inner = text(tree, "document");
-    return { ...relayed, ...told(relayed, report, inner === null ? null : parseTree(utf8(inner))) };
+    const document = text(tree, "document");
+    const inner = document === null ? null : parseTree(utf8(document));
+    return { ...relayed, ...told(relayed, report, inner), ...saidOf(kind, inner, "organisation") };
   }
   if (version === "medtrail/binding-v1" && isRelayed && kind === "binding") {
     const named = get(tree, "organisation");
@@ -131,7 +137,10 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     const organisation = nameIn({ id: get(tree, "organisation") }, "id");
     return { ...facts, relayed: false, verb: "notPermit", organisation };
   }
-  return { ...facts, ...told(facts, report, tree) };
+  const said = saidOf(kind, tree, isRelayed ? "log" : "organisation");
+  const id = said !== null && isRelayed ? get(tree, "organisation") : undefined;
+  const named = typeof id === "string" ? { organisation: nameIn({ id }, "id") } : {};
+  return { ...facts, ...told(facts, report, tree), ...said, ...named };
 }
 
 /** What a report alone tells. */

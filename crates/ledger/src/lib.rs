@@ -14,6 +14,7 @@
 //! - [`audit`]: how a whole log is replayed
 //! - [`binding`]: how a pseudonym becomes a person's
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
+//! - [`vault`]: records and their versions, as the operator keeps them, and their details documents
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
 pub mod audit;
@@ -34,4 +35,5 @@ pub mod schema;
 pub mod signature;
 pub mod tile;
 pub mod trust;
+pub mod vault;
 pub mod verify;

@@ -46,6 +46,15 @@ pub struct Shelf {
     pub staged: Vec<StagedRow>,
     /// Changes that were asked for, oldest first.
     pub requests: Vec<B256>,
+    /// Those of them that no answer ended yet.
+    pub waiting: Vec<B256>,
+}
+
+impl Shelf {
+    /// Whether anything of it has to be finished or watched.
+    pub fn is_open(&self) -> bool {
+        !self.staged.is_empty() || !self.waiting.is_empty()
+    }
 }
 
 /// A version on its way in: its bytes are durable, its entry perhaps not yet.
@@ -192,14 +201,9 @@ impl RequestState {
 /// A change to one person's part of the vault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum VaultChange {
-    /// Writes the person's list; one without staged versions or unanswered requests is not looked
-    /// at at the next start.
-    PutShelf {
-        /// The list.
-        shelf: Shelf,
-        /// Whether anything of it has to be finished or watched.
-        is_open: bool,
-    },
+    /// Writes the person's list. One that is not [open](Shelf::is_open) is not looked at at the next
+    /// start.
+    PutShelf(Shelf),
     /// Writes a record.
     PutRecord(RecordRow),
     /// Writes the bytes of a version.
@@ -219,7 +223,7 @@ pub enum VaultChange {
         version: B256,
     },
     /// Writes a request, and notes it with the organisation that asks.
-    PutRequest(RequestRow),
+    PutRequest(Box<RequestRow>),
     /// Removes a request, also from the organisation's list.
     DropRequest {
         /// Its id.

@@ -78,7 +78,7 @@ pub enum ReportError {
     #[error("the details document has {0} bytes; at most {DETAILS_BYTES_MAX} are taken")]
     DetailsTooLong(usize),
     /// The document names itself one that only the log writes: a view would tell of somebody else.
-    #[error("the details document is a {0}, which only the log itself writes")]
+    #[error("the details document is a {0}, which only the log itself or its vault takes")]
     LogsDocument(String),
     /// No, or not the actor's, signature.
     #[error(transparent)]
@@ -140,7 +140,7 @@ impl<'a> Intake<'a> {
             return Err(ReportError::Kind(report.kind));
         }
         self.check_content(submission)?;
-        if let Some(version) = submission.details.as_deref().and_then(logs_version) {
+        if let Some(version) = submission.details.as_deref().and_then(reserved_version) {
             return Err(ReportError::LogsDocument(version));
         }
         // The signature last but one: everything above is cheaper. The organisation after it, so
@@ -150,6 +150,20 @@ impl<'a> Intake<'a> {
             Some(_) => Ok(()),
             None => Err(ReportError::UnknownCustodian(report.actor)),
         }
+    }
+
+    /// Checks a report of this kind that comes through the vault, which has read its details. Whose
+    /// key it is decides who was permitted what.
+    pub(crate) fn check_in_vault(
+        &mut self,
+        submission: &Submission,
+        kind: Kind,
+    ) -> Result<(), ReportError> {
+        if Kind::from_number(submission.report.kind) != kind {
+            return Err(ReportError::Kind(submission.report.kind));
+        }
+        self.check_content(submission)?;
+        self.check_signature(submission)
     }
 
     /// Checks what the operator itself enters for a custodian without a key: only its own word.
@@ -235,12 +249,18 @@ fn is_reported(kind: Kind) -> bool {
 const LOGS_DOCUMENTS: [&str; 4] =
     ["medtrail/relayed-", "medtrail/binding-", "medtrail/operation-", "medtrail/refusal-"];
 
-/// The version of a document that only the log writes. Readers differ in which of two members
+/// Documents that only the vault takes: from their bytes alone everybody knows that what they tell
+/// happened there.
+const VAULTS_DOCUMENTS: [&str; 3] =
+    ["medtrail/version-", "medtrail/read-", "medtrail/change-request-"];
+
+/// The version of a document that only the log or its vault writes. Readers differ in which of two members
 /// of the same name they take: any of them counts.
-fn logs_version(document: &[u8]) -> Option<String> {
+fn reserved_version(document: &[u8]) -> Option<String> {
     let Versions(versions) = serde_json::from_slice(document).ok()?;
-    let is_the_logs = |version: &String| LOGS_DOCUMENTS.iter().any(|one| version.starts_with(one));
-    versions.into_iter().find(is_the_logs)
+    let reserved = LOGS_DOCUMENTS.iter().chain(&VAULTS_DOCUMENTS);
+    let is_reserved = |version: &String| reserved.clone().any(|one| version.starts_with(one));
+    versions.into_iter().find(is_reserved)
 }
 
 /// Every text that a document gives as its version.
@@ -289,8 +309,11 @@ mod tests {
             r#"{"version":1e400,"version":{"a":"\ud800"},"version":"medtrail/relayed-v1"}"#,
             r#"{"x":[1e400],"version":"medtrail/relayed-v1"}"#,
             r#"{"x":"\ud800","version":"medtrail/relayed-v1"}"#,
+            r#"{"resourceType":"AuditEvent","version":"medtrail/version-v1"}"#,
+            r#"{"version":"medtrail/read-v1"}"#,
+            r#"{"version":"medtrail/change-request-v1"}"#,
         ] {
-            assert!(logs_version(document.as_bytes()).is_some(), "{document}");
+            assert!(reserved_version(document.as_bytes()).is_some(), "{document}");
         }
         for document in [
             r#"{"version":"medtrail/shared-v1","event":{"version":"medtrail/relayed-v1"}}"#,
@@ -299,7 +322,7 @@ mod tests {
             r#""medtrail/relayed-v1""#,
             "no JSON",
         ] {
-            assert_eq!(logs_version(document.as_bytes()), None, "{document}");
+            assert_eq!(reserved_version(document.as_bytes()), None, "{document}");
         }
     }
 }

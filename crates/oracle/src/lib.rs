@@ -6,6 +6,7 @@
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
 //! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
+//! - [`vault`]: records, whose versions count only with their person's permission
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
@@ -40,3 +41,4 @@ mod signing;
 mod subjects;
 pub mod supervise;
 pub mod trail;
+pub mod vault;

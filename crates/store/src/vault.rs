@@ -163,8 +163,8 @@ impl VaultDb {
         let of_version = |record: &B256, version: &B256| [subject, *record, *version].concat();
         let whose = Some(subject);
         Ok(match change {
-            VaultChange::PutShelf { shelf, is_open } => {
-                let open = match is_open {
+            VaultChange::PutShelf(shelf) => {
+                let open = match shelf.is_open() {
                     true => self.put_value(OPEN, None, &subject[..], &subject)?,
                     false => self.drop_row(OPEN, &subject[..]),
                 };
@@ -180,7 +180,7 @@ impl VaultDb {
                 vec![self.drop_row(CONTENT, &of_version(record, version))]
             }
             VaultChange::PutRequest(row) => {
-                let put = self.put_value(REQUESTS, whose, &of(&row.id), row)?;
+                let put = self.put_value(REQUESTS, whose, &of(&row.id), &**row)?;
                 vec![put, Op::Asked(row.organisation, (subject, row.id), true)]
             }
             VaultChange::DropRequest { id, organisation } => vec![

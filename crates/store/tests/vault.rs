@@ -88,12 +88,12 @@ impl Model {
     fn apply(&mut self, subject: B256, changes: &[VaultChange]) {
         for change in changes.iter().cloned() {
             match change {
-                VaultChange::PutShelf { shelf, is_open } => {
-                    self.shelves.insert(subject, shelf);
-                    match is_open {
-                        true => self.open.insert(subject),
-                        false => self.open.remove(&subject),
+                VaultChange::PutShelf(shelf) => {
+                    match shelf.staged.is_empty() && shelf.waiting.is_empty() {
+                        false => self.open.insert(subject),
+                        true => self.open.remove(&subject),
                     };
+                    self.shelves.insert(subject, shelf);
                 }
                 VaultChange::PutRecord(row) => {
                     self.records.insert((subject, row.record), row);
@@ -109,7 +109,7 @@ impl Model {
                     if !asked.contains(&(subject, row.id)) {
                         asked.push((subject, row.id));
                     }
-                    self.requests.insert((subject, row.id), row);
+                    self.requests.insert((subject, row.id), *row);
                 }
                 VaultChange::DropRequest { id, organisation } => {
                     self.requests.remove(&(subject, id));
@@ -208,7 +208,7 @@ fn request(id: u8, organisation: u8, state: RequestState) -> RequestRow {
     }
 }
 
-fn shelf(ids: &[u8]) -> Shelf {
+fn shelf(ids: &[u8], is_open: bool) -> Shelf {
     let staged = StagedRow {
         event: B256::repeat_byte(0x51),
         actor: Address::repeat_byte(0x52),
@@ -220,8 +220,9 @@ fn shelf(ids: &[u8]) -> Shelf {
     Shelf {
         records: ids.iter().map(|id| B256::repeat_byte(*id)).collect(),
         bytes: 18,
-        staged: vec![staged],
+        staged: Some(staged).filter(|_| is_open).into_iter().collect(),
         requests: ids.iter().map(|id| B256::repeat_byte(*id)).collect(),
+        waiting: ids.iter().filter(|_| is_open).map(|id| B256::repeat_byte(*id)).collect(),
     }
 }
 
@@ -239,7 +240,7 @@ fn change() -> impl Strategy<Value = VaultChange> {
     ]);
     prop_oneof![
         (prop::collection::vec(id(), 0..3), any::<bool>())
-            .prop_map(|(ids, is_open)| VaultChange::PutShelf { shelf: shelf(&ids), is_open }),
+            .prop_map(|(ids, is_open)| VaultChange::PutShelf(shelf(&ids, is_open))),
         (id(), id()).prop_map(|(id, head)| VaultChange::PutRecord(record(id, head))),
         (word(), word(), bytes()).prop_map(|(record, version, bytes)| VaultChange::PutContent {
             record,
@@ -248,7 +249,8 @@ fn change() -> impl Strategy<Value = VaultChange> {
         }),
         (word(), word()).prop_map(|(record, version)| VaultChange::DropContent { record, version }),
         // A request is always the same organisation's.
-        (id(), state).prop_map(|(id, state)| VaultChange::PutRequest(request(id, id, state))),
+        (id(), state)
+            .prop_map(|(id, state)| VaultChange::PutRequest(Box::new(request(id, id, state)))),
         id().prop_map(|id| VaultChange::DropRequest {
             id: B256::repeat_byte(id),
             organisation: Address::repeat_byte(id)
@@ -292,32 +294,29 @@ fn acts() -> Vec<(B256, Vec<VaultChange>)> {
     vec![
         (
             ANNA,
-            vec![
-                content(2, b"HIV-1 RNA not detected"),
-                VaultChange::PutShelf { shelf: shelf(&[1]), is_open: true },
-            ],
+            vec![content(2, b"HIV-1 RNA not detected"), VaultChange::PutShelf(shelf(&[1], true))],
         ),
         (
             ANNA,
             vec![
                 VaultChange::PutRecord(record(1, 2)),
                 content(3, b"an older version"),
-                VaultChange::PutShelf { shelf: shelf(&[1, 2]), is_open: false },
+                VaultChange::PutShelf(shelf(&[1, 2], false)),
             ],
         ),
         (
             MART,
             vec![
-                VaultChange::PutRequest(RequestRow { subject: MART, ..asked.clone() }),
+                VaultChange::PutRequest(Box::new(RequestRow { subject: MART, ..asked.clone() })),
                 VaultChange::PutProposed { request: one, bytes: b"proposed bytes".to_vec() },
-                VaultChange::PutShelf { shelf: shelf(&[]), is_open: true },
+                VaultChange::PutShelf(shelf(&[], true)),
             ],
         ),
         (
             ANNA,
             vec![
-                VaultChange::PutRequest(asked),
-                VaultChange::PutRequest(withdrawn),
+                VaultChange::PutRequest(Box::new(asked)),
+                VaultChange::PutRequest(Box::new(withdrawn)),
                 VaultChange::DropContent { record: one, version: B256::repeat_byte(3) },
             ],
         ),
@@ -492,7 +491,7 @@ fn who_is_cleared_leaves_no_row_and_begins_anew_under_a_new_key() {
     expected.asked.values_mut().for_each(|asked| asked.retain(|(subject, _)| *subject == MART));
     assert_eq!(told(&vault).unwrap(), plain(&expected));
     save(&vault, 0).unwrap();
-    assert_eq!(vault.shelf(ANNA).unwrap(), shelf(&[1]));
+    assert_eq!(vault.shelf(ANNA).unwrap(), shelf(&[1], true));
 }
 
 type Raw = redb::TableDefinition<'static, &'static [u8; 32], &'static [u8]>;

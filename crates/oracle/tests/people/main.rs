@@ -5,6 +5,7 @@
 mod asked;
 mod bindings;
 mod feeds;
+mod heads;
 mod judged;
 mod organisations;
 mod others;

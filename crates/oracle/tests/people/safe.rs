@@ -28,6 +28,15 @@ pub(crate) struct Cellar {
     pub(crate) faults: Faults,
     /// How the next fault is told.
     pub(crate) is_full: std::sync::atomic::AtomicBool,
+    /// Done once, before the next bytes are written or read.
+    pub(crate) meanwhile: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Cellar {
+    fn meanwhile(&self) {
+        let act = self.meanwhile.lock().unwrap().take();
+        act.into_iter().for_each(|act| act());
+    }
 }
 
 impl Shelves for Cellar {
@@ -38,6 +47,7 @@ impl Shelves for Cellar {
         self.inner.record(subject, record)
     }
     fn content(&self, s: B256, record: B256, v: B256) -> Result<Option<Vec<u8>>, JournalError> {
+        self.meanwhile();
         self.inner.content(s, record, v)
     }
     fn request(&self, subject: B256, id: B256) -> Result<Option<RequestRow>, JournalError> {
@@ -53,6 +63,7 @@ impl Shelves for Cellar {
         self.inner.open()
     }
     fn save(&self, subject: B256, changes: &[VaultChange]) -> Result<(), JournalError> {
+        self.meanwhile();
         let fault = self.faults.next();
         if fault != Some(Fault::Fails) {
             self.inner.save(subject, changes)?;
@@ -89,6 +100,7 @@ impl Safe {
             inner: cellar(folder, &world),
             faults: Faults::default(),
             is_full: Default::default(),
+            meanwhile: Default::default(),
         });
         let vault = Vault::open(world.service.clone(), cellar.clone(), limits).unwrap();
         Self { world, vault, cellar }

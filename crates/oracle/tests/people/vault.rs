@@ -509,15 +509,33 @@ async fn everything_has_a_limit_and_what_finds_no_room_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_an_organisation_has_no_more_speaks_for_nobody() {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static AHEAD_MS: AtomicU64 = AtomicU64::new(0);
+    use medtrail_ledger::directory::{Directory, DirectoryChange, KeyRow, OrganisationRow};
+    const OLD: u8 = 0x44;
     let folder = tempfile::tempdir().unwrap();
-    let safe = Safe::start_at(&folder, || now_ms() + AHEAD_MS.load(Ordering::SeqCst));
+    let safe = Safe::start(&folder);
+    let ended = KeyRow { address: address_of(OLD), from_ms: 0, until_ms: Some(now_ms()) };
+    let id = address_of(CLINIC);
+    let row = OrganisationRow {
+        id,
+        name: "Clinic".to_owned(),
+        register_number: None,
+        domain: "clinic.example".to_owned(),
+        expected_key: None,
+        keys: vec![ended],
+        since_ms: 0,
+    };
+    safe.world.book.save(&[DirectoryChange::PutOrganisation(row)]).unwrap();
+    safe.stop().await;
+    let safe = Safe::start(&folder);
+    assert_eq!(safe.world.service.organisation_of(address_of(OLD)), Some(id));
+    // To the clinic, whose key it was.
     safe.world.give(ANNA, grant_for("patient/*.cruds", 1)).await;
-    let nobodys = safe.put(&write(1, STRANGER, '0', 'A')).await;
     let unknown =
         |error: VaultError| matches!(error, VaultError::Report(ReportError::UnknownCustodian(_)));
-    assert!(nobodys.is_err_and(unknown));
+    for by in [OLD, STRANGER] {
+        assert!(safe.put(&write(u64::from(by), by, '0', 'A')).await.is_err_and(unknown));
+    }
+    assert!(safe.read(OLD, &write(1, OLD, '0', 'A')).await.is_err_and(unknown));
     safe.put(&write(2, CLINIC, '0', 'A')).await.unwrap();
     safe.stop().await;
 }

@@ -1,13 +1,14 @@
 //! Every window between the steps of a write or a look: a crash, a full disk, a log that takes
 //! nothing. What counts afterwards is what the log says, and never without its person.
 
-use crate::permits::{ANNA, grant_for, id, revoke};
-use crate::safe::{Safe, anna, bytes, record, version, write};
+use crate::permits::{ANNA, grant_for, id, revoke, signed};
+use crate::safe::{Safe, anna, bytes, reason, record, version, write};
 use crate::support::{CLINIC, FAULTS, Fault, address_of};
 use medtrail_ledger::vault::Shelves;
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::sequencer::PlaceError;
 use medtrail_oracle::vault::{Reader, VaultError};
+use medtrail_permit::permits::Refusal;
 use std::sync::atomic::Ordering;
 
 /// Which file fails, after how many of its writes.
@@ -126,6 +127,41 @@ async fn what_was_permitted_in_its_place_counts_whatever_comes_before_it_is_sett
         assert_eq!(safe.told().len(), usize::from(revoked_first));
         safe.stop().await;
     }
+}
+
+/// Between the first look at the permission and the place in the log, the permission goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_while_bytes_are_on_their_way_permits_neither_write_nor_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let safe = Safe::start(&folder);
+    safe.put(&write(1, ANNA, '0', 'A')).await.unwrap();
+    for (salt, is_write) in [(1, true), (2, false)] {
+        let grant = grant_for("patient/*.cruds", salt);
+        safe.world.give(ANNA, grant.clone()).await;
+        let (service, runtime) = (safe.world.service.clone(), tokio::runtime::Handle::current());
+        let taken = signed(ANNA, revoke(id(&grant)));
+        *safe.cellar.meanwhile.lock().unwrap() = Some(Box::new(move || {
+            runtime.block_on(service.record(taken)).unwrap();
+        }));
+        let attempt = write(10 + u64::from(salt), CLINIC, 'A', 'B').naming(&grant);
+        let refused = match is_write {
+            true => safe.refused(&attempt).await,
+            false => reason(safe.read(CLINIC, &attempt).await.map(drop)),
+        };
+        assert_eq!(refused, Refusal::Revoked);
+    }
+    // Both stand in the log with the refusal that names them, and nothing came of either.
+    assert_eq!((safe.entries_of(2), safe.entries_of(1)), (2, 1));
+    let told = safe.told();
+    let words: Vec<_> = told.iter().map(|(what, why)| (what.as_str(), why.as_str())).collect();
+    assert_eq!(words, [("write", "revoked"), ("read", "revoked")]);
+    let refusals: Vec<_> =
+        safe.world.all().into_iter().filter(|entry| entry.report.kind == 8).collect();
+    assert!(refusals.iter().all(|entry| !entry.report.permission.is_zero()));
+    assert_eq!(safe.own("penicillin").await, Some(bytes('A')));
+    let shelf = safe.cellar.shelf(anna()).unwrap();
+    assert_eq!((shelf.staged.len(), shelf.bytes), (0, bytes('A').len() as u64));
+    safe.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

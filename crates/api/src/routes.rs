@@ -1,6 +1,7 @@
 //! One file a family of paths.
 
 mod anchors;
+mod approvals;
 mod bindings;
 pub(crate) mod docs;
 mod entries;
@@ -12,6 +13,7 @@ mod log;
 mod organisations;
 mod permissions;
 mod problems;
+mod records;
 mod reports;
 mod session;
 mod trail;
@@ -45,6 +47,19 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(permissions::domain)
         .service(permissions::record)
         .service(permissions::list)
+        .service(records::list)
+        .service(records::import)
+        .service(records::get)
+        .service(records::list_versions)
+        .service(records::put)
+        .service(records::read_content)
+        .service(records::signed_read)
+        .service(approvals::list)
+        .service(approvals::ask)
+        .service(approvals::get)
+        .service(approvals::proposed)
+        .service(approvals::decline)
+        .service(approvals::withdraw)
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)

@@ -212,10 +212,30 @@ impl Bodies {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<T, Problem> {
+        self.json_from(&self.small, most, request, payload).await
+    }
+
+    /// The same of a long document, which takes its room from where reports take it.
+    pub(crate) async fn long_json<T: DeserializeOwned>(
+        &self,
+        most: usize,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<T, Problem> {
+        self.json_from(&self.long, most, request, payload).await
+    }
+
+    async fn json_from<T: DeserializeOwned>(
+        &self,
+        pool: &Pool<Sender>,
+        most: usize,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<T, Problem> {
         if Format::of(request)? != Format::Json {
             return Err(Problem::new(&problem::MEDIA_TYPE, "this is read as application/json"));
         }
-        let body = self.of_client(&self.small, most, request, payload).await?;
+        let body = self.of_client(pool, most, request, payload).await?;
         let mut reader = serde_json::Deserializer::from_slice(&body);
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();

@@ -25,6 +25,7 @@ use medtrail_ledger::ports::JournalError;
 use medtrail_oracle::opener::{Entry, EntryError};
 pub(crate) use medtrail_oracle::organisations::ApiCaller;
 use medtrail_oracle::trail::TrailQuery;
+use medtrail_oracle::vault::{Reader, Side};
 use std::collections::HashSet;
 use std::future::{Ready, ready};
 use std::sync::{Mutex, PoisonError};
@@ -99,6 +100,56 @@ impl Caller {
         match asked.is_ok_and(|asked| asked == session.address.into_word()) {
             true => Ok(session),
             false => Err(Problem::no_such_trail()),
+        }
+    }
+
+    /// Who looks into the vault of whom. A person names nobody and means themself; who acts for
+    /// somebody names them; an organisation must.
+    pub(crate) fn reader(
+        &self,
+        state: &State,
+        subject: Option<&str>,
+    ) -> Result<(Reader, B256), Problem> {
+        let named = subject.map(parse_subject);
+        let organisation = |id: Address| {
+            let (id, name) = state.named(id);
+            Reader::Organisation { id, name }
+        };
+        match self {
+            Self::SignedIn(Session { address, .. }) => {
+                let own = address.into_word();
+                let subject = named.unwrap_or(Some(own)).ok_or_else(Problem::no_such_record)?;
+                let reader = match state.organisation_of(*address) {
+                    Some(id) if state.service.subject_now(subject) != own => organisation(id),
+                    _ => Reader::Person(*address),
+                };
+                Ok((reader, subject))
+            }
+            Self::Organisation(caller) => {
+                let told = "an organisation names whose records it means: an address or pseudonym";
+                let missing = || Problem::new(&problem::INVALID_QUERY, told).at("subject");
+                let subject = named.flatten().ok_or_else(missing)?;
+                Ok((organisation(caller.organisation), subject))
+            }
+            Self::Nobody | Self::SignedOut => Err(Problem::signed_out()),
+        }
+    }
+
+    /// Which side of requests for changes the caller is on: the person's, where one is named or no
+    /// organisation asks.
+    pub(crate) fn side(&self, state: &State, subject: Option<&str>) -> Result<Side, Problem> {
+        match (self, subject) {
+            (Self::SignedIn(session), Some(subject)) => {
+                let subject = parse_subject(subject).ok_or_else(Problem::no_such_request)?;
+                Ok(Side::Person { who: session.address, subject })
+            }
+            (Self::SignedIn(session), None) => {
+                let (who, subject) = (session.address, session.address.into_word());
+                let organisation = state.organisation_of(who).map(Side::Organisation);
+                Ok(organisation.unwrap_or(Side::Person { who, subject }))
+            }
+            (Self::Organisation(caller), _) => Ok(Side::Organisation(caller.organisation)),
+            (Self::Nobody | Self::SignedOut, _) => Err(Problem::signed_out()),
         }
     }
 
@@ -199,6 +250,12 @@ fn reported_by(state: &State, organisation: Address, entry: &Entry) -> bool {
     let query = TrailQuery { before, limit: 1, ..TrailQuery::default() };
     let newest = state.service.reported(organisation, subject, &query);
     newest.is_ok_and(|page| page.entries.first().is_some_and(|one| one.index == entry.index))
+}
+
+/// A subject in 20 or 32 bytes; nobody is none.
+fn parse_subject(text: &str) -> Option<B256> {
+    let address = text.parse::<Address>().map(|address| address.into_word());
+    address.or_else(|_| text.parse::<B256>()).ok().filter(|subject| !subject.is_zero())
 }
 
 /// An index that is none, or beyond the log, is one more entry that does not exist.

@@ -57,6 +57,13 @@ pub(crate) const SMALL_BODY_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a document that somebody signed, with its words and signatures.
 pub(crate) const DOCUMENT_BYTES_MAX: usize = 32 << 10;
 
+/// Versions in one request to the vault.
+pub(crate) const BATCH_VERSIONS_MAX: usize = 1000;
+/// Bytes of a request to the vault: one version as long as one may be in base64, or many short ones.
+pub(crate) const VAULT_BODY_BYTES_MAX: usize = 8 << 20;
+/// Purposes that a reader names.
+pub(crate) const PURPOSES_MAX: usize = 16;
+
 /// How long a nonce may be signed, in milliseconds.
 pub(crate) const NONCE_MS_MAX: u64 = 5 * 60 * 1000;
 /// Nonces that wait for their signature.

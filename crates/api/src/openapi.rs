@@ -39,6 +39,12 @@ struct Problem {
     index: Option<u64>,
     /// The subject to report about instead.
     subject: Option<String>,
+    /// The version of the record that counts.
+    current: Option<String>,
+    /// Why something was not permitted: a word of `permits`.
+    reason: Option<String>,
+    /// The permission that came nearest.
+    document: Option<String>,
     /// Seconds after which trying again makes sense; also in `Retry-After`.
     retry_after_s: Option<u32>,
 }
@@ -46,7 +52,7 @@ struct Problem {
 #[derive(utoipa::OpenApi)]
 struct Nothing;
 
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 16] = [
     ("session", "Signing in with an Ethereum address (EIP-4361)"),
     ("trail", "What was reported about whoever is signed in"),
     ("entries", "Single entries, their receipts and proofs"),
@@ -56,6 +62,8 @@ const TAGS: [(&str, &str); 14] = [
     ("questions", "A person asks about a line, and who reported it answers"),
     ("corrections", "Who reported a line says that it was wrong"),
     ("claims", "Something was billed for a person, who says whether they had it"),
+    ("records", "The vault: people's records and their versions"),
+    ("approvals", "Changes that organisations ask people to allow"),
     ("bindings", "Joining an organisation's pseudonym to a person"),
     ("fhir", "HL7 FHIR R4: IHE ITI-20 and ITI-81"),
     ("log", "The log as C2SP tlog-tiles, and its anchors"),
@@ -117,7 +125,7 @@ fn complete(path: &str, operation: &mut Operation) {
     operation.responses.responses.insert("default".to_owned(), RefOr::T(refusal));
     let schemes: &[&str] = match (tag.as_str(), path) {
         ("trail", _) | ("session", "/v1/session") => &["cookie", "bearer"],
-        ("bindings", _) | ("entries", _) => &["cookie", "bearer", "apiKey"],
+        ("bindings" | "entries" | "records" | "approvals", _) => &["cookie", "bearer", "apiKey"],
         ("organisations", "/v1/organisations" | "/.well-known/medtrail.json") => &[],
         ("organisations", _) => &["cookie", "bearer"],
         ("fhir", "/fhir/metadata" | "/fhir/.well-known/smart-configuration") => &[],

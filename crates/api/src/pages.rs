@@ -10,6 +10,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures::future::BoxFuture;
+use medtrail_oracle::vault::Vault;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct Extras {
     pub pages: Option<Arc<dyn Pages>>,
     /// What a demo answers under `/demo/`; none outside of demos.
     pub demo: Option<Arc<dyn DemoRoutes>>,
+    /// People's records; none where only the log is served.
+    pub vault: Option<Vault>,
 }
 
 /// Pages that are part of the binary.

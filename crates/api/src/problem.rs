@@ -10,6 +10,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use alloy_primitives::B256;
+use medtrail_oracle::vault::Why;
 use serde::Serialize;
 use std::fmt;
 
@@ -66,7 +67,8 @@ kinds! {
         "Shorten the details, or keep the document and report its hash alone.";
     DETAILS_RESERVED = "details-reserved" UNPROCESSABLE_ENTITY: "Details that only the log writes",
         "Send a document of your own: versions of relayed, binding, operation and refusal \
-         documents belong to the log.";
+         documents belong to the log; those of versions, reads and change requests go to \
+         /v1/records and /v1/approvals.";
     SIGNATURE_REFUSED = "signature-refused" UNPROCESSABLE_ENTITY: "The signature is not acceptable",
         "Sign the EIP-712 digest with the actor's key and send r, s and v (27 or 28), s in the \
          lower half of the order.";
@@ -175,6 +177,23 @@ kinds! {
         "Unfreeze them in the ConsentRegistry; what takes something back is taken all the while.";
     TOO_MANY_PERMISSIONS = "too-many-permissions" CONFLICT: "As many documents as a trail holds",
         "Give one permission that covers more, in place of many.";
+    NOT_PERMITTED = "not-permitted" FORBIDDEN: "The person did not permit this",
+        "Ask the person for a permission that covers it, and name that; the person was told of this \
+         attempt.";
+    VERSION_CONFLICT = "version-conflict" CONFLICT: "Another version counts by now",
+        "Read the version that counts, build on that, and sign anew; nothing was changed.";
+    CONTENT_MISMATCH = "content-mismatch" UNPROCESSABLE_ENTITY: "Other bytes than were signed for",
+        "Send the very bytes whose SHA-256 is report.toVersion, in base64.";
+    VAULT_FULL = "vault-full" CONFLICT: "No room in this person's vault",
+        "Delete what is not needed, or keep it elsewhere.";
+    TOO_MANY_RECORDS = "too-many-records" CONFLICT: "As many as the vault takes",
+        "Wait for answers, or let the person delete what is not needed.";
+    NO_SUCH_RECORD = "no-such-record" NOT_FOUND: "No record that you may see",
+        "Sign in as the person it is about; an organisation needs their permission.";
+    NO_SUCH_REQUEST = "no-such-request" NOT_FOUND: "No request that you may see",
+        "Sign in as the person who was asked, or as the organisation that asked.";
+    NOT_WAITING = "not-waiting" CONFLICT: "The request has ended",
+        "Look at how it stands, and ask anew if that is still wanted.";
     CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
         "Send the same document again later; nothing was written.";
     NOBODY_TO_ASK = "nobody-to-ask" CONFLICT: "No organisation stands behind this line",
@@ -226,6 +245,12 @@ struct More {
     after_s: Option<u32>,
     /// Methods that are taken here.
     allowed: Option<String>,
+    /// The version that counts.
+    current: Option<B256>,
+    /// Why it was not permitted.
+    reason: Option<Why>,
+    /// The document that came nearest.
+    document: Option<B256>,
 }
 
 impl Problem {
@@ -316,6 +341,16 @@ impl Problem {
         Self::new(&NO_SUCH_TRAIL, "there is no trail of this id that is yours")
     }
 
+    /// One answer for every record that is absent or not for this caller.
+    pub(crate) fn no_such_record() -> Self {
+        Self::new(&NO_SUCH_RECORD, "there is no such record that you may see")
+    }
+
+    /// One answer for every request that is absent or not for this caller.
+    pub(crate) fn no_such_request() -> Self {
+        Self::new(&NO_SUCH_REQUEST, "there is no such request that you may see")
+    }
+
     /// Nobody is signed in, or not any more.
     pub(crate) fn signed_out() -> Self {
         Self::new(&SIGNED_OUT, "nobody is signed in here, or not any more")
@@ -365,13 +400,22 @@ impl Serialize for Problem {
             index: Option<u64>,
             #[serde(skip_serializing_if = "Option::is_none")]
             subject: Option<B256>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            current: Option<B256>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reason: Option<Why>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            document: Option<B256>,
         }
         let words = Words { retry_after_s: self.retry_after_s(), ..self.kind.into() };
         let (detail, field) = (&*self.detail, self.field.as_deref());
         let more = self.more.as_ref();
         let index = more.and_then(|more| more.index);
         let subject = more.and_then(|more| more.subject);
-        let wire = Wire { words, detail, field, index, subject };
+        let current = more.and_then(|more| more.current);
+        let reason = more.and_then(|more| more.reason);
+        let document = more.and_then(|more| more.document);
+        let wire = Wire { words, detail, field, index, subject, current, reason, document };
         wire.serialize(serializer)
     }
 }

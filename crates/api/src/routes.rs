@@ -1,6 +1,7 @@
 //! One file a family of paths.
 
 mod anchors;
+mod approvals;
 mod bindings;
 mod claims;
 mod corrections;
@@ -15,6 +16,7 @@ mod organisations;
 mod permissions;
 mod problems;
 mod questions;
+mod records;
 mod reports;
 mod said;
 mod session;
@@ -57,6 +59,19 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(claims::bill)
         .service(claims::list)
         .service(claims::take_answer)
+        .service(records::list)
+        .service(records::import)
+        .service(records::get)
+        .service(records::list_versions)
+        .service(records::put)
+        .service(records::read_content)
+        .service(records::signed_read)
+        .service(approvals::list)
+        .service(approvals::ask)
+        .service(approvals::get)
+        .service(approvals::proposed)
+        .service(approvals::decline)
+        .service(approvals::withdraw)
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)

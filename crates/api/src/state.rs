@@ -7,6 +7,7 @@ use crate::limits::{DOCS_CACHE_S, Limits};
 use crate::metrics::Metrics;
 use crate::openapi::{self, Methods};
 use crate::pages::Extras;
+use crate::problem::Problem;
 use crate::rates::Rates;
 use crate::routes::docs;
 use crate::routes::feed::Feeds;
@@ -15,6 +16,7 @@ use crate::sessions::Sessions;
 use crate::siwe::Site;
 use alloy_primitives::Address;
 use medtrail_oracle::service::Service;
+use medtrail_oracle::vault::Vault;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,6 +73,11 @@ impl State {
             limits,
             service,
         }
+    }
+
+    /// The vault; a server without one has no records to show.
+    pub(crate) fn vault(&self) -> Result<Vault, Problem> {
+        self.extras.vault.clone().ok_or_else(Problem::no_such_record)
     }
 
     /// Milliseconds since 1970.

@@ -5,7 +5,7 @@
 //! - [`note`]: the log's Ed25519 key, and both keys together as the [`Notary`](note::NotaryKeys)
 //! - [`reporter`]: a custodian's key; [`person`]: a person's, where a program stands in for a wallet
 //! - [`wrap`]: the master key, under which every key in the key file is sealed
-//! - [`seal`]: the seal of the directory's rows, under the log's key
+//! - [`seal`]: the seal of the directory's rows, under the log's key; [`vault`]: that of the vault's
 //! - [`cross_check`]: a second encoder, which must agree before anything is broadcast
 //! - [`file`](mod@file), [`passphrase`]: how keys and passphrases come from disk
 //!
@@ -22,6 +22,7 @@ pub mod person;
 pub mod remote;
 pub mod reporter;
 pub mod seal;
+pub mod vault;
 pub mod wrap;
 
 use zeroize::Zeroizing;

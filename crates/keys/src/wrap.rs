@@ -82,6 +82,10 @@ impl MasterKey {
                 bytes.push(3);
                 bytes.extend_from_slice(&subject.0);
             }
+            KeyTag::Vault(subject) => {
+                bytes.push(4);
+                bytes.extend_from_slice(&subject.0);
+            }
         }
         bytes
     }
@@ -138,6 +142,7 @@ mod tests {
             Just(KeyTag::Log),
             any::<[u8; 20]>().prop_map(KeyTag::Custodian),
             any::<[u8; 16]>().prop_map(|tag| KeyTag::Subject(SubjectTag(tag))),
+            any::<[u8; 16]>().prop_map(|tag| KeyTag::Vault(SubjectTag(tag))),
         ]
     }
 
@@ -217,7 +222,9 @@ mod tests {
     #[test]
     fn keys_wrapped_in_format_1_open_for_ever() {
         let master = MasterKey::from_bytes(&[7; 32], LOG);
-        let tags = [KeyTag::Log, KeyTag::Custodian([3; 20]), KeyTag::Subject(SubjectTag([4; 16]))];
+        let tag = SubjectTag([4; 16]);
+        let tags =
+            [KeyTag::Log, KeyTag::Custodian([3; 20]), KeyTag::Subject(tag), KeyTag::Vault(tag)];
         let lines: Vec<&str> = include_str!("../tests/data/wrapped-v1.hex").lines().collect();
         assert_eq!(lines.len(), tags.len());
         for (tag, line) in tags.into_iter().zip(lines) {

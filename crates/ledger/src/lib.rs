@@ -15,6 +15,7 @@
 //! - [`binding`]: how a pseudonym becomes a person's
 //! - [`inquiry`]: questions, corrections and claims, as their documents say them
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
+//! - [`vault`]: records and their versions, as the operator keeps them, and their details documents
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
 pub mod audit;
@@ -36,4 +37,5 @@ pub mod schema;
 pub mod signature;
 pub mod tile;
 pub mod trust;
+pub mod vault;
 pub mod verify;

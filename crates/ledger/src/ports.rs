@@ -253,6 +253,8 @@ pub enum KeyTag {
     Custodian([u8; 20]),
     /// One subject's key.
     Subject(SubjectTag),
+    /// The key of what one subject has in the vault: it can be destroyed while the trail stays.
+    Vault(SubjectTag),
 }
 
 /// 32 random bytes that are wiped when dropped.

@@ -212,7 +212,7 @@ pub(crate) async fn start(
         starting.await.map_err(|lost| JournalError::Storage(lost.to_string()))??;
 
     let stop = CancellationToken::new();
-    let extras = Extras { pages: Some(Arc::new(Embedded)), demo };
+    let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: None };
     let server = Server::bind(service.clone(), server_options(config), extras)?;
     let (address, metrics_address) = (server.addr(), server.metrics_addr());
     let serving = tokio::spawn(server.run(stop.clone()));

@@ -79,7 +79,7 @@ pub enum ReportError {
     #[error("the details document has {0} bytes; at most {DETAILS_BYTES_MAX} are taken")]
     DetailsTooLong(usize),
     /// The document names itself one that only the log writes: a view would tell of somebody else.
-    #[error("the details document is a {0}, which only the log itself writes")]
+    #[error("the details document is a {0}, which only the log itself or its vault takes")]
     LogsDocument(String),
     /// A question, claim or correction that an organisation may not say so.
     #[error("the details document: {0}")]
@@ -146,7 +146,7 @@ impl<'a> Intake<'a> {
         self.check_content(submission)?;
         if let Some(details) = submission.details.as_deref() {
             let versions = versions(details);
-            if let Some(version) = logs_version(&versions) {
+            if let Some(version) = reserved_version(&versions) {
                 return Err(ReportError::LogsDocument(version));
             }
             check_word(report, details, &versions)?;
@@ -158,6 +158,20 @@ impl<'a> Intake<'a> {
             Some(_) => Ok(()),
             None => Err(ReportError::UnknownCustodian(report.actor)),
         }
+    }
+
+    /// Checks a report of this kind that comes through the vault, which has read its details. Whose
+    /// key it is decides who was permitted what.
+    pub(crate) fn check_in_vault(
+        &mut self,
+        submission: &Submission,
+        kind: Kind,
+    ) -> Result<(), ReportError> {
+        if Kind::from_number(submission.report.kind) != kind {
+            return Err(ReportError::Kind(submission.report.kind));
+        }
+        self.check_content(submission)?;
+        self.check_signature(submission)
     }
 
     /// Checks what the operator itself enters for a custodian without a key: only its own word.
@@ -248,16 +262,22 @@ const LOGS_DOCUMENTS: [&str; 5] = [
     "medtrail/notice-",
 ];
 
+/// Documents that only the vault takes: from their bytes alone everybody knows that what they tell
+/// happened there.
+const VAULTS_DOCUMENTS: [&str; 3] =
+    ["medtrail/version-", "medtrail/read-", "medtrail/change-request-"];
+
 /// Every text that a document gives as its version. Readers differ in which of two members of the
 /// same name they take: any of them counts.
 fn versions(document: &[u8]) -> Vec<String> {
     serde_json::from_slice(document).map_or_else(|_| Vec::new(), |Versions(versions)| versions)
 }
 
-/// The version of a document that only the log writes.
-fn logs_version(versions: &[String]) -> Option<String> {
-    let is_the_logs = |version: &&String| LOGS_DOCUMENTS.iter().any(|one| version.starts_with(one));
-    versions.iter().find(is_the_logs).cloned()
+/// The version of a document that only the log or its vault writes.
+fn reserved_version(versions: &[String]) -> Option<String> {
+    let reserved = LOGS_DOCUMENTS.iter().chain(&VAULTS_DOCUMENTS);
+    let is_reserved = |version: &&String| reserved.clone().any(|one| version.starts_with(one));
+    versions.iter().find(is_reserved).cloned()
 }
 
 /// Every text that a document gives as its version.
@@ -306,8 +326,11 @@ mod tests {
             r#"{"version":1e400,"version":{"a":"\ud800"},"version":"medtrail/relayed-v1"}"#,
             r#"{"x":[1e400],"version":"medtrail/relayed-v1"}"#,
             r#"{"x":"\ud800","version":"medtrail/relayed-v1"}"#,
+            r#"{"resourceType":"AuditEvent","version":"medtrail/version-v1"}"#,
+            r#"{"version":"medtrail/read-v1"}"#,
+            r#"{"version":"medtrail/change-request-v1"}"#,
         ] {
-            assert!(logs_version(&versions(document.as_bytes())).is_some(), "{document}");
+            assert!(reserved_version(&versions(document.as_bytes())).is_some(), "{document}");
         }
         for document in [
             r#"{"version":"medtrail/shared-v1","event":{"version":"medtrail/relayed-v1"}}"#,
@@ -316,7 +339,7 @@ mod tests {
             r#""medtrail/relayed-v1""#,
             "no JSON",
         ] {
-            assert_eq!(logs_version(&versions(document.as_bytes())), None, "{document}");
+            assert_eq!(reserved_version(&versions(document.as_bytes())), None, "{document}");
         }
     }
 }

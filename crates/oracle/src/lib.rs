@@ -7,6 +7,7 @@
 //! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
+//! - [`vault`]: records, whose versions count only with their person's permission
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
@@ -42,3 +43,4 @@ mod signing;
 mod subjects;
 pub mod supervise;
 pub mod trail;
+pub mod vault;

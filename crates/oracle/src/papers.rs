@@ -49,6 +49,17 @@ impl Papers {
 
     /// What permissions are judged by, with this state of the chain.
     pub(crate) fn world(&self, registries: Registries, chain: ChainState) -> World {
+        self.world_before(u64::MAX, registries, chain)
+    }
+
+    /// The same as the log knew it before an entry. Two entries of one millisecond are told apart by
+    /// their order, so that what the vault decided is decided for everybody who replays the log.
+    pub(crate) fn world_before(
+        &self,
+        index: u64,
+        registries: Registries,
+        chain: ChainState,
+    ) -> World {
         let held = |recorded: &Recorded| Held {
             signed: recorded.signed.clone(),
             received_ms: Some(recorded.received_ms),
@@ -56,11 +67,11 @@ impl Papers {
         let used = |(approval, index): (&B256, &u64)| Use { approval: *approval, index: *index };
         World {
             registries,
-            documents: self.documents.iter().map(held).collect(),
+            documents: self.documents.iter().filter(|one| one.index < index).map(held).collect(),
             chain,
             // Documents about a pseudonym stay with it: they say nothing of an address.
             pseudonyms: Vec::new(),
-            uses: self.uses.iter().map(used).collect(),
+            uses: self.uses.iter().filter(|(_, used)| **used < index).map(used).collect(),
         }
     }
 }

@@ -18,7 +18,7 @@ use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::signature::SignatureError;
 use medtrail_permit::check::{DocumentError, check};
-use medtrail_permit::documents::Document;
+use medtrail_permit::documents::{Document, named};
 use medtrail_permit::permits::{
     self, ChainState, Need, Pseudonym, Refusal, State, World, may_record,
 };
@@ -82,7 +82,7 @@ pub enum PermissionError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// A person with an address has no guardian.
-    #[error("subject is no pseudonym: only a person without a key has a guardian")]
+    #[error("subject is no pseudonym, or another one: only a person without a key has a guardian")]
     NotAPseudonym,
     /// The pseudonym is somebody's who has a key.
     #[error("subject is a pseudonym that was connected to a person, who now speaks for themself")]
@@ -182,8 +182,22 @@ impl Service {
     /// # Errors
     /// [`PermissionError`]; after a [`PlaceError::OutcomeUnknown`] send it again.
     pub async fn record(&self, signed: Signed) -> Result<Entered, PermissionError> {
+        self.record_about(signed, None).await
+    }
+
+    /// The same for a document that names a person without a key, which it can do by the last 20
+    /// bytes only: `pseudonym` is the whole.
+    ///
+    /// # Errors
+    /// [`PermissionError::NotAPseudonym`] if it is none, or another's; else as for [`Self::record`].
+    pub async fn record_about(
+        &self,
+        signed: Signed,
+        pseudonym: Option<B256>,
+    ) -> Result<Entered, PermissionError> {
         let (service, size) = (self.clone(), self.head().size);
-        let checking = tokio::task::spawn_blocking(move || service.check_document(signed));
+        let check = move || service.check_document(signed, pseudonym);
+        let checking = tokio::task::spawn_blocking(check);
         let stopped = |_| Err(ReportError::Place(PlaceError::Stopped).into());
         let (id, checked) = match checking.await.unwrap_or_else(stopped)? {
             Looked::Stands(known) => return Ok(known),
@@ -235,7 +249,11 @@ impl Service {
         })
     }
 
-    fn check_document(&self, signed: Signed) -> Result<Looked, PermissionError> {
+    fn check_document(
+        &self,
+        signed: Signed,
+        pseudonym: Option<B256>,
+    ) -> Result<Looked, PermissionError> {
         let document = &signed.document;
         if matches!(document, Document::RecoveryPolicy(_) | Document::Erase(_)) {
             return Err(PermissionError::Type(document.word()));
@@ -250,9 +268,15 @@ impl Service {
         signed.countersigner(&registries).map_err(PermissionError::Countersignature)?;
         let subject = match document {
             Document::Guardianship(guardian) => guardian.subject,
-            other => subject_of(other.subject()),
+            other => match pseudonym {
+                Some(whole) if named(whole) != other.subject() => {
+                    return Err(PermissionError::NotAPseudonym);
+                }
+                Some(whole) => whole,
+                None => subject_of(other.subject()),
+            },
         };
-        if is_guardianship && subject.0[..12] == [0; 12] {
+        if (is_guardianship || pseudonym.is_some()) && subject.0[..12] == [0; 12] {
             return Err(PermissionError::NotAPseudonym);
         }
         if self.0.live.moved().contains_key(&subject) {
@@ -301,13 +325,14 @@ impl Service {
     ) -> Result<(), PermissionError> {
         let address = signed.document.subject();
         let now_ms = (self.0.now_ms)();
-        let read = match signed.document {
+        let is_pseudonym = subject != subject_of(address);
+        let read = match is_pseudonym {
             // A pseudonym has nothing on chain.
-            Document::Guardianship(_) => Ok(Vec::new()),
-            _ => self.0.permissions.consents.about(address),
+            true => Ok(Vec::new()),
+            false => self.0.permissions.consents.about(address),
         };
         let mut world = papers.world(self.registries(), ChainState::default());
-        if let Document::Guardianship(_) = signed.document {
+        if is_pseudonym {
             world.pseudonyms = vec![self.kept(subject)?];
         }
         match read {
@@ -323,7 +348,7 @@ impl Service {
 
     /// A pseudonym and the keys of who keeps it: whose word its first entry is. One without entries
     /// is nobody's yet.
-    fn kept(&self, pseudonym: B256) -> Result<Pseudonym, EntryError> {
+    pub(crate) fn kept(&self, pseudonym: B256) -> Result<Pseudonym, EntryError> {
         let first = self.part(pseudonym)?.first()?;
         let first = first.map(|index| self.open_row(index)).transpose()?;
         let keeper = first.and_then(|entry| self.0.live.reporter_of(&entry));

@@ -24,7 +24,7 @@ mod verdict;
 mod world;
 
 pub use act::{Act, DELAY_MS_MAX, Data, Need, is_judged};
-pub use paper::{State, epoch, may_record, states};
+pub use paper::{State, epoch, may_record, speaks, states};
 pub use verdict::{Basis, Pending, Refusal, Verdict};
 pub use world::{
     Bound, ChainState, Controller, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use, World,

@@ -22,6 +22,8 @@ pub enum FileName {
     Directory,
     /// A custodian's events and reports, in the folder of its gateway.
     Spool,
+    /// People's records and their versions, in a folder of its own.
+    Vault,
 }
 
 impl FileName {
@@ -33,6 +35,7 @@ impl FileName {
             Self::Keys => "keys.redb",
             Self::Directory => "directory.redb",
             Self::Spool => "spool.redb",
+            Self::Vault => "vault.redb",
         }
     }
 }

@@ -140,6 +140,7 @@ fn name(tag: KeyTag) -> Vec<u8> {
         KeyTag::Log => vec![0],
         KeyTag::Custodian(address) => [&[1], address.as_slice()].concat(),
         KeyTag::Subject(subject) => [&[2], subject.0.as_slice()].concat(),
+        KeyTag::Vault(subject) => [&[3], subject.0.as_slice()].concat(),
     }
 }
 
@@ -148,6 +149,7 @@ fn parse(name: &[u8]) -> Result<KeyTag, Fault> {
         Some((0, [])) => Some(KeyTag::Log),
         Some((1, address)) => address.try_into().ok().map(KeyTag::Custodian),
         Some((2, tag)) => tag.try_into().ok().map(SubjectTag).map(KeyTag::Subject),
+        Some((3, tag)) => tag.try_into().ok().map(SubjectTag).map(KeyTag::Vault),
         _ => None,
     };
     tag.ok_or_else(|| Fault::Damaged("a key of unknown kind".to_owned()))

@@ -10,6 +10,7 @@
 //! - [`Store`]: the [`Journal`] and the [`Outbox`] over the two files
 //! - [`KeyFileDb`]: the [`KeyFile`], in a folder of its own
 //! - [`DirectoryDb`]: the [`Directory`], in a folder of its own
+//! - [`VaultDb`]: the vault, its [`Shelves`], in a folder of its own
 //! - [`SpoolDb`]: a custodian's [`Spool`], in the folder of its gateway
 //! - [`fsck`], [`reindex`], [`export`]: checks it all, rebuilds the indexes, reads it out
 //!
@@ -17,6 +18,7 @@
 //! [`Outbox`]: medtrail_ledger::ports::Outbox
 //! [`KeyFile`]: medtrail_ledger::ports::KeyFile
 //! [`Directory`]: medtrail_ledger::directory::Directory
+//! [`Shelves`]: medtrail_ledger::vault::Shelves
 //! [`Spool`]: medtrail_ledger::custodian::Spool
 
 mod append;
@@ -36,6 +38,7 @@ mod reindex;
 mod rows;
 mod spool;
 mod store;
+mod vault;
 
 pub use directory::DirectoryDb;
 pub use error::OpenError;
@@ -46,3 +49,4 @@ pub use key_file::KeyFileDb;
 pub use reindex::{ReindexError, reindex, reindex_on};
 pub use spool::SpoolDb;
 pub use store::{Store, StoreOptions};
+pub use vault::VaultDb;

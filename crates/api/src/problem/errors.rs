@@ -1,16 +1,17 @@
 //! Which refusal an error of another part is. Whoever adds an error there decides it here.
 
 use super::{
-    ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BUSY, CHAIN_UNREADABLE, CODE_EXPIRED,
-    CODE_TAKEN, CODE_USED, DAMAGED, DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG,
-    DISK_FULL, EVENT_CONFLICT, EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL,
-    INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED, KEY_TAKEN, KIND_NOT_REPORTED, More,
-    NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NOBODY_TO_ASK,
-    NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_THEIR_WORD,
-    ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN,
-    SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED,
-    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_TRIES,
-    UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, WRONG_LOG,
+    ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BODY_TOO_LONG, BUSY, CHAIN_UNREADABLE,
+    CODE_EXPIRED, CODE_TAKEN, CODE_USED, CONTENT_MISMATCH, DAMAGED, DETAILS_MISMATCH,
+    DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, EVENT_CONFLICT, EVENT_ID_MISSING,
+    FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED,
+    KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
+    NO_SUCH_INQUIRY, NO_SUCH_INVITE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED,
+    NOT_FINAL, NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING, ORGANISATION_EXISTS,
+    OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN, SIGN_IN_REFUSED,
+    SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED, TIME_AHEAD,
+    TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS, TOO_MANY_TRIES,
+    UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -24,6 +25,7 @@ use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
 use medtrail_oracle::permissions::PermissionError;
 use medtrail_oracle::sequencer::PlaceError;
+use medtrail_oracle::vault::VaultError;
 use medtrail_permit::permits::Refusal;
 use tokio::task::JoinError;
 
@@ -214,6 +216,33 @@ impl From<InquiryError> for Problem {
             InquiryError::RepliedOften => Self::new(&ANSWERED_OFTEN, told),
             InquiryError::Report(error) => Self::from(&error),
             InquiryError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        let told = error.to_string();
+        match error {
+            VaultError::Report(error) => Self::from(&error),
+            VaultError::Field { field, .. } => Self::new(&INVALID_FIELD, told).at(field),
+            VaultError::Content { .. } => Self::new(&CONTENT_MISMATCH, told).at("content"),
+            VaultError::TooLong { .. } => Self::new(&BODY_TOO_LONG, told).at("content"),
+            VaultError::NoRoom { .. } => Self::new(&VAULT_FULL, told),
+            VaultError::TooMany(_) => Self::new(&TOO_MANY_RECORDS, told),
+            VaultError::NotFound => Self::no_such_record(),
+            VaultError::Refused { why, document } => Self::new(&NOT_PERMITTED, told).with(More {
+                reason: Some(why),
+                document,
+                ..More::default()
+            }),
+            VaultError::Conflict { current } => Self::new(&VERSION_CONFLICT, told)
+                .at("report.fromVersion")
+                .with(More { current, ..More::default() }),
+            VaultError::NotWaiting => Self::new(&NOT_WAITING, told),
+            VaultError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            VaultError::Entry(error) => error.into(),
             other => Self::fault(&other),
         }
     }

@@ -45,7 +45,8 @@ impl DemoRoutes for Echo {
 }
 
 async fn with_both() -> Log {
-    Log::start_with(Extras { pages: Some(Arc::new(Two)), demo: Some(Arc::new(Echo)) }).await
+    Log::start_with(Extras { pages: Some(Arc::new(Two)), demo: Some(Arc::new(Echo)), vault: None })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +84,7 @@ async fn pages_do_not_stand_in_front_of_the_interface() {
             Two.page("/")
         }
     }
-    let log = Log::start_with(Extras { pages: Some(Arc::new(All)), demo: None }).await;
+    let log = Log::start_with(Extras { pages: Some(Arc::new(All)), ..Extras::default() }).await;
     assert_eq!(Answer::of(log.get("/healthz")).await.json()["alive"], true);
     let put = log.http.put(log.url("/v1/reports"));
     Answer::of(put).await.problem(405, "method-not-allowed");

@@ -110,7 +110,7 @@ impl Service {
         })
     }
 
-    async fn place(
+    pub(crate) async fn place(
         &self,
         mut prepared: Vec<Result<Prepared, ReportError>>,
     ) -> Vec<Result<Receipt, ReportError>> {

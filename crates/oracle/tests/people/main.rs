@@ -1,14 +1,19 @@
 //! Journeys of people and organisations through the engine over the real files: who may report,
 //! what a person reads, what comes as it happens, how a pseudonym becomes a person's, what people
-//! permit, and how changes are judged.
+//! permit, how changes are judged, and what the vault takes.
 
+mod asked;
 mod bindings;
 mod feeds;
+mod heads;
 mod inquiries;
 mod judged;
 mod organisations;
 mod others;
 mod permissions;
 mod permits;
+mod safe;
 mod support;
 mod trails;
+mod vault;
+mod windows;

@@ -74,7 +74,7 @@ impl Faults {
         self.0.lock().unwrap().is_some()
     }
 
-    fn next(&self) -> Option<Fault> {
+    pub(crate) fn next(&self) -> Option<Fault> {
         let mut armed = self.0.lock().unwrap();
         match armed.take() {
             Some((0, fault)) => Some(fault),

@@ -78,6 +78,15 @@ fn given_on_chain(paper: &Known<'_>, subject: Address, world: &World) -> Result<
     }
 }
 
+/// Whether `who` speaks for `subject` at `now_ms` with the right PERMIT: the person's own key, or
+/// somebody who acts for them. What needs no signature, a session of such a key may say.
+pub fn speaks(subject: B256, who: Address, now_ms: u64, world: &World) -> bool {
+    let others = known(world);
+    let Some(person) = Person::about(subject, world, &others) else { return false };
+    let names = person.names();
+    names.into_iter().any(|name| person.speaks(name, Hand::Key(who), now_ms, None).is_ok())
+}
+
 /// How a document stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {

@@ -208,9 +208,14 @@ impl Disk {
     pub fn after_power_loss(&self, dice: &mut Dice) -> Self {
         let state = self.state();
         let mut next = State { lying: state.lying.clone(), ..State::default() };
-        for name in
-            [FileName::Head, FileName::Log, FileName::Keys, FileName::Directory, FileName::Spool]
-        {
+        for name in [
+            FileName::Head,
+            FileName::Log,
+            FileName::Keys,
+            FileName::Directory,
+            FileName::Spool,
+            FileName::Vault,
+        ] {
             if let Some(&inode) = state.names.get(&name) {
                 let image = match state.lying.contains(&name) {
                     // Nothing since the file was made; a mixture would only crash redb.

@@ -4,9 +4,11 @@ mod anchors;
 mod bindings;
 pub(crate) mod docs;
 mod entries;
+mod erasure;
 pub(crate) mod feed;
 pub(crate) mod fhir;
 pub(crate) mod health;
+mod holds;
 pub(crate) mod home;
 mod log;
 mod organisations;
@@ -45,6 +47,11 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(permissions::domain)
         .service(permissions::record)
         .service(permissions::list)
+        .service(erasure::get)
+        .service(erasure::cancel)
+        .service(holds::list)
+        .service(holds::add)
+        .service(holds::lift)
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)

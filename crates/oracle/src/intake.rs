@@ -108,6 +108,12 @@ pub enum ReportError {
         /// The subject that has its entries now.
         to: B256,
     },
+    /// It stands in the log, and what was in it was erased: no receipt can be made of it any more.
+    #[error("this event was reported before, as entry {index}, whose content was erased")]
+    Erased {
+        /// Its entry.
+        index: u64,
+    },
     /// It got no place.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -232,8 +238,14 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 4] =
-    ["medtrail/relayed-", "medtrail/binding-", "medtrail/operation-", "medtrail/refusal-"];
+const LOGS_DOCUMENTS: [&str; 6] = [
+    "medtrail/relayed-",
+    "medtrail/binding-",
+    "medtrail/operation-",
+    "medtrail/refusal-",
+    "medtrail/erasure-",
+    "medtrail/hold-",
+];
 
 /// The version of a document that only the log writes. Readers differ in which of two members
 /// of the same name they take: any of them counts.

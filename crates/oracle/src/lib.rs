@@ -6,6 +6,7 @@
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
 //! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
+//! - [`erasure`]: what a person asked to be erased, when its day has come; legal holds
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
@@ -16,6 +17,7 @@
 pub mod anchorer;
 pub mod bindings;
 mod consents;
+pub mod erasure;
 pub mod feed;
 pub mod follower;
 mod group;

@@ -5,8 +5,8 @@ use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, BindingState, Contents, Directory, DirectoryChange, InviteRow,
-    OrganisationRow, PendingEntry, organisation_id,
+    ApiKeyRow, BindingRow, BindingState, Contents, Directory, DirectoryChange, ErasureRow, HoldRow,
+    InviteRow, OrganisationRow, PendingEntry, organisation_id,
 };
 use medtrail_ledger::entry::subject_of;
 use medtrail_ledger::ports::JournalError;
@@ -34,6 +34,8 @@ pub(crate) struct Rows {
     pub(crate) api_keys: HashMap<String, ApiKeyRow>,
     pub(crate) bindings: HashMap<B256, BindingRow>,
     pub(crate) pending: BTreeMap<B256, PendingEntry>,
+    pub(crate) erasures: HashMap<B256, ErasureRow>,
+    pub(crate) holds: HashMap<B256, HoldRow>,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -49,6 +51,8 @@ impl Rows {
         let mut rows = Self::default();
         let mut moved = HashMap::new();
         let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
+        rows.erasures.extend(contents.erasures.into_iter().map(|row| (row.id, row)));
+        rows.holds.extend(contents.holds.into_iter().map(|row| (row.id, row)));
         rows.organisations.extend(organisations.into_iter().map(|row| (row.id, row)));
         rows.invites.extend(invites.into_iter().map(|row| (row.code_hash, row)));
         rows.api_keys.extend(api_keys.into_iter().map(|row| (row.id.clone(), row)));
@@ -136,6 +140,15 @@ impl Rows {
             }
             DirectoryChange::DropPending(event) => {
                 self.pending.remove(&event);
+            }
+            DirectoryChange::PutErasure(row) => {
+                self.erasures.insert(row.id, row);
+            }
+            DirectoryChange::PutHold(row) => {
+                self.holds.insert(row.id, row);
+            }
+            DirectoryChange::DropHold(id) => {
+                self.holds.remove(&id);
             }
             DirectoryChange::Heard(..) | DirectoryChange::Judged(_) => {}
         }

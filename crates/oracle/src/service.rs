@@ -7,6 +7,7 @@ pub(crate) use enter::Prepared;
 
 use crate::anchorer::Status;
 use crate::bindings::Tries;
+use crate::erasure::Erasing;
 use crate::feed::Anchors;
 use crate::judge::Judging;
 use crate::live::Live;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) permissions: Permissions,
     pub(crate) papers: Cabinet,
     pub(crate) judging: Mutex<Judging>,
+    pub(crate) erasing: Erasing,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

@@ -2,6 +2,7 @@
 
 use crate::anchorer::Status;
 use crate::bindings::Tries;
+use crate::erasure::{self, Erasing};
 use crate::feed::Anchors;
 use crate::judge::{Judge, TOLD_MAX, Told};
 use crate::live::Live;
@@ -37,6 +38,8 @@ pub struct Setup {
     pub status: watch::Receiver<Status>,
     /// What permissions need to be recorded and judged.
     pub permissions: Permissions,
+    /// How what people ask to be erased is erased.
+    pub erasing: Erasing,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -48,6 +51,7 @@ pub struct Running {
     filer: JoinHandle<Result<(), JournalError>>,
     follower: JoinHandle<()>,
     judge: JoinHandle<()>,
+    eraser: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -76,12 +80,13 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, filer, follower and judge.
+/// Opens the log with its directory, starts its writer, filer, follower, judge and eraser.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
-    let Setup { journal, outbox, keys, notary, trust, status, permissions, now_ms } = setup;
+    let Setup { journal, outbox, keys, notary, trust, status, permissions, erasing, now_ms } =
+        setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
     let tags = tags(&log_key);
@@ -119,6 +124,7 @@ pub fn start_with(
         permissions,
         papers: Cabinet::default(),
         judging: Mutex::default(),
+        erasing,
         queue: queue.clone(),
         journal,
         outbox,
@@ -133,13 +139,19 @@ pub fn start_with(
     let judge = Judge::new(service.clone(), told, ended.clone())?;
     let judging = std::thread::Builder::new().name("judge".into());
     let judge = judging.spawn(move || judge.run()).map_err(no_thread)?;
+    let eraser = std::thread::Builder::new().name("eraser".into());
+    let eraser = eraser.spawn({
+        let (service, ended) = (service.clone(), ended.clone());
+        move || erasure::run(&service, &ended)
+    });
+    let eraser = eraser.map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
         move || follow(&service, committed, &telling)
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, judge, ended }))
+    Ok((service, Running { queue, writer, filer, follower, judge, eraser, ended }))
 }
 
 impl Running {
@@ -154,11 +166,13 @@ impl Running {
         let (writer, filer) = (self.writer.join(), self.filer.join());
         // Ends with the writer, whose last commits it still takes in.
         let (follower, judge) = (self.follower.join(), self.judge.join());
+        let eraser = self.eraser.join();
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
         filer.map_err(|_| panicked("filer"))??;
         follower.map_err(|_| panicked("follower"))?;
-        judge.map_err(|_| panicked("judge"))
+        judge.map_err(|_| panicked("judge"))?;
+        eraser.map_err(|_| panicked("eraser"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding
-//! and promised entry, one for when each organisation was last heard, and one for how far the log
-//! was judged.
+//! and promised entry, erasure and hold, one for when each organisation was last heard, and one for
+//! how far the log was judged.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -10,8 +10,8 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, Contents, Directory, DirectoryChange, InviteRow, OrganisationRow,
-    PendingEntry,
+    ApiKeyRow, BindingRow, Contents, Directory, DirectoryChange, ErasureRow, HoldRow, InviteRow,
+    OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -30,9 +30,14 @@ const API_KEYS: Rows = TableDefinition::new("api-keys");
 const BINDINGS: Rows = TableDefinition::new("bindings");
 const PENDING: Rows = TableDefinition::new("pending");
 const HEARD: Rows = TableDefinition::new("heard");
-/// One row without a key. A directory that was made before anybody judged has no such table.
+/// One row without a key.
 const JUDGED: Rows = TableDefinition::new("judged");
-const TABLES: [Rows; 7] = [ORGANISATIONS, INVITES, API_KEYS, BINDINGS, PENDING, HEARD, JUDGED];
+const ERASURES: Rows = TableDefinition::new("erasures");
+const HOLDS: Rows = TableDefinition::new("holds");
+const TABLES: [Rows; 9] =
+    [ORGANISATIONS, INVITES, API_KEYS, BINDINGS, PENDING, HEARD, JUDGED, ERASURES, HOLDS];
+/// Tables that a directory of an earlier version may lack.
+const LATER: [Rows; 3] = [JUDGED, ERASURES, HOLDS];
 
 const VERSION: u8 = 1;
 const OPTIONS: DbOptions =
@@ -103,7 +108,9 @@ impl Reader<'_> {
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, Fault> {
         let opened = match self.txn.open_table(table) {
-            Err(TableError::TableDoesNotExist(_)) if table.name() == JUDGED.name() => {
+            Err(TableError::TableDoesNotExist(_))
+                if LATER.iter().any(|later| later.name() == table.name()) =>
+            {
                 return Ok(Vec::new());
             }
             opened => opened?,
@@ -146,6 +153,8 @@ impl Reader<'_> {
             pending: self.all(PENDING, |row: &PendingEntry| row.event)?,
             heard: self.all(HEARD, |(organisation, _): &(Address, u64)| *organisation)?,
             judged: self.all(JUDGED, |entries: &u64| *entries)?.pop(),
+            erasures: self.all(ERASURES, |row: &ErasureRow| row.id)?,
+            holds: self.all(HOLDS, |row: &HoldRow| row.id)?,
         })
     }
 }
@@ -186,6 +195,9 @@ impl Writer<'_> {
                 self.put(HEARD, &organisation[..], &(organisation, at_ms))
             }
             DirectoryChange::Judged(entries) => self.put(JUDGED, &[], entries),
+            DirectoryChange::PutErasure(row) => self.put(ERASURES, &row.id[..], row),
+            DirectoryChange::PutHold(row) => self.put(HOLDS, &row.id[..], row),
+            DirectoryChange::DropHold(id) => self.drop(HOLDS, &id[..]),
         }
     }
 }

@@ -12,6 +12,7 @@ use medtrail_ledger::schema::{Report, log_id};
 use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sequencer::PlaceError;
@@ -80,6 +81,7 @@ impl Engine {
             trust,
             status,
             permissions: Permissions::of_the_log_alone(),
+            erasing: Erasing::default(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).expect("a running log");

@@ -1,8 +1,9 @@
 //! Journeys of people and organisations through the engine over the real files: who may report,
 //! what a person reads, what comes as it happens, how a pseudonym becomes a person's, what people
-//! permit, and how changes are judged.
+//! permit, how changes are judged, and what is erased.
 
 mod bindings;
+mod erasure;
 mod feeds;
 mod judged;
 mod organisations;

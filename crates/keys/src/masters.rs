@@ -42,6 +42,14 @@ impl MasterFolder {
         self.next_path().exists()
     }
 
+    /// The key in use, unless the next one is.
+    ///
+    /// # Errors
+    /// As for [`MasterKey::load`].
+    pub fn load_present(&self) -> Result<MasterKey, FileError> {
+        MasterKey::load(&self.present(), self.log)
+    }
+
     /// The next key, which a crash left.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ mod words;
 
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
-use crate::config::{ChainConfig, Config, LimitsConfig, OperatorConfig};
+use crate::config::{ChainConfig, Config, ErasureConfig, LimitsConfig, OperatorConfig};
 use crate::exit::{FAILED, Failure, OK, Outcome};
 use crate::node::{self, Keys, Node, now_ms};
 use crate::session::Session;
@@ -318,6 +318,7 @@ fn configure(
             finality_depth: None,
         },
         limits: LimitsConfig::default(),
+        erasure: ErasureConfig::default(),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;

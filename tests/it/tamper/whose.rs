@@ -179,6 +179,7 @@ async fn relay(site: &Site, trust: &TrustFile) -> Receipt {
         trust: trust.clone(),
         status,
         permissions: Permissions::of_the_log_alone(),
+        erasing: medtrail_oracle::erasure::Erasing::default(),
         now_ms: || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
     };
     let (service, running) = supervise::start(setup).unwrap();

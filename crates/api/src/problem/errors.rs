@@ -140,7 +140,7 @@ impl From<BindingError> for Problem {
             BindingError::CodeTaken => Self::new(&CODE_TAKEN, told).at("codeHash"),
             BindingError::TooManyCodes => Self::new(&TOO_MANY_CODES, told),
             BindingError::AlreadyBound => Self::new(&ALREADY_BOUND, told),
-            BindingError::Code => Self::new(&NO_SUCH_CODE, NO_SUCH_ERASURE, told).at("code"),
+            BindingError::Code => Self::new(&NO_SUCH_CODE, told).at("code"),
             BindingError::TooManyTries => Self::new(&TOO_MANY_TRIES, told),
             BindingError::Expired => Self::new(&CODE_EXPIRED, told).at("code"),
             BindingError::CodeUsed => Self::new(&CODE_USED, told).at("code"),

@@ -5,7 +5,7 @@ use crate::assert_found;
 use crate::log::{
     CHAIN_ID, HONEST, Log, NOW_MS, REGISTRY, RELAYED, address_of, secret, sign, tags, trust,
 };
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
 use medtrail_ledger::audit::order::{Clock, ErasedLines, Erasures, InOrder, Kinds, Promise};
 use medtrail_ledger::audit::rows::SealedRow;
@@ -112,7 +112,14 @@ fn what_an_entry_is_held_against_is_named() {
         is_its_own(|entry| (entry.header.ordinal, entry.place.ordinal) = (0, 0)),
         Flaw::HeaderDiffers
     );
-    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::RelayedByOther);
+    // Its row names nobody either: else it is the signed report's.
+    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::HeaderDiffers);
+    let relayed = |entry: &mut Opened| {
+        let report = &entry.report;
+        entry.header.event = tags().event_key(Address::ZERO, report.subject, report.eventId);
+        entry.evidence = Evidence::Relayed;
+    };
+    assert_eq!(is_its_own(relayed), Flaw::RelayedByOther);
     // No details were sent: nothing to hold against the report.
     assert_eq!(check(&entry(|entry| entry.details = None)), Ok(Word::Named));
 }

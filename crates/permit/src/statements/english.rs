@@ -156,7 +156,7 @@ fn erasure(document: &Erase) -> String {
     format!(
         "{what} It is done 30 days after this is recorded and can be cancelled until then; \
          afterwards nobody can bring it back. What the law obliges to keep stays until that duty \
-         ends. This request must be recorded by {until} UTC. (Medtrail erasure 1)",
+         ends. This request must be recorded by {until} UTC. (Medtrail erasure 2)",
         until = minute(document.expiresAt),
     )
 }

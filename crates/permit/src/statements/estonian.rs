@@ -169,7 +169,7 @@ fn erasure(document: &Erase) -> String {
     format!(
         "{what} Kustutatakse 30 päeva pärast selle palve kirjapanekut; seni saab selle tühistada, \
          hiljem ei saa keegi andmeid taastada. Mida seadus kohustab säilitama, jääb alles kuni selle \
-         kohustuse lõpuni. Palve tuleb kirja panna hiljemalt {until}. (Medtrail kustutamine 1)",
+         kohustuse lõpuni. Palve tuleb kirja panna hiljemalt {until}. (Medtrail kustutamine 2)",
         until = time(document.expiresAt),
     )
 }

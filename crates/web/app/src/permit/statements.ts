@@ -185,7 +185,7 @@ export function render(document: Document, language: Language): string | null {
           + "until it is done ends with them.";
       return `${what} It is done 30 days after this is recorded and can be cancelled until then; afterwards nobody can bring `
         + "it back. What the law obliges to keep stays until that duty ends. This request must be recorded by "
-        + `${end}. (Medtrail erasure 1)`;
+        + `${end}. (Medtrail erasure 2)`;
     }
     const what = line === 0
       ? `Palun kustutada terviseandmed, mida logi ${log} isiku ${subject} kohta hoiab. Read jäävad alles.`
@@ -193,7 +193,7 @@ export function render(document: Document, language: Language): string | null {
         + "Nendega lõpeb kõik, mis kustutamiseni lubati.";
     return `${what} Kustutatakse 30 päeva pärast selle palve kirjapanekut; seni saab selle tühistada, hiljem ei saa keegi `
       + "andmeid taastada. Mida seadus kohustab säilitama, jääb alles kuni selle kohustuse lõpuni. Palve tuleb kirja panna "
-      + `hiljemalt ${end}. (Medtrail kustutamine 1)`;
+      + `hiljemalt ${end}. (Medtrail kustutamine 2)`;
   }
   return null;
 }

@@ -201,3 +201,26 @@ pub(super) fn act_of(row: &ErasureRow) -> Act {
 pub(super) fn event_of(subject: Address, id: B256, act: Act) -> B256 {
     event_id(subject, &[b"erasure ", act.word().as_bytes(), b"\0", id.as_slice()].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_format_is_read_and_written_alike() {
+        let formats = include_str!("../../../../docs/formats.md");
+        let is_it = |line: &&str| line.starts_with(r#"{"version":"medtrail/erasure-v1""#);
+        let example = formats.lines().find(is_it).expect("an example");
+        let told = Told::read(example.as_bytes()).expect("it is read");
+        assert_eq!(told.encode(), example.as_bytes());
+        assert_eq!(
+            obstacle_in(example.as_bytes()),
+            Some(Obstacle::Duty { until_ms: 1_956_949_200_000 })
+        );
+        assert_eq!(erasure_in(example.as_bytes()), Some(B256::repeat_byte(0x2b)));
+        medtrail_permit::check::check(&told.document.unwrap()).expect("a sound document");
+        assert_eq!(read_done(example.as_bytes()), None, "it was not done");
+        let other = example.replacen("erasure-v1", "erasure-v2", 1);
+        assert_eq!(erasure_in(other.as_bytes()), None);
+    }
+}

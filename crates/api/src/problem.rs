@@ -66,9 +66,9 @@ kinds! {
     DETAILS_TOO_LONG = "details-too-long" PAYLOAD_TOO_LARGE: "The details are too long",
         "Shorten the details, or keep the document and report its hash alone.";
     DETAILS_RESERVED = "details-reserved" UNPROCESSABLE_ENTITY: "Details that only the log writes",
-        "Send a document of your own: versions of relayed, binding, operation and refusal \
-         documents belong to the log; those of versions, reads and change requests go to \
-         /v1/records and /v1/approvals.";
+        "Send a document of your own: versions of relayed, binding, operation, refusal, \
+         erasure and hold documents belong to the log; those of versions, reads and change \
+         requests go to /v1/records and /v1/approvals.";
     SIGNATURE_REFUSED = "signature-refused" UNPROCESSABLE_ENTITY: "The signature is not acceptable",
         "Sign the EIP-712 digest with the actor's key and send r, s and v (27 or 28), s in the \
          lower half of the order.";
@@ -194,6 +194,24 @@ kinds! {
         "Sign in as the person who was asked, or as the organisation that asked.";
     NOT_WAITING = "not-waiting" CONFLICT: "The request has ended",
         "Look at how it stands, and ask anew if that is still wanted.";
+    DOCUMENT_EXPIRED = "document-expired" UNPROCESSABLE_ENTITY: "It had to be recorded earlier",
+        "Sign it anew, with a later expiresAt.";
+    ERASURE_WAITS = "erasure-waits" CONFLICT: "An erasure is waiting already",
+        "Let it be done, or cancel it first: DELETE /v1/subjects/{subject}/erasure.";
+    ERASURE_LINES = "erasure-lines" CONFLICT: "The trail has another last line by now",
+        "Sign the document anew up to the line named, which GET /v1/subjects/{subject}/erasure \
+         tells too.";
+    ERASURE_REFUSED = "erasure-refused" CONFLICT: "The law keeps this from being erased",
+        "Read the line named: it holds the reason, and what you signed. Ask again once the reason \
+         has ended, or turn to the data protection authority.";
+    ERASURE_UNDER_WAY = "erasure-under-way" CONFLICT: "It is being done now",
+        "Nothing: keys that were destroyed are not brought back.";
+    NO_SUCH_ERASURE = "no-such-erasure" NOT_FOUND: "No erasure is waiting",
+        "GET /v1/subjects/{subject}/erasure tells what became of it.";
+    NO_SUCH_HOLD = "no-such-hold" NOT_FOUND: "No such legal hold",
+        "GET /v1/holds lists them.";
+    ERASED = "erased" GONE: "It was reported before, and erased since",
+        "Nothing: it stands in the log, and no receipt can be made of it any more.";
     CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
         "Send the same document again later; nothing was written.";
     NOBODY_TO_ASK = "nobody-to-ask" CONFLICT: "No organisation stands behind this line",
@@ -334,6 +352,11 @@ impl Problem {
     /// One answer for a question or claim that is absent or does not concern the caller.
     pub(crate) fn no_such_inquiry() -> Self {
         Self::new(&NO_SUCH_INQUIRY, "there is no such inquiry that concerns you")
+    }
+
+    /// One answer for a hold that is absent, or none.
+    pub(crate) fn no_such_hold() -> Self {
+        Self::new(&NO_SUCH_HOLD, "there is no hold of this id")
     }
 
     /// One answer for every trail that is not the caller's own, whether there is one or not.

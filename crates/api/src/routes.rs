@@ -7,9 +7,11 @@ mod claims;
 mod corrections;
 pub(crate) mod docs;
 mod entries;
+mod erasure;
 pub(crate) mod feed;
 pub(crate) mod fhir;
 pub(crate) mod health;
+mod holds;
 pub(crate) mod home;
 mod log;
 mod organisations;
@@ -72,6 +74,11 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(approvals::proposed)
         .service(approvals::decline)
         .service(approvals::withdraw)
+        .service(erasure::get)
+        .service(erasure::cancel)
+        .service(holds::list)
+        .service(holds::add)
+        .service(holds::lift)
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)

@@ -20,6 +20,7 @@ pub use crate::words::sentence;
 
 /// The version of a document that somebody signed, in the log.
 const PERMISSION_VERSION: &str = "medtrail/permission-v1";
+const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
 const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
 /// A change that its person had not permitted.
@@ -65,7 +66,9 @@ pub struct Facts {
     /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; of
     /// questions `askWhy`, `askCorrection`, `answer`, `noAnswer`; of corrections `correct`,
     /// `didNotHappen`, `wrongPerson`; of claims `bill`, `hadIt`, `hadItNot`; of notices
-    /// `noticeByMail`, `noticeByWebhook`; `none` for all others.
+    /// `noticeByMail`, `noticeByWebhook`; of
+    /// erasures `eraseAsk`, `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`,
+    /// `eraseDoneRecords`; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -165,6 +168,7 @@ pub fn reading(
         Some(PERMISSION_VERSION) if is_relayed && kind == Kind::Permission => {
             facts.take_permission(&tree, names);
         }
+        Some(ERASURE_VERSION) if is_relayed && kind == Kind::Erasure => facts.take_erasure(&tree),
         Some(REFUSAL_VERSION)
             if is_relayed
                 && kind == Kind::Refusal
@@ -286,6 +290,23 @@ impl Facts {
             _ => return,
         };
         (self.verb, self.counterpart) = (verb.to_owned(), counterpart);
+    }
+
+    /// Adds what the log tells of an erasure.
+    fn take_erasure(&mut self, tree: &Node<'_>) {
+        let is_records = tree.text("form") == Some("records");
+        let reason = tree.get("reason").and_then(|reason| reason.text("kind"));
+        let verb = match (tree.text("act"), is_records, reason) {
+            (Some("asked"), false, _) => "eraseAsk",
+            (Some("asked"), true, _) => "eraseAskRecords",
+            (Some("cancelled"), ..) => "eraseCancel",
+            (Some("refused"), _, Some("retention")) => "eraseDuty",
+            (Some("refused"), _, Some("legal-hold")) => "eraseHold",
+            (Some("done"), false, _) => "eraseDone",
+            (Some("done"), true, _) => "eraseDoneRecords",
+            _ => return,
+        };
+        self.verb = verb.to_owned();
     }
 
     fn take_grant(&mut self, grant: &Node<'_>) -> Option<&'static str> {

@@ -199,7 +199,7 @@ pub fn sentence(facts: &Facts) -> String {
     relayed(facts, parts.join(" "))
 }
 
-/// What is said of permissions; none for all other lines.
+/// What is said of permissions and erasures; none for all other lines.
 fn permission(facts: &Facts) -> Option<String> {
     let whom = facts.counterpart.as_deref().unwrap_or("somebody");
     let may = |what: &str| {
@@ -220,6 +220,19 @@ fn permission(facts: &Facts) -> Option<String> {
         },
         "takeBack" => "You took back a permission.".into(),
         "takeBackAll" => "You took back all permissions that you had given.".into(),
+        "eraseAsk" => "You asked that your records and the lines until then be erased.".into(),
+        "eraseAskRecords" => "You asked that your records be erased.".into(),
+        "eraseCancel" => {
+            "You took back what you had asked to be erased. Nothing was erased.".into()
+        }
+        "eraseDuty" => {
+            "Nothing was erased: the law obliges this service to keep it for now.".into()
+        }
+        "eraseHold" => "Nothing was erased: this service was ordered to keep it.".into(),
+        "eraseDone" => {
+            "Your records and the lines until you asked were erased, as you wished.".into()
+        }
+        "eraseDoneRecords" => "Your records were erased, as you wished.".into(),
         "notPermit" => {
             let who = facts.organisation.as_deref().unwrap_or("an organisation without a name");
             format!("A change by {who} was not permitted by you.")

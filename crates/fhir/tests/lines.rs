@@ -475,6 +475,25 @@ fn hostile_words() -> Vec<Line> {
         line("an event of another version", read(), Some(other), lumi),
         relayed("a relayed operation", plain(Kind::Operation, 0), None),
     ];
+    for (name, act, form, reason) in [
+        ("erasure asked for", "asked", "everything", None),
+        ("erasure of records asked for", "asked", "records", None),
+        ("erasure cancelled", "cancelled", "everything", None),
+        ("erasure against a duty", "refused", "everything", Some("retention")),
+        ("erasure against an order", "refused", "records", Some("legal-hold")),
+        ("erasure for a reason of another version", "refused", "records", Some("toString")),
+        ("erasure done", "done", "everything", None),
+        ("erasure of records done", "done", "records", None),
+    ] {
+        let mut details =
+            serde_json::json!({ "version": "medtrail/erasure-v1", "act": act, "form": form });
+        if let Some(kind) = reason {
+            details["reason"] = serde_json::json!({ "kind": kind });
+        }
+        lines.push(relayed(name, plain(Kind::Erasure, 0), Some(details.to_string())));
+    }
+    let done = r#"{"version":"medtrail/erasure-v1","act":"done","form":"everything"}"#;
+    lines.push(line("a signed erasure", plain(Kind::Erasure, 0), Some(done.into()), None));
     for number in [7, 12, 13, 14, 15, 18] {
         let kind = Kind::from_number(number);
         lines.push(relayed(&format!("relayed, kind {number}"), plain(kind, 0), None));
@@ -508,6 +527,16 @@ fn only_what_stands_beside_a_report_says_whose_word_it_is() {
     assert_eq!(read("a signed connection").1, None);
     for line in lines.iter().filter(|line| line.name.starts_with("relayed, kind")) {
         assert!(line.sentence.ends_with("Only the operator of this service says so."), "{line:?}");
+    }
+    for (name, words) in [
+        ("erasure asked for", "You asked that your records and the lines until then be erased."),
+        ("erasure against an order", "Nothing was erased: this service was ordered to keep it."),
+        ("erasure for a reason of another version", "The content of lines was erased."),
+        ("erasure of records done", "Your records were erased, as you wished."),
+        // Signed by an organisation it says nothing in the person's name.
+        ("a signed erasure", "The content of lines was erased."),
+    ] {
+        assert_eq!(read(name).2, words, "{name}");
     }
     let own = "The operator of this service worked on it.";
     assert_eq!(read("a relayed operation"), (false, None, own));

@@ -154,11 +154,11 @@ fn publish(temporary: &Path, path: &Path) -> Result<(), FileError> {
 }
 
 /// Without this the new name, and with it the key, can vanish in a power cut after we said it stands.
-fn sync_folder(folder: &Path) -> Result<(), FileError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), FileError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(FileError::io(folder))
 }
 
-fn remove_if_there(path: &Path) -> Result<(), FileError> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::io(path)(error)),
         _ => Ok(()),

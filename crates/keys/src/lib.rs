@@ -4,7 +4,8 @@
 //!   Web3 keystore, or [`remote`] behind a signer of its own
 //! - [`note`]: the log's Ed25519 key, and both keys together as the [`Notary`](note::NotaryKeys)
 //! - [`reporter`]: a custodian's key; [`person`]: a person's, where a program stands in for a wallet
-//! - [`wrap`]: the master key, under which every key in the key file is sealed
+//! - [`wrap`]: the master key, under which every key in the key file is sealed; [`masters`]: how
+//!   another takes its place
 //! - [`seal`]: the seal of the directory's rows, under the log's key; [`vault`]: that of the vault's
 //! - [`cross_check`]: a second encoder, which must agree before anything is broadcast
 //! - [`file`](mod@file), [`passphrase`]: how keys and passphrases come from disk
@@ -15,6 +16,7 @@
 pub mod cross_check;
 pub mod file;
 pub mod local;
+pub mod masters;
 pub mod note;
 pub mod operator;
 pub mod passphrase;

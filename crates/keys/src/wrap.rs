@@ -86,6 +86,11 @@ impl MasterKey {
                 bytes.push(4);
                 bytes.extend_from_slice(&subject.0);
             }
+            KeyTag::Era(subject, through) => {
+                bytes.push(5);
+                bytes.extend_from_slice(&subject.0);
+                bytes.extend_from_slice(&through.to_be_bytes());
+            }
         }
         bytes
     }
@@ -143,6 +148,7 @@ mod tests {
             any::<[u8; 20]>().prop_map(KeyTag::Custodian),
             any::<[u8; 16]>().prop_map(|tag| KeyTag::Subject(SubjectTag(tag))),
             any::<[u8; 16]>().prop_map(|tag| KeyTag::Vault(SubjectTag(tag))),
+            any::<([u8; 16], u64)>().prop_map(|(tag, end)| KeyTag::Era(SubjectTag(tag), end)),
         ]
     }
 

@@ -101,6 +101,12 @@ impl Kind {
         matches!(self, Self::Roster | Self::Erasure | Self::Operation)
     }
 
+    /// Rows of these kinds are sealed under the log's key, whoever they are about: what is told of
+    /// an erasure must be readable after it.
+    pub fn is_sealed_by_the_log(self) -> bool {
+        self.has_no_subject() || self == Self::Erasure
+    }
+
     /// Entries of these kinds concern no person.
     pub fn has_no_subject(self) -> bool {
         matches!(self, Self::Roster | Self::Operation)

@@ -251,10 +251,12 @@ pub enum KeyTag {
     Log,
     /// The key shared with one custodian, by its address.
     Custodian([u8; 20]),
-    /// One subject's key.
+    /// One subject's key, which seals its lines now.
     Subject(SubjectTag),
     /// The key of what one subject has in the vault: it can be destroyed while the trail stays.
     Vault(SubjectTag),
+    /// The key of an era of a subject that has ended: it opens lines up to this ordinal.
+    Era(SubjectTag, u64),
 }
 
 /// 32 random bytes that are wiped when dropped.
@@ -277,6 +279,27 @@ pub trait KeyWrap: Send + Sync {
     fn fresh(&self) -> SecretKey;
 }
 
+/// By which key a line opens that does not open under its subject's present one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Era {
+    /// No era that has ended reaches so far.
+    Present,
+    /// By this key of an era that has ended.
+    Ended(SecretKey),
+    /// By none: the era was erased.
+    Erased,
+}
+
+/// The master keys of one key file: the one in use, and the one that takes its place.
+pub trait MasterKeys: Send + Sync {
+    /// A new master key, durable beside the one in use. Nothing is wrapped under it yet; one that an
+    /// earlier call left is replaced.
+    fn next(&self) -> Result<Box<dyn KeyWrap>, JournalError>;
+    /// Destroys the master key in use and puts the next one in its place; durable when this
+    /// returns. To be called once the key file is wrapped under the next one.
+    fn turn(&self) -> Result<(), JournalError>;
+}
+
 /// The key file: apart from the log and its backups, so that a destroyed key stays destroyed.
 pub trait KeyFile: Send + Sync {
     /// The key, or `None` if it never existed or was destroyed.
@@ -286,6 +309,22 @@ pub trait KeyFile: Send + Sync {
     fn create(&self, tags: &[KeyTag]) -> Result<Vec<SecretKey>, JournalError>;
     /// Removes the wrapped key; durable when this returns.
     fn destroy(&self, tag: KeyTag) -> Result<(), JournalError>;
+    /// Ends the era of a subject whose last line has this ordinal: its key opens them from now on
+    /// and seals no more. Durable when this returns; ending it again changes nothing.
+    fn end_era(&self, subject: SubjectTag, through: u64) -> Result<(), JournalError>;
+    /// By which key the line of this ordinal opens, if not by its subject's present one.
+    fn era(&self, subject: SubjectTag, ordinal: u64) -> Result<Era, JournalError>;
+    /// Destroys the keys of all ended eras of these subjects up to these ordinals, and notes that
+    /// they were erased; destroys `others` too, and notes that a [`rewrap`](Self::rewrap) is due.
+    /// All of it is durable together when this returns.
+    fn erase(&self, eras: &[(SubjectTag, u64)], others: &[KeyTag]) -> Result<(), JournalError>;
+    /// Whether bytes of destroyed keys may still stand in the file, or in copies of it that the
+    /// present master key opens.
+    fn is_rewrap_due(&self) -> Result<bool, JournalError>;
+    /// Writes all living keys into a new file under a new master key, and destroys the present one:
+    /// no older copy of this file opens any more. Returns how many keys were wrapped. A crash at any
+    /// moment leaves a file and a master key that fit.
+    fn rewrap(&self, masters: &dyn MasterKeys) -> Result<u64, JournalError>;
 }
 
 /// Seals rows that tell who is whose patient, so that a disk without its keys does not.

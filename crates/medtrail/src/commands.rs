@@ -3,9 +3,11 @@
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod erase;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod gateway;
+pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod organisations;
 pub(crate) mod proof;

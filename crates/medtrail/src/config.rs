@@ -6,6 +6,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use medtrail_chain::Contract;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::trust::Organisation;
+use medtrail_oracle::erasure::{KEEP_MS, WAIT_MS};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     #[serde(default)]
     pub(crate) questions: QuestionsConfig,
+    pub(crate) erasure: ErasureConfig,
     /// Who reports here.
     #[serde(default)]
     pub(crate) organisations: Vec<Organisation>,
@@ -134,6 +136,22 @@ pub(crate) struct QuestionsConfig {
 impl Default for QuestionsConfig {
     fn default() -> Self {
         Self { answer_within_s: medtrail_oracle::inquiries::ANSWER_WITHIN_MS / 1000 }
+    }
+}
+
+/// How what people ask to be erased is erased.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ErasureConfig {
+    /// From asking to erasing, in seconds. People read "30 days" in what they sign.
+    pub(crate) wait_s: u64,
+    /// For how long what organisations reported is kept at least, in seconds.
+    pub(crate) keep_access_s: u64,
+}
+
+impl Default for ErasureConfig {
+    fn default() -> Self {
+        Self { wait_s: WAIT_MS / 1000, keep_access_s: KEEP_MS / 1000 }
     }
 }
 

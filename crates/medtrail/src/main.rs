@@ -49,6 +49,8 @@ enum Command {
     #[command(subcommand)]
     Keys(commands::keys::Command),
     Organisations(commands::organisations::Args),
+    Holds(commands::holds::Args),
+    Erase(commands::erase::Args),
     Fsck(commands::fsck::Args),
     Reindex(commands::reindex::Args),
     Export(commands::export::Args),
@@ -91,6 +93,8 @@ async fn run(command: Command) -> Outcome {
         Command::Deploy(args) => commands::deploy::run(args).await,
         Command::Keys(command) => commands::keys::run(command),
         Command::Organisations(args) => commands::organisations::run(args).await,
+        Command::Holds(args) => commands::holds::run(args).await,
+        Command::Erase(args) => commands::erase::run(args).await,
         Command::Fsck(args) => commands::fsck::run(args),
         Command::Reindex(args) => commands::reindex::run(args),
         Command::Export(args) => commands::export::run(args),

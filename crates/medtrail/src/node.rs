@@ -12,6 +12,7 @@ use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
 use medtrail_keys::cross_check::{self, Encoders};
 use medtrail_keys::file;
 use medtrail_keys::local::{KeystoreError, LocalSigner};
+use medtrail_keys::masters::{self, MasterFolder};
 use medtrail_keys::note::{NotaryKeys, NoteKey, NoteKeyError};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::remote::RemoteSigner;
@@ -23,6 +24,7 @@ use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, RegistryErr
 use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::{self, Anchorer};
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sender::Limits;
 use medtrail_oracle::sequencer::SequencerError;
@@ -30,7 +32,7 @@ use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
 use medtrail_store::{DirectoryDb, KeyFileDb, OpenError, Store, StoreOptions};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -205,6 +207,12 @@ pub(crate) async fn start(
         status,
         permissions,
         answer_within_ms: config.questions.answer_within_s * 1000,
+        erasing: Erasing {
+            wait_ms: config.erasure.wait_s.saturating_mul(1000),
+            keep_ms: config.erasure.keep_access_s.saturating_mul(1000),
+            records: None,
+            masters: Some(Arc::new(MasterFolder::new(&config.keys_dir, log))),
+        },
         now_ms,
     };
     let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));
@@ -325,7 +333,11 @@ fn open_directory(
 /// The key file under its master key. Both are made at the first start of a log and never again:
 /// under new keys every event would look new, and every trail would begin anew.
 pub(crate) fn open_keys(config: &Config, log: B256, is_new: bool) -> Result<KeyFileDb, StartError> {
-    let path = config.keys_dir.join("master.key");
+    let masters = MasterFolder::new(&config.keys_dir, log);
+    let path = config.keys_dir.join(masters::PRESENT);
+    if masters.has_next() {
+        complete_rewrap(config, &masters)?;
+    }
     let master = match (path.exists(), is_new) {
         (true, _) => MasterKey::load(&path, log)?,
         (false, true) => MasterKey::create(&path, log)?,
@@ -336,6 +348,33 @@ pub(crate) fn open_keys(config: &Config, log: B256, is_new: bool) -> Result<KeyF
         return Err(StartError::KeysLost { file: config.keys_dir.join("keys.redb") });
     }
     Ok(keys)
+}
+
+/// A crash left two master keys. Whichever opens the key file is the one in use: the next one takes
+/// the present one's place, or is dropped.
+fn complete_rewrap(config: &Config, masters: &MasterFolder) -> Result<(), StartError> {
+    let is_next = match opens(&config.keys_dir, masters.load_next())? {
+        true => true,
+        false if opens(&config.keys_dir, masters.load_present())? => false,
+        // Neither: nothing is destroyed, and the start says what is wrong.
+        false => return Ok(()),
+    };
+    match is_next {
+        true => masters.take_next()?,
+        false => masters.drop_next()?,
+    }
+    Ok(())
+}
+
+/// Whether a master key opens the key file. One that is half written opens nothing.
+fn opens(folder: &Path, master: Result<MasterKey, file::FileError>) -> Result<bool, StartError> {
+    let Ok(master) = master else { return Ok(false) };
+    let keys = KeyFileDb::open(folder, Box::new(master))?;
+    match keys.open(KeyTag::Log) {
+        Ok(found) => Ok(found.is_some()),
+        Err(JournalError::Damaged(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn fixed(store: &Store, name: &'static str, value: &str) -> Result<(), StartError> {

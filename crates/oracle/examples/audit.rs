@@ -24,6 +24,7 @@ use medtrail_ledger::schema::{Report, digest, domain, log_id};
 use medtrail_ledger::signature;
 use medtrail_ledger::trust::{self, Key, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::intake::Submission;
 use medtrail_oracle::opener::{Opener, tags};
 use medtrail_oracle::permissions::Permissions;
@@ -109,6 +110,7 @@ async fn make(folder: &Path) -> Made {
         status,
         permissions: Permissions::of_the_log_alone(),
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+        erasing: Erasing::default(),
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

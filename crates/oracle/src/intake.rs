@@ -112,6 +112,12 @@ pub enum ReportError {
         /// The subject that has its entries now.
         to: B256,
     },
+    /// It stands in the log, and what was in it was erased: no receipt can be made of it any more.
+    #[error("this event was reported before, as entry {index}, whose content was erased")]
+    Erased {
+        /// Its entry.
+        index: u64,
+    },
     /// It got no place.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -254,12 +260,14 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 5] = [
+const LOGS_DOCUMENTS: [&str; 7] = [
     "medtrail/relayed-",
     "medtrail/binding-",
     "medtrail/operation-",
     "medtrail/refusal-",
     "medtrail/notice-",
+    "medtrail/erasure-",
+    "medtrail/hold-",
 ];
 
 /// Documents that only the vault takes: from their bytes alone everybody knows that what they tell

@@ -8,6 +8,7 @@
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - [`vault`]: records, whose versions count only with their person's permission
+//! - [`erasure`]: what a person asked to be erased, when its day has come; legal holds
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
@@ -18,6 +19,7 @@
 pub mod anchorer;
 pub mod bindings;
 mod consents;
+pub mod erasure;
 pub mod feed;
 pub mod follower;
 mod group;

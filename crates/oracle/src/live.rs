@@ -6,8 +6,8 @@ use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, BindingState, Contents, Directory, DirectoryChange, InviteRow,
-    OrganisationRow, PendingEntry, organisation_id,
+    ApiKeyRow, BindingRow, BindingState, Contents, Directory, DirectoryChange, ErasureRow, HoldRow,
+    InviteRow, OrganisationRow, PendingEntry, organisation_id,
 };
 use medtrail_ledger::entry::subject_of;
 use medtrail_ledger::ports::JournalError;
@@ -36,6 +36,8 @@ pub(crate) struct Rows {
     pub(crate) bindings: HashMap<B256, BindingRow>,
     pub(crate) pending: BTreeMap<B256, PendingEntry>,
     pub(crate) book: Book,
+    pub(crate) erasures: HashMap<B256, ErasureRow>,
+    pub(crate) holds: HashMap<B256, HoldRow>,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -51,6 +53,8 @@ impl Rows {
         let mut rows = Self { book: Book::of(&mut contents), ..Self::default() };
         let mut moved = HashMap::new();
         let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
+        rows.erasures.extend(contents.erasures.into_iter().map(|row| (row.id, row)));
+        rows.holds.extend(contents.holds.into_iter().map(|row| (row.id, row)));
         rows.organisations.extend(organisations.into_iter().map(|row| (row.id, row)));
         rows.invites.extend(invites.into_iter().map(|row| (row.code_hash, row)));
         rows.api_keys.extend(api_keys.into_iter().map(|row| (row.id.clone(), row)));
@@ -142,6 +146,15 @@ impl Rows {
             DirectoryChange::PutInquiry(row) => self.book.put(row),
             DirectoryChange::DropInquiry(id) => self.book.drop(id),
             DirectoryChange::PutCorrection(row) => self.book.correct(row),
+            DirectoryChange::PutErasure(row) => {
+                self.erasures.insert(row.id, row);
+            }
+            DirectoryChange::PutHold(row) => {
+                self.holds.insert(row.id, row);
+            }
+            DirectoryChange::DropHold(id) => {
+                self.holds.remove(&id);
+            }
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
             | DirectoryChange::Inquired(_) => {}

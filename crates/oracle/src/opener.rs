@@ -5,7 +5,7 @@ use crate::sealer::SubjectKeys;
 use alloy_primitives::B256;
 use medtrail_ledger::entry::{Keyed, Kind, commitment};
 use medtrail_ledger::merkle::Hash;
-use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, RowHeader, SecretKey};
+use medtrail_ledger::ports::{Era, JournalError, KeyFile, KeyTag, RowHeader, SecretKey};
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{Place, Report};
 use std::sync::Arc;
@@ -85,16 +85,45 @@ impl Opener {
     /// Opens the row that stands at `index`. Blocks.
     pub fn open(&self, index: u64, row: &[u8]) -> Result<Entry, EntryError> {
         let header = RowHeader::decode(row).ok_or(EntryError::Damaged(index))?;
-        let subject_keys;
-        let keys = if header.ordinal == 0 {
-            &self.log_keys
-        } else {
-            let key = self.keys.open(KeyTag::Subject(header.subject))?;
-            subject_keys = SubjectKeys::new(&key.ok_or(EntryError::Erased(index))?);
-            &subject_keys
-        };
-        let opened = keys.open(self.log, index, row).ok_or(EntryError::Damaged(index))?;
-        let row = Row::decode(self.log, &opened).ok_or(EntryError::Damaged(index))?;
+        if header.ordinal == 0 {
+            let plain = self.log_keys.open(self.log, index, row);
+            return self.read(index, &header, plain, &self.log_keys);
+        }
+        let present = self.keys.open(KeyTag::Subject(header.subject))?;
+        let is_present = present.is_some();
+        if let Some(keys) = present.as_ref().map(SubjectKeys::new)
+            && let Some(plain) = keys.open(self.log, index, row)
+        {
+            return self.read(index, &header, Some(plain), &keys);
+        }
+        // What is told of an erasure outlives it.
+        if let Some(plain) = self.log_keys.open(self.log, index, row) {
+            let entry = self.read(index, &header, Some(plain), &self.log_keys)?;
+            let is_kept = Kind::from_number(entry.report.kind).is_sealed_by_the_log();
+            return is_kept.then_some(entry).ok_or(EntryError::Damaged(index));
+        }
+        match self.keys.era(header.subject, header.ordinal)? {
+            Era::Erased => Err(EntryError::Erased(index)),
+            Era::Ended(key) => {
+                let keys = SubjectKeys::new(&key);
+                let plain = keys.open(self.log, index, row);
+                self.read(index, &header, plain, &keys)
+            }
+            Era::Present if is_present => Err(EntryError::Damaged(index)),
+            Era::Present => Err(EntryError::Erased(index)),
+        }
+    }
+
+    /// Reads what stood below the seal of a row that `keys` opened.
+    fn read(
+        &self,
+        index: u64,
+        header: &RowHeader,
+        plain: Option<Vec<u8>>,
+        keys: &SubjectKeys,
+    ) -> Result<Entry, EntryError> {
+        let row = plain.and_then(|plain| Row::decode(self.log, &plain));
+        let row = row.ok_or(EntryError::Damaged(index))?;
         let subject = row.report.subject;
         let is_salted_by_index =
             header.ordinal == 0 || Kind::from_number(row.report.kind).is_salted_by_index();
@@ -102,7 +131,7 @@ impl Opener {
             true => self.log_keys.salt(self.log, subject, index),
             false => keys.salt(self.log, subject, header.ordinal),
         };
-        let place = row.place(&header, salt);
+        let place = row.place(header, salt);
         let Row { report, evidence, details, .. } = row;
         Ok(Entry { index, report, place, evidence, details })
     }

@@ -3,12 +3,14 @@
 //! An act and the entry it owes become durable together, in the directory; the entry is in the log
 //! soon after, once, whatever crashes in between: its event id is fixed with the act.
 
+use crate::erasure::erasure_in;
 use crate::intake::{ReportError, Submission};
 use crate::sequencer::{Ask, PlaceError, Placed};
 use crate::service::{Prepared, Service};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{DirectoryChange, PendingEntry};
 use medtrail_ledger::entry::{Kind, details_hash, event_id};
+use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::Report;
 use serde::Serialize;
@@ -82,11 +84,14 @@ impl Service {
         let owed: Vec<PendingEntry> = self.0.live.rows().pending.values().cloned().collect();
         for entry in owed {
             let PendingEntry { event, kind, subject, time_ms, details } = entry;
+            // Its own document says which permission it is about; the promise has no room for it.
+            let permission = erasure_in(&details).unwrap_or_default();
             let report = Report {
                 eventId: event,
                 kind,
                 subject,
                 timeMs: time_ms,
+                permission,
                 details: details_hash(&details),
                 ..self.own_report()
             };
@@ -100,6 +105,17 @@ impl Service {
                 *unpaid_until() = Some(Instant::now() + UNPAID_PAUSE);
                 return;
             }
+        }
+    }
+
+    /// Where an entry of the log itself stands, of this subject and event. Blocks.
+    pub(crate) fn find_own(&self, subject: B256, event: B256) -> Result<Option<u64>, JournalError> {
+        // As for all that nobody signed: whichever key the operator has by now.
+        let key = self.0.tags.event_key(Address::ZERO, subject, event);
+        self.0.recent.reach(self.head().size)?;
+        match self.0.recent.find(key) {
+            Some(index) => Ok(Some(index)),
+            None => self.0.journal.find(key),
         }
     }
 

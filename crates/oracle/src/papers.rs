@@ -1,13 +1,14 @@
 //! What a person's trail holds of permissions: the documents, and which approvals were used. Read
 //! once, then only what came since.
 
+use crate::erasure::read_done;
 use crate::opener::{Entry, EntryError};
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::{Kind, commitment};
 use medtrail_ledger::proof::Evidence;
 use medtrail_permit::documents::{Document, Registries};
-use medtrail_permit::permits::{Act, ChainState, Held, Need, Use, World, covers_change};
+use medtrail_permit::permits::{Act, ChainState, Epoch, Held, Need, Use, World, covers_change};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,9 @@ pub(crate) struct Papers {
     /// approval.
     names: Arc<BTreeMap<B256, Vec<u64>>>,
     uses: Arc<BTreeMap<B256, u64>>,
+    /// What erasures ended: what was permitted for an epoch went with its lines, and so did what took
+    /// it back. Whoever kept a copy of the one must not bring it back without the other.
+    ended: Arc<Vec<Epoch>>,
     bytes: usize,
 }
 
@@ -58,8 +62,9 @@ impl Papers {
         &self,
         index: u64,
         registries: Registries,
-        chain: ChainState,
+        mut chain: ChainState,
     ) -> World {
+        chain.epochs.extend(self.ended.iter().cloned());
         let held = |recorded: &Recorded| Held {
             signed: recorded.signed.clone(),
             received_ms: Some(recorded.received_ms),
@@ -82,6 +87,8 @@ pub(crate) struct Cabinet(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
+    /// How often something was forgotten. What was read before is not kept after it.
+    forgotten: u64,
     young: HashMap<B256, Papers>,
     young_bytes: usize,
     old: HashMap<B256, Papers>,
@@ -95,6 +102,26 @@ impl Cabinet {
     fn get(&self, subject: B256) -> Papers {
         let kept = self.lock();
         kept.young.get(&subject).or_else(|| kept.old.get(&subject)).cloned().unwrap_or_default()
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.lock().forgotten
+    }
+
+    /// Forgets what was read of a subject: it was erased.
+    pub(crate) fn forget(&self, subject: B256) {
+        let mut kept = self.lock();
+        kept.forgotten += 1;
+        if let Some(papers) = kept.young.remove(&subject) {
+            kept.young_bytes -= papers.bytes + SUBJECT_BYTES;
+        }
+        kept.old.remove(&subject);
+    }
+
+    fn put_unless_forgotten(&self, subject: B256, papers: Papers, forgotten_before: u64) {
+        if self.forgotten() == forgotten_before {
+            self.put(subject, papers);
+        }
     }
 
     fn put(&self, subject: B256, papers: Papers) {
@@ -131,6 +158,7 @@ impl Service {
         self.0.recent.reach(self.head().size)?;
         let part = self.part(subject)?;
         let last = part.last.map_or(0, |line| line.ordinal);
+        let forgotten_before = self.0.papers.forgotten();
         let mut papers = self.0.papers.get(subject);
         if papers.read >= last {
             return Ok(papers);
@@ -148,7 +176,7 @@ impl Service {
             }
         }
         self.settle_uses(&mut papers, &registries)?;
-        self.0.papers.put(subject, papers.clone());
+        self.0.papers.put_unless_forgotten(subject, papers.clone(), forgotten_before);
         Ok(papers)
     }
 
@@ -211,6 +239,13 @@ impl Papers {
                 let received_ms = place.receivedMs;
                 let recorded = Recorded { index, id, received_ms, signed };
                 Arc::make_mut(&mut self.documents).push(recorded);
+            }
+            Kind::Erasure if evidence == Evidence::Relayed => {
+                let done = details.as_deref().and_then(read_done);
+                let Some(epoch) = done.and_then(|done| done.ends_epoch) else { return };
+                let subject = Address::from_word(report.subject);
+                let (epoch, at_s) = (epoch.saturating_add(1), place.receivedMs / 1000);
+                Arc::make_mut(&mut self.ended).push(Epoch { subject, epoch, at_s });
             }
             Kind::Change if !report.permission.is_zero() => {
                 let named = self.document(report.permission).map(|known| &known.signed.document);

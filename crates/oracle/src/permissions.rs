@@ -4,6 +4,7 @@
 //! Whoever carries it learns where it stands and nothing else of the trail.
 
 use crate::consents;
+use crate::erasure::Obstacle;
 use crate::intake::{ReportError, Submission};
 use crate::opener::EntryError;
 use crate::papers::{Papers, Recorded};
@@ -102,6 +103,34 @@ pub enum PermissionError {
     /// Whether who signed acts for this person stands on the chain, which cannot be read now.
     #[error("the chain, which must tell whether this counts, cannot be read just now")]
     ChainUnreadable(#[source] RegistryError),
+    /// It was signed for another log.
+    #[error("log is another one: this document asks another log to erase")]
+    OtherLog,
+    /// It had to be recorded earlier.
+    #[error("expiresAt is over: it had to be recorded before; sign it anew")]
+    Expired,
+    /// One is waiting already.
+    #[error("another erasure of this person is waiting; cancel it first")]
+    ErasureWaits,
+    /// The trail has another last line than the document names.
+    #[error(
+        "upToOrdinal is {asked}, and the last line of this trail is {last} now: an erasure goes up \
+         to the last line when it is asked for; sign it for {last}"
+    )]
+    Lines {
+        /// The last line.
+        last: u64,
+        /// The one that was named.
+        asked: u64,
+    },
+    /// The law keeps it; an entry says so.
+    #[error("nothing is erased now: {obstacle}")]
+    ErasureRefused {
+        /// The entry that says so.
+        index: u64,
+        /// Why.
+        obstacle: Obstacle,
+    },
     /// The trail has as many as are looked at.
     #[error("this trail holds as many documents as a log takes of one person")]
     TooMany,
@@ -195,6 +224,25 @@ impl Service {
         signed: Signed,
         pseudonym: Option<B256>,
     ) -> Result<Entered, PermissionError> {
+        if matches!(signed.document, Document::Erase(_)) {
+            return self.ask_erasure(signed).await;
+        }
+        let revoked = match &signed.document {
+            Document::Revoke(revoke) => Some(revoke.permission),
+            _ => None,
+        };
+        let entered = self.record_one(signed, pseudonym).await?;
+        if let Some(id) = revoked {
+            self.cancel_revoked(id).await;
+        }
+        Ok(entered)
+    }
+
+    async fn record_one(
+        &self,
+        signed: Signed,
+        pseudonym: Option<B256>,
+    ) -> Result<Entered, PermissionError> {
         let (service, size) = (self.clone(), self.head().size);
         let check = move || service.check_document(signed, pseudonym);
         let checking = tokio::task::spawn_blocking(check);
@@ -255,17 +303,12 @@ impl Service {
         pseudonym: Option<B256>,
     ) -> Result<Looked, PermissionError> {
         let document = &signed.document;
-        if matches!(document, Document::RecoveryPolicy(_) | Document::Erase(_)) {
+        if matches!(document, Document::RecoveryPolicy(_)) {
             return Err(PermissionError::Type(document.word()));
         }
-        check(document)?;
+        let signer = self.require_valid(&signed)?;
         let is_guardianship = matches!(document, Document::Guardianship(_));
-        if signed.countersignature.is_some() && !is_guardianship {
-            return Err(PermissionError::Countersigned);
-        }
         let registries = self.registries();
-        let signer = signed.signer(&registries).map_err(PermissionError::Signature)?;
-        signed.countersigner(&registries).map_err(PermissionError::Countersignature)?;
         let subject = match document {
             Document::Guardianship(guardian) => guardian.subject,
             other => match pseudonym {
@@ -315,9 +358,25 @@ impl Service {
         Ok(Looked::Fits(id, self.check_relayed(submission)?))
     }
 
+    /// Whether a document and its signatures are any; who signed it, if anybody did.
+    pub(crate) fn require_valid(
+        &self,
+        signed: &Signed,
+    ) -> Result<Option<Address>, PermissionError> {
+        let document = &signed.document;
+        check(document)?;
+        if signed.countersignature.is_some() && !matches!(document, Document::Guardianship(_)) {
+            return Err(PermissionError::Countersigned);
+        }
+        let registries = self.registries();
+        let signer = signed.signer(&registries).map_err(PermissionError::Signature)?;
+        signed.countersigner(&registries).map_err(PermissionError::Countersignature)?;
+        Ok(signer)
+    }
+
     /// Whether who signed may say it. The chain is asked last, and where it is silent, what needs it
     /// waits: control may have moved either way, but what an old key signs counts nowhere.
-    fn require_voice(
+    pub(crate) fn require_voice(
         &self,
         signed: &Signed,
         subject: B256,

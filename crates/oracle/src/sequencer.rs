@@ -26,7 +26,7 @@ use medtrail_ledger::tile::{TileId, TileReader};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Entries in one commit at most.
 pub(crate) const BATCH_ENTRIES_MAX: usize = 4096;
@@ -41,6 +41,8 @@ const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) enum Ask {
     /// A place for a report.
     Place(Box<Waiting>),
+    /// The end of an era of some subjects: lines that come after it are sealed under another key.
+    EndEra(EndEra),
     /// To take what already waits, and end.
     Stop,
 }
@@ -52,6 +54,8 @@ pub(crate) struct Waiting {
     pub(crate) subject: B256,
     /// Whether the salt comes from the log's key and the index.
     pub(crate) is_salted_by_index: bool,
+    /// Whether its row is sealed under the log's key.
+    pub(crate) is_sealed_by_the_log: bool,
     /// Whether it is a change, which is judged once it is durable.
     pub(crate) is_change: bool,
     /// Whether it is of a kind that asks, answers or corrects something.
@@ -61,6 +65,17 @@ pub(crate) struct Waiting {
     pub(crate) filed: u64,
     pub(crate) encoded: Vec<u8>,
     pub(crate) answer: Answer,
+}
+
+/// Asks that the keys under which these subjects' lines stand so far seal no more.
+pub(crate) struct EndEra {
+    /// The first is the one that `expected` is about.
+    pub(crate) subjects: Vec<SubjectTag>,
+    /// The ordinal of the first subject's last line, as the asker knows it.
+    pub(crate) expected: Option<u64>,
+    /// Gets the ordinals of the last lines, durable; or, where it is another than was expected, and
+    /// nothing was done, that one.
+    pub(crate) answer: oneshot::Sender<Result<Result<Vec<u64>, u64>, JournalError>>,
 }
 
 /// Where a report stands now. Durable when it is handed out.
@@ -212,6 +227,7 @@ impl Sequencer {
     /// Takes reports until it is asked to stop, then what still waits, and ends.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Ask>) -> Result<(), SequencerError> {
         let mut asked = Vec::with_capacity(BATCH_ENTRIES_MAX);
+        let mut ending = Vec::new();
         let mut pace = Pace::default();
         let journal = self.ports.journal.clone();
         while pace.first(&mut queue, &mut asked) {
@@ -223,6 +239,7 @@ impl Sequencer {
                 for ask in asked.drain(..) {
                     match ask {
                         Ask::Place(waiting) => self.admit(*waiting, &mut group)?,
+                        Ask::EndEra(era) => ending.push(era),
                         Ask::Stop => queue.close(),
                     }
                 }
@@ -234,8 +251,43 @@ impl Sequencer {
             let started = Instant::now();
             self.append(&*journal, group)?;
             pace.done(gathering, started.elapsed());
+            // Between two commits no line is on its way under a key that ends.
+            for EndEra { subjects, expected, answer } in ending.drain(..) {
+                let ended = self.end_eras(&subjects, expected);
+                let is_fatal =
+                    matches!(ended, Err(JournalError::Damaged(_) | JournalError::Fatal(_)));
+                if is_fatal && let Err(error) = ended {
+                    return Err(error.into());
+                }
+                let _ = answer.send(ended);
+            }
         }
         Ok(())
+    }
+
+    fn end_eras(
+        &mut self,
+        subjects: &[SubjectTag],
+        expected: Option<u64>,
+    ) -> Result<Result<Vec<u64>, u64>, JournalError> {
+        let mut ends = Vec::with_capacity(subjects.len());
+        for tag in subjects {
+            let end = match self.overlay.last_of(*tag) {
+                Some(end) => Some(end),
+                None => self.ports.journal.last_of(*tag)?,
+            };
+            ends.push(end.map_or(0, |end| end.ordinal));
+        }
+        if let Some(other) = ends.first().filter(|end| expected.is_some_and(|one| one != **end)) {
+            return Ok(Err(*other));
+        }
+        for (tag, end) in subjects.iter().zip(&ends).filter(|(_, end)| **end > 0) {
+            // First: whether it happened, a failed call leaves open, and the old key must not be
+            // used for one line more.
+            self.subjects.forget(*tag);
+            self.ports.keys.end_era(*tag, *end)?;
+        }
+        Ok(Ok(ends))
     }
 
     fn open_group<'a>(&mut self) -> Result<Group<'a>, SequencerError> {
@@ -294,6 +346,7 @@ impl Sequencer {
     fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
         let Waiting { mut header, report_hash, encoded, is_change, is_inquiry, answer, .. } =
             report;
+        let is_sealed_by_the_log = report.is_sealed_by_the_log;
         let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
         let index = self.edge.size();
         let log_keys = &self.log_keys;
@@ -312,6 +365,7 @@ impl Sequencer {
         let place_hash = Place { ordinal, previous, receivedMs: received_ms, salt }.hash();
         let commitment = commitment_of(report_hash, place_hash);
         header.ordinal = ordinal;
+        let keys = if is_sealed_by_the_log { log_keys } else { keys };
         group.rows.push(keys.seal(self.log, index, &header, group.draw, encoded.len(), |row| {
             with_place(&previous, received_ms, &encoded, row);
         }));

@@ -7,6 +7,7 @@ pub(crate) use enter::Prepared;
 
 use crate::anchorer::Status;
 use crate::bindings::Tries;
+use crate::erasure::Erasing;
 use crate::feed::Anchors;
 use crate::inquiries::clerk::Clerking;
 use crate::judge::Judging;
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) judging: Mutex<Judging>,
     pub(crate) clerking: Mutex<Clerking>,
     pub(crate) answer_within_ms: u64,
+    pub(crate) erasing: Erasing,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

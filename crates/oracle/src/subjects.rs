@@ -44,6 +44,12 @@ impl Subjects {
         self.young.insert(tag, subject);
     }
 
+    /// Forgets its keys: they must seal no more.
+    pub(crate) fn forget(&mut self, tag: SubjectTag) {
+        self.young.remove(&tag);
+        self.old.remove(&tag);
+    }
+
     /// A subject that was kept or inserted since the last aging.
     pub(crate) fn get(&mut self, tag: SubjectTag) -> Option<&mut Subject> {
         self.young.get_mut(&tag)

@@ -2,6 +2,7 @@
 
 use crate::anchorer::Status;
 use crate::bindings::Tries;
+use crate::erasure::{self, Erasing};
 use crate::feed::Anchors;
 use crate::inquiries::clerk::Clerk;
 use crate::judge::{Judge, TOLD_MAX, Told};
@@ -40,6 +41,8 @@ pub struct Setup {
     pub permissions: Permissions,
     /// How long an organisation has for the answer to a question, in milliseconds.
     pub answer_within_ms: u64,
+    /// How what people ask to be erased is erased.
+    pub erasing: Erasing,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -52,6 +55,7 @@ pub struct Running {
     follower: JoinHandle<()>,
     judge: JoinHandle<()>,
     clerk: JoinHandle<()>,
+    eraser: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -80,12 +84,12 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, filer, follower, judge and clerk.
+/// Opens the log with its directory, starts its writer, filer, follower, judge, clerk and eraser.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
-    let Setup { journal, outbox, keys, notary, trust, status, permissions, .. } = setup;
+    let Setup { journal, outbox, keys, notary, trust, status, permissions, erasing, .. } = setup;
     let (answer_within_ms, now_ms) = (setup.answer_within_ms, setup.now_ms);
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
@@ -126,6 +130,7 @@ pub fn start_with(
         judging: Mutex::default(),
         clerking: Mutex::default(),
         answer_within_ms,
+        erasing,
         queue: queue.clone(),
         journal,
         outbox,
@@ -144,13 +149,19 @@ pub fn start_with(
     let clerk = Clerk::new(service.clone(), told, ended.clone())?;
     let clerking = std::thread::Builder::new().name("clerk".into());
     let clerk = clerking.spawn(move || clerk.run()).map_err(no_thread)?;
+    let eraser = std::thread::Builder::new().name("eraser".into());
+    let eraser = eraser.spawn({
+        let (service, ended) = (service.clone(), ended.clone());
+        move || erasure::run(&service, &ended)
+    });
+    let eraser = eraser.map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
         move || follow(&service, committed, &Telling { judge: telling, clerk: telling_clerk })
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, judge, clerk, ended }))
+    Ok((service, Running { queue, writer, filer, follower, judge, clerk, eraser, ended }))
 }
 
 impl Running {
@@ -166,12 +177,14 @@ impl Running {
         // Ends with the writer, whose last commits it still takes in.
         let (follower, judge) = (self.follower.join(), self.judge.join());
         let clerk = self.clerk.join();
+        let eraser = self.eraser.join();
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
         filer.map_err(|_| panicked("filer"))??;
         follower.map_err(|_| panicked("follower"))?;
         judge.map_err(|_| panicked("judge"))?;
-        clerk.map_err(|_| panicked("clerk"))
+        clerk.map_err(|_| panicked("clerk"))?;
+        eraser.map_err(|_| panicked("eraser"))
     }
 }
 

@@ -98,9 +98,6 @@ pub enum DocumentError {
     /// No time to object, or too much.
     #[error("delayS is {0}, it must be from {DELAY_S_MIN} to {DELAY_S_MAX}")]
     Delay(u64),
-    /// No line of a trail has number 0.
-    #[error("upToOrdinal is 0")]
-    Ordinal,
 }
 
 impl DocumentError {
@@ -118,7 +115,6 @@ impl DocumentError {
             Self::Trustees => "trustees",
             Self::Needed(_) => "needed",
             Self::Delay(_) => "delayS",
-            Self::Ordinal => "upToOrdinal",
         }
     }
 }
@@ -259,9 +255,7 @@ fn is_plain(text: &str) -> bool {
 fn erase_fields(erase: &Erase) -> Result<(), DocumentError> {
     not_zero("subject", erase.subject)?;
     some("log", erase.log)?;
-    if erase.upToOrdinal == 0 {
-        return Err(DocumentError::Ordinal);
-    }
+    // Up to line 0 is no line: only the records.
     number("upToOrdinal", erase.upToOrdinal)?;
     expiry(erase.expiresAt)
 }
@@ -396,7 +390,7 @@ mod tests {
             }))
         };
         erase(1, TIME_S_MAX).unwrap();
-        assert_eq!(erase(0, 1), Err(DocumentError::Ordinal));
+        erase(0, 1).unwrap();
         assert_eq!(erase(1, 0), Err(DocumentError::ExpiresAt(0)));
         assert_eq!(erase(1, TIME_S_MAX + 1), Err(DocumentError::ExpiresAt(TIME_S_MAX + 1)));
     }

@@ -186,13 +186,15 @@ fn told() -> Vec<Document> {
             ..RecoveryPolicy::default()
         })
     };
-    let erase = Document::Erase(Erase {
-        subject: support::address(support::MARI),
-        log: B256::repeat_byte(0x10),
-        upToOrdinal: 137,
-        expiresAt: support::NOON_S,
-        ..Erase::default()
-    });
+    let erase = |up_to_ordinal: u64| {
+        Document::Erase(Erase {
+            subject: support::address(support::MARI),
+            log: B256::repeat_byte(0x10),
+            upToOrdinal: up_to_ordinal,
+            expiresAt: support::NOON_S,
+            ..Erase::default()
+        })
+    };
     let resources = medtrail_permit::resources::types();
     let every_type = resources.map(|name| grant(&format!("patient/{name}.c"), "TREAT"));
     let every_purpose = medtrail_permit::purposes::codes().map(|code| grant("patient/*.r", code));
@@ -222,7 +224,8 @@ fn told() -> Vec<Document> {
         guardianship("SEE"),
         guardianship("PERMIT"),
         guardianship("SEE PERMIT"),
-        erase,
+        erase(137),
+        erase(0),
     ];
     few.into_iter().chain(every_type).chain(every_purpose).chain(every_mark).collect()
 }

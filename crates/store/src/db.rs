@@ -237,17 +237,44 @@ impl Db {
         fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
     ) -> Result<Self, OpenError> {
         let name = options.name;
-        let io = |source| OpenError::file(name, source);
-        let opened = Self::open_backend(options, files.create(name).map_err(io)?)?;
+        Self::fill(options, files, fill)?;
+        files.publish(name).map_err(|source| OpenError::file(name, source))?;
+        Self::open(options, files)?.ok_or(OpenError::Missing { file: name })
+    }
+
+    /// Makes a file under a temporary name.
+    fn fill(
+        options: DbOptions,
+        files: &Arc<dyn Files>,
+        fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), OpenError> {
+        let name = options.name;
+        let backend = files.create(name).map_err(|source| OpenError::file(name, source))?;
+        let opened = Self::open_backend(options, backend)?;
         let filled = begin(&opened.database).and_then(|txn| {
             txn.open_table(STATE)?.insert(FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
             fill(&txn)?;
             Ok(txn.commit()?)
         });
         filled.map_err(|fault| OpenError::fault(name, opened.judge(fault)))?;
-        opened.database.close().map_err(|error| OpenError::fault(name, error.into()))?;
-        files.publish(name).map_err(io)?;
-        Self::open(options, files)?.ok_or(OpenError::Missing { file: name })
+        opened.database.close().map_err(|error| OpenError::fault(name, error.into()))
+    }
+
+    /// Puts a new file with what `fill` puts in into the place of this one, which stands untouched
+    /// unless this returns `Ok`, or [`Fault::Fatal`]: then nobody knows which of them will be there
+    /// after a power loss. No other access may be under way.
+    pub(crate) fn replace(
+        &self,
+        fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        Self::fill(self.options, &self.files, fill).map_err(|error| match error {
+            OpenError::Full { reason, .. } => Fault::Full(reason),
+            other => Fault::Engine(other.to_string()),
+        })?;
+        let mut opened = self.opened.write();
+        // Opened again by the next access, which finds the new one.
+        *opened = None;
+        self.files.publish(self.options.name).map_err(|error| Fault::Fatal(error.to_string()))
     }
 
     fn open_backend(

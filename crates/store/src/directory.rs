@@ -1,6 +1,6 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry and correction, one for when each organisation was last heard, and one
-//! each for how far the log was judged and its inquiries are known.
+//! promised entry, inquiry, correction, erasure and hold, one for when each organisation was last
+//! heard, and one each for how far the log was judged and its inquiries are known.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -10,8 +10,8 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, Contents, CorrectionRow, Directory, DirectoryChange, InquiryRow,
-    InviteRow, OrganisationRow, PendingEntry,
+    ApiKeyRow, BindingRow, Contents, CorrectionRow, Directory, DirectoryChange, ErasureRow,
+    HoldRow, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -30,13 +30,15 @@ const API_KEYS: Rows = TableDefinition::new("api-keys");
 const BINDINGS: Rows = TableDefinition::new("bindings");
 const PENDING: Rows = TableDefinition::new("pending");
 const HEARD: Rows = TableDefinition::new("heard");
-/// One row without a key. A directory that was made before anybody judged has no such table.
+/// One row without a key.
 const JUDGED: Rows = TableDefinition::new("judged");
 const INQUIRIES: Rows = TableDefinition::new("inquiries");
 const CORRECTIONS: Rows = TableDefinition::new("corrections");
 /// One row without a key.
 const INQUIRED: Rows = TableDefinition::new("inquired");
-const TABLES: [Rows; 10] = [
+const ERASURES: Rows = TableDefinition::new("erasures");
+const HOLDS: Rows = TableDefinition::new("holds");
+const TABLES: [Rows; 12] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -47,6 +49,8 @@ const TABLES: [Rows; 10] = [
     INQUIRIES,
     CORRECTIONS,
     INQUIRED,
+    ERASURES,
+    HOLDS,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -168,6 +172,8 @@ impl Reader<'_> {
             inquiries: self.all(INQUIRIES, |row: &InquiryRow| (row.index, row.id))?,
             corrections: self.all(CORRECTIONS, |row: &CorrectionRow| (row.line, row.by))?,
             inquired: self.all(INQUIRED, |entries: &u64| *entries)?.pop(),
+            erasures: self.all(ERASURES, |row: &ErasureRow| row.id)?,
+            holds: self.all(HOLDS, |row: &HoldRow| row.id)?,
         })
     }
 }
@@ -215,6 +221,9 @@ impl Writer<'_> {
                 self.put(CORRECTIONS, &key, row)
             }
             DirectoryChange::Inquired(entries) => self.put(INQUIRED, &[], entries),
+            DirectoryChange::PutErasure(row) => self.put(ERASURES, &row.id[..], row),
+            DirectoryChange::PutHold(row) => self.put(HOLDS, &row.id[..], row),
+            DirectoryChange::DropHold(id) => self.drop(HOLDS, &id[..]),
         }
     }
 }

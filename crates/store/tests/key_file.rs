@@ -2,8 +2,10 @@
 
 mod support;
 
-use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, KeyWrap, SecretKey, SubjectTag};
-use medtrail_store::{FileName, KeyFileDb, OpenError};
+use medtrail_ledger::ports::{
+    Era, JournalError, KeyFile, KeyTag, KeyWrap, MasterKeys, SecretKey, SubjectTag,
+};
+use medtrail_store::{FileName, KeyFileDb};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use support::Dice;
@@ -108,29 +110,80 @@ fn a_key_destroyed_while_it_was_being_read_is_not_remembered() {
     assert!(keys.open(subject(1)).unwrap().is_none());
 }
 
+/// The masters of one file, by number: what `masters.rs` in the keys crate does with files.
+#[derive(Clone, Default)]
+struct Masters(Arc<Mutex<(u64, Option<u64>, bool)>>);
+
+impl Masters {
+    fn with(present: u64) -> Self {
+        Self(Arc::new(Mutex::new((present, None, false))))
+    }
+
+    /// Whichever opens the file after a crash, and whether it is the next one.
+    fn opens(&self, disk: &Disk) -> KeyFileDb {
+        let (present, next, _) = *self.0.lock().unwrap();
+        let candidates = [Some(present), next];
+        let opened = candidates.into_iter().flatten().find_map(|master| {
+            let keys = KeyFileDb::open_on(disk.files(), wrap(master)).unwrap();
+            matches!(keys.open(LOG), Ok(Some(_))).then_some(keys)
+        });
+        opened.expect("one of the two masters opens the file, whatever crashed")
+    }
+}
+
+impl MasterKeys for Masters {
+    fn next(&self) -> Result<Box<dyn KeyWrap>, JournalError> {
+        let mut masters = self.0.lock().unwrap();
+        let next = masters.0 + 1;
+        masters.1 = Some(next);
+        Ok(wrap(next))
+    }
+
+    fn turn(&self) -> Result<(), JournalError> {
+        let mut masters = self.0.lock().unwrap();
+        if std::mem::take(&mut masters.2) {
+            return Err(JournalError::Storage("on purpose".into()));
+        }
+        if let Some(next) = masters.1.take() {
+            masters.0 = next;
+        }
+        Ok(())
+    }
+}
+
+fn bytes_of(dir: &tempfile::TempDir) -> Vec<u8> {
+    std::fs::read(dir.path().join(FileName::Keys.as_str())).unwrap()
+}
+
+fn holds(file: &[u8], wrapped: &[u8]) -> bool {
+    file.windows(wrapped.len()).any(|window| window == wrapped)
+}
+
 #[test]
-fn rewrapping_leaves_no_byte_of_the_old_wraps_and_no_destroyed_key() {
+fn rewrapping_a_file_in_use_leaves_no_byte_of_the_old_wraps_and_no_destroyed_key() {
     let dir = tempfile::tempdir().unwrap();
     let keys = KeyFileDb::open(dir.path(), wrap(1)).unwrap();
     let made = keys.create(&[LOG, CUSTODIAN, subject(1), subject(2)]).unwrap();
     keys.destroy(subject(1)).unwrap();
-    drop(keys);
-    let stored = |wrapped: &[u8]| {
-        let file = std::fs::read(dir.path().join(FileName::Keys.as_str())).unwrap();
-        file.windows(wrapped.len()).any(|window| window == wrapped)
-    };
     let old = |tag, key| wrap(1).wrap(tag, key);
-    assert!(stored(&old(LOG, &made[0])) && stored(&old(subject(2), &made[3])));
+    let before = bytes_of(&dir);
+    assert!(holds(&before, &old(LOG, &made[0])) && holds(&before, &old(subject(2), &made[3])));
     // Why there is a rewrap at all.
-    assert!(stored(&old(subject(1), &made[2])));
+    assert!(holds(&before, &old(subject(1), &made[2])));
 
-    KeyFileDb::rewrap(dir.path(), wrap(1), &*wrap(2)).unwrap();
+    let masters = Masters::with(1);
+    assert_eq!(keys.rewrap(&masters).unwrap(), 3);
+    let after = bytes_of(&dir);
     for (tag, key) in [LOG, CUSTODIAN, subject(1), subject(2)].into_iter().zip(&made) {
-        assert!(!stored(&old(tag, key)), "{tag:?}");
+        assert!(!holds(&after, &old(tag, key)), "{tag:?}");
     }
-    let keys = KeyFileDb::open(dir.path(), wrap(2)).unwrap();
+    // It goes on being used.
     assert_eq!(keys.open(CUSTODIAN).unwrap().as_ref(), Some(&made[1]));
+    let more = keys.create(&[subject(3)]).unwrap();
+    drop(keys);
+    let keys = KeyFileDb::open(dir.path(), wrap(2)).unwrap();
     assert_eq!(keys.open(subject(2)).unwrap().as_ref(), Some(&made[3]));
+    assert_eq!(keys.open(subject(3)).unwrap().as_ref(), Some(&more[0]));
     assert!(keys.open(subject(1)).unwrap().is_none());
 }
 
@@ -138,9 +191,136 @@ fn rewrapping_leaves_no_byte_of_the_old_wraps_and_no_destroyed_key() {
 fn rewrapping_under_the_wrong_master_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let made = KeyFileDb::open(dir.path(), wrap(1)).unwrap().create(&[LOG]).unwrap();
-    let refused = KeyFileDb::rewrap(dir.path(), wrap(3), &*wrap(2));
-    assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
+    let wrong = KeyFileDb::open(dir.path(), wrap(3)).unwrap();
+    let refused = wrong.rewrap(&Masters::with(3));
+    assert!(matches!(refused, Err(JournalError::Damaged(_))), "{refused:?}");
+    drop(wrong);
     let keys = KeyFileDb::open(dir.path(), wrap(1)).unwrap();
+    assert_eq!(keys.open(LOG).unwrap().as_ref(), Some(&made[0]));
+}
+
+#[test]
+fn an_era_that_ended_opens_by_its_own_key_until_it_is_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = KeyFileDb::open(dir.path(), wrap(1)).unwrap();
+    let tag = SubjectTag([1; 16]);
+    let first = keys.create(&[subject(1)]).unwrap().remove(0);
+    assert_eq!(keys.era(tag, 1).unwrap(), Era::Present);
+    keys.end_era(tag, 5).unwrap();
+    assert!(keys.open(subject(1)).unwrap().is_none());
+    let second = keys.create(&[subject(1)]).unwrap().remove(0);
+    assert_ne!(first, second);
+    // Repeated after a crash: the key made since stays the present one.
+    keys.end_era(tag, 5).unwrap();
+    assert_eq!(keys.open(subject(1)).unwrap().as_ref(), Some(&second));
+    keys.end_era(tag, 9).unwrap();
+    let third = keys.create(&[subject(1)]).unwrap().remove(0);
+    keys.create(&[LOG, subject(2), KeyTag::Vault(tag)]).unwrap();
+    let eras = |keys: &KeyFileDb| [1, 5, 6, 9, 10].map(|ordinal| keys.era(tag, ordinal).unwrap());
+    let (one, two) = (Era::Ended(first), Era::Ended(second));
+    assert_eq!(eras(&keys), [one.clone(), one, two.clone(), two.clone(), Era::Present]);
+
+    // The second erased era alone would not do: what is before it goes too.
+    assert!(!keys.is_rewrap_due().unwrap());
+    keys.erase(&[(tag, 8)], &[]).unwrap();
+    assert_eq!(eras(&keys), [Era::Erased, Era::Erased, two.clone(), two, Era::Present]);
+    assert!(keys.is_rewrap_due().unwrap());
+    keys.erase(&[(tag, 9)], &[KeyTag::Vault(tag)]).unwrap();
+    let gone = [Era::Erased, Era::Erased, Era::Erased, Era::Erased, Era::Present];
+    assert_eq!(eras(&keys), gone);
+    assert!(keys.open(KeyTag::Vault(tag)).unwrap().is_none());
+    assert_eq!(keys.era(SubjectTag([2; 16]), 1).unwrap(), Era::Present, "another's stays");
+    assert!(keys.open(subject(2)).unwrap().is_some());
+
+    keys.rewrap(&Masters::with(1)).unwrap();
+    assert!(!keys.is_rewrap_due().unwrap());
+    drop(keys);
+    let keys = KeyFileDb::open(dir.path(), wrap(2)).unwrap();
+    assert_eq!(eras(&keys), gone);
+    assert_eq!(keys.open(subject(1)).unwrap().as_ref(), Some(&third));
+}
+
+#[test]
+fn whatever_fails_while_an_era_ends_or_is_erased_no_living_key_is_lost() {
+    let tag = SubjectTag([1; 16]);
+    let mut failures = 0;
+    for happens in [false, true] {
+        for after in 0.. {
+            let disk = Disk::default();
+            let keys = KeyFileDb::open_on(disk.files(), wrap(1)).unwrap();
+            let first = keys.create(&[subject(1), subject(2)]).unwrap();
+            disk.fail(Failure { after, happens });
+            let ended = keys.end_era(tag, 4);
+            let erased = keys.erase(&[(tag, 4)], &[]);
+            if disk.is_failure_due() {
+                break;
+            }
+            failures += u32::from(ended.is_err()) + u32::from(erased.is_err());
+            let disk = disk.after_power_loss(&mut Dice(after));
+            let keys = KeyFileDb::open_on(disk.files(), wrap(1)).unwrap();
+            assert_eq!(keys.open(subject(2)).unwrap().as_ref(), Some(&first[1]));
+            let (present, era) = (keys.open(subject(1)).unwrap(), keys.era(tag, 4).unwrap());
+            match era {
+                Era::Present => assert_eq!(present.as_ref(), Some(&first[0])),
+                Era::Ended(key) => assert_eq!((&key, present), (&first[0], None)),
+                Era::Erased => assert_eq!(present, None),
+            }
+            if ended.is_ok() && erased.is_ok() {
+                // Nothing of the first key is left to find.
+                assert_eq!(keys.open(subject(1)).unwrap(), None);
+                assert!(!matches!(keys.era(tag, 4).unwrap(), Era::Ended(_)));
+            }
+        }
+    }
+    assert!(failures > 10, "{failures}");
+}
+
+#[test]
+fn whatever_fails_or_crashes_in_a_rewrap_one_master_opens_the_file_and_the_next_try_ends_it() {
+    let (mut failures, mut turned) = (0, 0);
+    for happens in [false, true] {
+        for after in 0.. {
+            let disk = Disk::default();
+            let masters = Masters::with(1);
+            let keys = KeyFileDb::open_on(disk.files(), wrap(1)).unwrap();
+            let made = keys.create(&[LOG, subject(1), subject(2)]).unwrap();
+            keys.erase(&[], &[subject(2)]).unwrap();
+            disk.fail(Failure { after, happens });
+            let rewrapped = keys.rewrap(&masters);
+            if disk.is_failure_due() {
+                break;
+            }
+            failures += u32::from(rewrapped.is_err());
+            turned += u32::from(masters.0.lock().unwrap().0 == 2);
+            let disk = disk.after_power_loss(&mut Dice(after));
+            let keys = masters.opens(&disk);
+            assert_eq!(keys.open(subject(1)).unwrap().as_ref(), Some(&made[1]));
+            assert!(keys.open(subject(2)).unwrap().is_none());
+            if masters.0.lock().unwrap().0 == 1 {
+                assert!(keys.is_rewrap_due().unwrap(), "it is not forgotten");
+            }
+        }
+    }
+    assert!(failures > 10 && turned > 0, "{failures} {turned}");
+}
+
+#[test]
+fn a_master_that_could_not_be_put_in_its_place_is_never_drawn_anew() {
+    let disk = Disk::default();
+    let masters = Masters::with(1);
+    let keys = KeyFileDb::open_on(disk.files(), wrap(1)).unwrap();
+    let made = keys.create(&[LOG, subject(1)]).unwrap();
+    keys.erase(&[], &[]).unwrap();
+    masters.0.lock().unwrap().2 = true;
+    keys.rewrap(&masters).unwrap_err();
+    assert!(keys.is_rewrap_due().unwrap());
+    // The file stands under the next master already: drawing another would lose every key.
+    assert_eq!(masters.0.lock().unwrap().1, Some(2));
+    assert_eq!(keys.open(subject(1)).unwrap().as_ref(), Some(&made[1]));
+    assert_eq!(keys.rewrap(&masters).unwrap(), 0);
+    assert!(!keys.is_rewrap_due().unwrap());
+    drop(keys);
+    let keys = KeyFileDb::open_on(disk.files(), wrap(2)).unwrap();
     assert_eq!(keys.open(LOG).unwrap().as_ref(), Some(&made[0]));
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use alloy_primitives::{Address, B256, hex};
 use medtrail_keys::vault::VaultKeys;
-use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, SecretKey};
+use medtrail_ledger::ports::{Era, JournalError, KeyFile, KeyTag, MasterKeys, SecretKey, SubjectTag};
 use medtrail_ledger::vault::{
     About, RecordRow, RequestRow, RequestState, Shelf, Shelves, StagedRow, VaultChange, VaultSeal,
     VersionRow,
@@ -53,6 +53,21 @@ impl KeyFile for Ring {
     fn destroy(&self, tag: KeyTag) -> Result<(), JournalError> {
         self.0.lock().unwrap().remove(&tag_of(tag));
         Ok(())
+    }
+    fn end_era(&self, _: SubjectTag, _: u64) -> Result<(), JournalError> {
+        unreachable!("the vault has no eras")
+    }
+    fn era(&self, _: SubjectTag, _: u64) -> Result<Era, JournalError> {
+        unreachable!("the vault has no eras")
+    }
+    fn erase(&self, _: &[(SubjectTag, u64)], _: &[KeyTag]) -> Result<(), JournalError> {
+        unreachable!("the eraser does")
+    }
+    fn is_rewrap_due(&self) -> Result<bool, JournalError> {
+        unreachable!("the eraser asks")
+    }
+    fn rewrap(&self, _: &dyn MasterKeys) -> Result<u64, JournalError> {
+        unreachable!("the eraser does")
     }
 }
 

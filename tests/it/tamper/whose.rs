@@ -180,6 +180,7 @@ async fn relay(site: &Site, trust: &TrustFile) -> Receipt {
         status,
         permissions: Permissions::of_the_log_alone(),
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+        erasing: medtrail_oracle::erasure::Erasing::default(),
         now_ms: || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
     };
     let (service, running) = supervise::start(setup).unwrap();

@@ -9,6 +9,7 @@ use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::ports::Journal;
 use medtrail_ledger::proof::Evidence;
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sequencer::PlaceError;
@@ -51,6 +52,7 @@ pub(crate) async fn run(folder: &Path) {
         status,
         permissions: Permissions::of_the_log_alone(),
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+        erasing: Erasing::default(),
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

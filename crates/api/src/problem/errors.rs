@@ -3,15 +3,17 @@
 use super::{
     ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BODY_TOO_LONG, BUSY, CHAIN_UNREADABLE,
     CODE_EXPIRED, CODE_TAKEN, CODE_USED, CONTENT_MISMATCH, DAMAGED, DETAILS_MISMATCH,
-    DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, EVENT_CONFLICT, EVENT_ID_MISSING,
+    DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, DOCUMENT_EXPIRED, ERASED, ERASURE_LINES,
+    ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT, EVENT_ID_MISSING,
     FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED,
     KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
-    NO_SUCH_INQUIRY, NO_SUCH_INVITE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED,
-    NOT_FINAL, NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING, ORGANISATION_EXISTS,
-    OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN, SIGN_IN_REFUSED,
-    SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED, TIME_AHEAD,
-    TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS, TOO_MANY_TRIES,
-    UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
+    NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED,
+    NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING,
+    ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN,
+    SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED,
+    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS,
+    TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL, VERSION_CONFLICT,
+    WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -19,6 +21,7 @@ use actix_web::error::BlockingError;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::EvidenceError;
 use medtrail_oracle::bindings::BindingError;
+use medtrail_oracle::erasure::{CancelError, HoldError};
 use medtrail_oracle::inquiries::InquiryError;
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
@@ -49,6 +52,7 @@ impl From<&ReportError> for Problem {
             ReportError::Place(error) => return error.into(),
             ReportError::Journal(error) => return error.into(),
             ReportError::Moved { .. } => (&SUBJECT_MOVED, "report.subject"),
+            ReportError::Erased { .. } => (&ERASED, "report.eventId"),
             other => return Self::fault(other),
         };
         match error {
@@ -56,9 +60,11 @@ impl From<&ReportError> for Problem {
             ReportError::Moved { .. } => {
                 Self::new(kind, "report.subject is a pseudonym that was bound").at(field)
             }
-            ReportError::Conflict { index, .. } => Self::new(kind, error.to_string())
-                .at(field)
-                .with(More { index: Some(*index), ..More::default() }),
+            ReportError::Conflict { index, .. } | ReportError::Erased { index } => {
+                Self::new(kind, error.to_string())
+                    .at(field)
+                    .with(More { index: Some(*index), ..More::default() })
+            }
             _ => Self::new(kind, error.to_string()).at(field),
         }
     }
@@ -187,6 +193,18 @@ impl Problem {
             }
             PermissionError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
             PermissionError::TooMany => Self::new(&TOO_MANY_PERMISSIONS, told),
+            PermissionError::OtherLog => {
+                Self::new(&WRONG_LOG, told).at(format!("document.{word}.log"))
+            }
+            PermissionError::Expired => {
+                Self::new(&DOCUMENT_EXPIRED, told).at(format!("document.{word}.expiresAt"))
+            }
+            PermissionError::ErasureWaits => Self::new(&ERASURE_WAITS, told),
+            PermissionError::Lines { .. } => {
+                Self::new(&ERASURE_LINES, told).at(format!("document.{word}.upToOrdinal"))
+            }
+            PermissionError::ErasureRefused { index, .. } => Self::new(&ERASURE_REFUSED, told)
+                .with(More { index: Some(index), ..More::default() }),
             PermissionError::Report(error) => Self::from(&error),
             PermissionError::Entry(error) => error.into(),
             other => Self::fault(&other),
@@ -221,6 +239,18 @@ impl From<InquiryError> for Problem {
     }
 }
 
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        let told = error.to_string();
+        match error {
+            CancelError::None => Self::new(&NO_SUCH_ERASURE, told),
+            CancelError::TooLate => Self::new(&ERASURE_UNDER_WAY, told),
+            CancelError::Journal(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
 impl From<VaultError> for Problem {
     fn from(error: VaultError) -> Self {
         let told = error.to_string();
@@ -243,6 +273,19 @@ impl From<VaultError> for Problem {
             VaultError::NotWaiting => Self::new(&NOT_WAITING, told),
             VaultError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
             VaultError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<HoldError> for Problem {
+    fn from(error: HoldError) -> Self {
+        let told = error.to_string();
+        match error {
+            HoldError::Subject => Self::new(&INVALID_FIELD, told).at("subject"),
+            HoldError::Text(field) => Self::new(&INVALID_FIELD, told).at(field),
+            HoldError::Unknown(_) => Self::no_such_hold(),
+            HoldError::Journal(error) => error.into(),
             other => Self::fault(&other),
         }
     }

@@ -28,7 +28,8 @@ const VERSION: &str = "medtrail/permissions-v1";
 struct Carried {
     /// `medtrail/permission-v1`.
     version: String,
-    /// `{"grant": {…}}`, or `changeApproval`, `revoke`, `revokeAll`, `delegation`, `guardianship`.
+    /// `{"grant": {…}}`, or `changeApproval`, `revoke`, `revokeAll`, `delegation`, `guardianship`,
+    /// `erase`.
     #[schema(value_type = Object)]
     document: Document,
     /// 65 bytes: r, s, v (27 or 28). Left out: it was granted on chain, as a contract wallet must.
@@ -95,6 +96,9 @@ struct Signable {
     /// version `1`).
     #[schema(value_type = String)]
     consent_registry: Address,
+    /// `verifyingContract` of delegations, guardianships and erasures.
+    #[schema(value_type = String)]
+    anchor_registry: Address,
 }
 
 /// For which chain and registry permissions are signed here.
@@ -104,8 +108,9 @@ struct Signable {
 #[get("/v1/permissions")]
 #[head("/v1/permissions")]
 pub(super) async fn domain(state: Data<State>) -> HttpResponse {
-    let Registries { chain_id, consent_registry, .. } = state.service.registries();
-    json(&Signable { version: "medtrail/permissions-domain-v1", chain_id, consent_registry })
+    let Registries { chain_id, consent_registry, anchor_registry } = state.service.registries();
+    let version = "medtrail/permissions-domain-v1";
+    json(&Signable { version, chain_id, consent_registry, anchor_registry })
 }
 
 /// What a person gave, and how it stands.

@@ -96,6 +96,21 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
         get("/v1/subjects/{subject}/trail", &own("trail"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/feed", &own("feed"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/permissions", &own("permissions"), ONLY_THE_PERSON),
+        get("/v1/subjects/{subject}/erasure", &own("erasure"), ONLY_THE_PERSON),
+        // Nothing waits: only its person is told so.
+        delete(
+            "/v1/subjects/{subject}/erasure",
+            &own("erasure"),
+            [401, 404, 404, 404, 404, 404, 404, 401, 401],
+        ),
+        same("/v1/holds", [401, 403, 403, 403, 403, 200, 403, 401, 401]),
+        post("/v1/holds", "/v1/holds", "{}", OPERATOR_422),
+        post(
+            "/v1/holds/{id}/lift",
+            &format!("/v1/holds/0x{}/lift", "11".repeat(32)),
+            r#"{"reason":"settled","orderedBy":"a court"}"#,
+            OPERATOR_404,
+        ),
         same("/v1/permissions", ANYBODY),
         // Whoever signed a document shows it by the signature: anybody may carry it.
         post("/v1/permissions", "/v1/permissions", "{}", [422; 9]),
@@ -271,9 +286,15 @@ async fn what_is_not_yours_is_answered_byte_for_byte_like_what_does_not_exist() 
             }
         }
         let nobody = Person::new(0x77).address;
-        for what in
-            ["trail", "feed", "permissions", "trail?counts=day", "trail?limit=0", "feed?after=x"]
-        {
+        for what in [
+            "trail",
+            "feed",
+            "permissions",
+            "erasure",
+            "trail?counts=day",
+            "trail?limit=0",
+            "feed?after=x",
+        ] {
             if *who == "another person" && what.contains("limit") {
                 continue;
             }

@@ -5,6 +5,7 @@ mod anchors;
 mod batches;
 mod bindings;
 mod entries;
+mod erasure;
 mod fairness;
 mod feed;
 mod fhir;

@@ -171,7 +171,7 @@ async fn what_is_wrong_with_a_document_is_told_by_field_and_rule() {
             "expiresAt": 1 } }),
             ),
             "invalid-field",
-            Some("document"),
+            Some("document.erase.log"),
         ),
         (changed("scopes", json!("all")), "invalid-field", Some("document.grant.scopes")),
         (changed("statement", json!("x")), "invalid-field", Some("document.grant.statement")),

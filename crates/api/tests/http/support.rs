@@ -20,6 +20,7 @@ use medtrail_ledger::schema::{Report, ReportBatch, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
@@ -269,6 +270,7 @@ impl Log {
             status: watched,
             permissions: Permissions { consents: chain.clone(), need: |_, _| Need::default() },
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+            erasing: Erasing::default(),
             now_ms,
         };
         let directory = folder.path().join("directory");

@@ -137,11 +137,16 @@ impl<'a> Rules<'a> {
         let report = &entry.report;
         let is_person =
             !report.subject.is_zero() && !Kind::from_number(report.kind).has_no_subject();
+        // What nobody signed is the same event whichever key the operator has by then.
+        let actor = match entry.evidence {
+            Evidence::Relayed => Address::ZERO,
+            _ => report.actor,
+        };
         let expected = RowHeader {
             subject: self.tags.subject_tag(report.subject),
             // The number itself is part of the commitment.
             ordinal: if is_person { entry.place.ordinal.max(1) } else { 0 },
-            event: self.tags.event_key(report.actor, report.subject, report.eventId),
+            event: self.tags.event_key(actor, report.subject, report.eventId),
             record: self.tags.record_tag(report.record),
         };
         if expected == entry.header {

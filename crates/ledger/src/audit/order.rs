@@ -9,6 +9,7 @@ use super::rows::SealedRow;
 use super::{Check, Fault, Flaw, Tally};
 use crate::entry::{Keyed, Kind};
 use crate::ports::SubjectTag;
+use alloy_primitives::B256;
 use std::collections::{BTreeMap, HashMap};
 
 /// Follows the log entry by entry.
@@ -132,48 +133,89 @@ impl InOrder for Kinds {
     fn finish(&mut self, _tally: &mut Tally) {}
 }
 
-/// Rows that nobody can open, in one trail.
+/// What an erasure destroyed, as its entry says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErasedLines {
+    /// The subject ids whose lines went, each with the ordinal of the last one.
+    pub parts: Vec<(B256, u64)>,
+    /// Whether the address's own key signed what was asked for; else another key did.
+    pub is_own_key: bool,
+}
+
+/// Reads an entry of kind 10: what it says that it destroyed, over a document that somebody signed
+/// for this log and this trail; none: no lines, or no such document.
+pub type ReadErasure = Box<dyn Fn(&Opened) -> Option<ErasedLines>>;
+
+/// Rows that nobody can open: one trail's, or those of it that stand together.
 struct Lost {
     first: u64,
-    last: u64,
+    /// The index of the last one, and its number in the trail.
+    last: (u64, u64),
     count: u64,
 }
 
-/// A row whose key is gone must be covered by a later erasure entry about the same subject. Grows
-/// with the number of subjects that have such rows or entries.
+/// A row whose key is gone must be covered by a later erasure entry: one that names its subject and
+/// its number, over a document that the person signed. Grows with the number of rows that stand
+/// alone between rows that open, and with that of erasures.
 pub struct Erasures {
     tags: Keyed,
-    lost: HashMap<SubjectTag, Lost>,
-    erased: HashMap<SubjectTag, u64>,
+    read: ReadErasure,
+    lost: HashMap<SubjectTag, Vec<Lost>>,
+    /// By subject: entries of erasures, and up to which number they erased.
+    erased: HashMap<SubjectTag, Vec<(u64, u64)>>,
+    /// Erasure entries over a document that another key than the address's signed.
+    by_others: Vec<u64>,
 }
 
 impl Erasures {
     /// Of a log whose disk names subjects by `tags`.
-    pub fn new(tags: Keyed) -> Self {
-        Self { tags, lost: HashMap::new(), erased: HashMap::new() }
+    pub fn new(tags: Keyed, read: ReadErasure) -> Self {
+        let (lost, erased, by_others) = Default::default();
+        Self { tags, read, lost, erased, by_others }
+    }
+
+    fn is_covered(&self, subject: &SubjectTag, lost: &Lost) -> bool {
+        let (last, ordinal) = lost.last;
+        let erased = self.erased.get(subject).into_iter().flatten();
+        erased.into_iter().any(|(entry, through)| last < *entry && ordinal <= *through)
     }
 }
 
 impl InOrder for Erasures {
     fn opened(&mut self, entry: &Opened, _tally: &mut Tally) {
-        if Kind::from_number(entry.report.kind) == Kind::Erasure {
-            self.erased.insert(self.tags.subject_tag(entry.report.subject), entry.index);
+        if Kind::from_number(entry.report.kind) != Kind::Erasure {
+            return;
+        }
+        let Some(ErasedLines { parts, is_own_key }) = (self.read)(entry) else { return };
+        if !is_own_key {
+            self.by_others.push(entry.index);
+        }
+        for (subject, through) in parts {
+            let tag = self.tags.subject_tag(subject);
+            self.erased.entry(tag).or_default().push((entry.index, through));
         }
     }
 
     fn unopenable(&mut self, row: &SealedRow) {
-        let lost = self.lost.entry(row.header.subject);
-        let lost = lost.or_insert(Lost { first: row.index, last: row.index, count: 0 });
-        (lost.last, lost.count) = (row.index, lost.count + 1);
+        let ordinal = row.header.ordinal;
+        let lost = self.lost.entry(row.header.subject).or_default();
+        match lost.last_mut() {
+            Some(one) if one.last.1 + 1 == ordinal => {
+                (one.last, one.count) = ((row.index, ordinal), one.count + 1);
+            }
+            _ => lost.push(Lost { first: row.index, last: (row.index, ordinal), count: 1 }),
+        }
     }
 
     fn finish(&mut self, tally: &mut Tally) {
-        let mut lost: Vec<_> = self.lost.iter().collect();
+        let all = self.lost.iter();
+        let mut lost: Vec<_> =
+            all.flat_map(|(subject, lost)| lost.iter().map(move |lost| (subject, lost))).collect();
         lost.sort_by_key(|(_, lost)| lost.first);
         let mut covered = 0;
         for (subject, lost) in lost {
             tally.count(Check::Erasures, lost.count);
-            if self.erased.get(subject).is_some_and(|erased| lost.last < *erased) {
+            if self.is_covered(subject, lost) {
                 covered += lost.count;
                 continue;
             }
@@ -185,13 +227,20 @@ impl InOrder for Erasures {
         }
         match covered {
             0 => tally.say(Check::Erasures, "No row lacks its key."),
-            _ => tally.note(
+            _ => tally.say(
+                Check::Erasures,
+                format!("{covered} rows do not open; later erasure entries name each of them."),
+            ),
+        }
+        if let Some(first) = self.by_others.first() {
+            tally.note(
                 Check::Erasures,
                 format!(
-                    "{covered} rows do not open; erasure entries cover them, whose documents this \
-                     version cannot check."
+                    "{} erasures, the first of them entry {first}, were signed by another key than the \
+                     address's: whether the key that did had control of it stands on the chain.",
+                    self.by_others.len()
                 ),
-            ),
+            );
         }
     }
 }

@@ -5,9 +5,9 @@ use crate::assert_found;
 use crate::log::{
     CHAIN_ID, HONEST, Log, NOW_MS, REGISTRY, RELAYED, address_of, secret, sign, tags, trust,
 };
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
-use medtrail_ledger::audit::order::{Clock, Erasures, InOrder, Kinds, Promise};
+use medtrail_ledger::audit::order::{Clock, ErasedLines, Erasures, InOrder, Kinds, Promise};
 use medtrail_ledger::audit::rows::SealedRow;
 use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
 use medtrail_ledger::entry::{batch_paths, batch_root, commitment};
@@ -112,7 +112,14 @@ fn what_an_entry_is_held_against_is_named() {
         is_its_own(|entry| (entry.header.ordinal, entry.place.ordinal) = (0, 0)),
         Flaw::HeaderDiffers
     );
-    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::RelayedByOther);
+    // Its row names nobody either: else it is the signed report's.
+    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::HeaderDiffers);
+    let relayed = |entry: &mut Opened| {
+        let report = &entry.report;
+        entry.header.event = tags().event_key(Address::ZERO, report.subject, report.eventId);
+        entry.evidence = Evidence::Relayed;
+    };
+    assert_eq!(is_its_own(relayed), Flaw::RelayedByOther);
     // No details were sent: nothing to hold against the report.
     assert_eq!(check(&entry(|entry| entry.details = None)), Ok(Word::Named));
 }
@@ -219,7 +226,7 @@ fn kinds_are_counted_and_unknown_ones_are_other() {
 }
 
 #[test]
-fn a_row_without_a_key_is_a_fault_unless_an_erasure_covers_it() {
+fn a_row_without_a_key_is_a_fault_unless_a_later_erasure_names_it() {
     let sealed = |entry: &Opened| SealedRow {
         index: entry.index,
         header: entry.header,
@@ -227,16 +234,20 @@ fn a_row_without_a_key_is_a_fault_unless_an_erasure_covers_it() {
         previous: entry.previous,
         row: Vec::new(),
     };
-    let erasure_at = |index: u64, erased: Option<u64>| {
-        let log = Log::with(|at, report, _| {
-            if Some(at) == erased {
+    // One entry says that it erased the trail of another entry, up to a number.
+    let erasure = |lost: &[u64], at: Option<u64>, whose: u64, through: u64, is_own_key: bool| {
+        let log = Log::with(|index, report, _| {
+            if Some(index) == at {
                 report.kind = 10;
             }
         });
-        let mut erasures = Erasures::new(tags());
+        let subject = log.entries[whose as usize].report.subject;
+        let read =
+            move |_: &Opened| Some(ErasedLines { parts: vec![(subject, through)], is_own_key });
+        let mut erasures = Erasures::new(tags(), Box::new(read));
         let mut tally = Tally::default();
         for entry in &log.entries {
-            match entry.index == index {
+            match lost.contains(&entry.index) {
                 true => erasures.unopenable(&sealed(entry)),
                 false => erasures.opened(entry, &mut tally),
             }
@@ -244,11 +255,24 @@ fn a_row_without_a_key_is_a_fault_unless_an_erasure_covers_it() {
         erasures.finish(&mut tally);
         tally
     };
-    assert_found(&erasure_at(8, None), Flaw::RowUnopenable, 8);
-    // Of the same person, later.
-    let covered = erasure_at(8, Some(16));
-    assert_eq!(covered.of(Check::Erasures).unwrap().verdict(), Verdict::Amber);
-    // Of another, or earlier.
-    assert_found(&erasure_at(8, Some(17)), Flaw::RowUnopenable, 8);
-    assert_found(&erasure_at(16, Some(8)), Flaw::RowUnopenable, 16);
+    let ordinal = |index: u64| HONEST.entries[index as usize].header.ordinal;
+    let verdict = |tally: &Tally| tally.of(Check::Erasures).unwrap().verdict();
+    assert_found(&erasure(&[8], None, 8, 99, true), Flaw::RowUnopenable, 8);
+    assert_eq!(verdict(&erasure(&[8], Some(16), 8, ordinal(8), true)), Verdict::Green);
+    // Signed by a key that is not the address: only the chain says whether it had control.
+    assert_eq!(verdict(&erasure(&[8], Some(16), 8, ordinal(8), false)), Verdict::Amber);
+    // Of another, up to a line before it, or earlier in the log.
+    assert_found(&erasure(&[8], Some(16), 9, 99, true), Flaw::RowUnopenable, 8);
+    assert_found(&erasure(&[8], Some(16), 8, ordinal(8) - 1, true), Flaw::RowUnopenable, 8);
+    assert_found(&erasure(&[16], Some(8), 16, 99, true), Flaw::RowUnopenable, 16);
+    // One that is covered does not cover one that comes later in the same trail.
+    let same: Vec<u64> = HONEST
+        .entries
+        .iter()
+        .filter(|entry| entry.report.subject == HONEST.entries[8].report.subject)
+        .map(|entry| entry.index)
+        .collect();
+    let (first, last) = (same[0], *same.last().unwrap());
+    let both = erasure(&[first, last], Some(last - 1), first, 99, true);
+    assert_found(&both, Flaw::RowUnopenable, last);
 }

@@ -142,7 +142,12 @@ impl Log {
                     true => 0,
                     false => place.ordinal,
                 },
-                event: tags.event_key(report.actor, report.subject, report.eventId),
+                // As the writer does it: of whichever key the operator has.
+                event: tags.event_key(
+                    if is_relayed { Address::ZERO } else { report.actor },
+                    report.subject,
+                    report.eventId,
+                ),
                 record: tags.record_tag(report.record),
             };
             let details = Some(details);

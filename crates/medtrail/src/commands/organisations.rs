@@ -99,7 +99,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             if let Some(number) = register_number {
                 new["registerNumber"] = json!(number);
             }
-            let answer = sign_in(&shared).await?.post("/v1/organisations", &new).await?;
+            let answer = sign_in(&shared.configured).await?.post("/v1/organisations", &new).await?;
             shared.tell(&answer, || invited(&name, &answer))
         }
         Command::List { shared } => {
@@ -113,12 +113,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
         }
         Command::Invite { id, shared } => {
             let path = format!("/v1/organisations/{id}/invites");
-            let answer = sign_in(&shared).await?.post(&path, &json!({})).await?;
+            let answer = sign_in(&shared.configured).await?.post(&path, &json!({})).await?;
             shared.tell(&answer, || invited("the organisation", &answer))
         }
         Command::ApiKey { id, shared } => {
             let path = format!("/v1/organisations/{id}/api-keys");
-            let answer = sign_in(&shared).await?.post(&path, &json!({})).await?;
+            let answer = sign_in(&shared.configured).await?.post(&path, &json!({})).await?;
             shared.tell(&answer, || {
                 println!("Id:   {}   (by which it is revoked)", text(&answer, "id")?);
                 println!("Key:  {}   (shown this once)", text(&answer, "key")?);
@@ -134,7 +134,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             if key_id.is_empty() || !key_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(Failure::new(format!("{key_id:?} is no id of an API key")));
             }
-            sign_in(&shared).await?.delete(&format!("/v1/api-keys/{key_id}")).await?;
+            sign_in(&shared.configured).await?.delete(&format!("/v1/api-keys/{key_id}")).await?;
             shared.tell(&json!({ "revoked": key_id }), || {
                 println!("{key_id} opens nothing any more.");
                 Ok(())
@@ -144,8 +144,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
 }
 
 /// Signs in as the operator.
-async fn sign_in(shared: &Shared) -> Result<Session, Failure> {
-    let config = shared.configured.load()?;
+pub(super) async fn sign_in(configured: &Configured) -> Result<Session, Failure> {
+    let config = configured.load()?;
     if config.operator.remote_signer.is_some() {
         return Err(Failure::new(
             "a remote signer holds the operator's key, and it signs no texts: sign in to the \
@@ -154,7 +154,7 @@ async fn sign_in(shared: &Shared) -> Result<Session, Failure> {
     }
     check_folder(&config.keys_dir)?;
     let path = config.keys_dir.join("operator.json");
-    let passphrase = shared.configured.passphrase().read()?;
+    let passphrase = configured.passphrase().read()?;
     let loading = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
     let key = loading.await??;
     let url = config.public_url.trim_end_matches('/');
@@ -216,7 +216,7 @@ fn listed(answer: &Value) -> Result<(), Failure> {
 }
 
 /// Milliseconds since 1970 as a person reads them.
-fn time_text(ms: &Value) -> String {
+pub(super) fn time_text(ms: &Value) -> String {
     let Some(ms) = ms.as_i64() else { return "never".to_owned() };
     let Ok(at) = OffsetDateTime::from_unix_timestamp(ms / 1000) else { return ms.to_string() };
     format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())

@@ -12,6 +12,7 @@ use medtrail_ledger::schema::{Report, log_id};
 use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sequencer::PlaceError;
@@ -81,6 +82,7 @@ impl Engine {
             status,
             permissions: Permissions::of_the_log_alone(),
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+            erasing: Erasing::default(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).expect("a running log");

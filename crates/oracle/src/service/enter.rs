@@ -228,6 +228,7 @@ impl Service {
             report_hash,
             subject: report.subject,
             is_salted_by_index: !is_person || kind.is_salted_by_index(),
+            is_sealed_by_the_log: !is_person || kind.is_sealed_by_the_log(),
             is_change: kind == Kind::Change,
             is_inquiry: clerk::is_inquiry(kind),
             known,
@@ -268,6 +269,7 @@ impl Service {
         match again.await {
             Ok(again) => again.ok_or(ReportError::Conflict { event, index }),
             Err(EntryError::Journal(error)) => Err(error.into()),
+            Err(EntryError::Erased(index)) => Err(ReportError::Erased { index }),
             Err(other) => Err(JournalError::Damaged(other.to_string()).into()),
         }
     }

@@ -9,8 +9,8 @@ use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Plan, PlanChange};
 use medtrail_ledger::ports::{
-    Appending, Batch, CommitError, EventKey, Journal, JournalError, KeyFile, KeyTag, Notary,
-    NotaryError, Outbox, SecretKey, SubjectTag, Tail, TrailHead, Vouched,
+    Appending, Batch, CommitError, Era, EventKey, Journal, JournalError, KeyFile, KeyTag,
+    MasterKeys, Notary, NotaryError, Outbox, SecretKey, SubjectTag, Tail, TrailHead, Vouched,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
@@ -18,6 +18,7 @@ use medtrail_ledger::schema::{Report, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::intake::Submission;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::sequencer::SequencerError;
@@ -203,6 +204,21 @@ impl KeyFile for Keys {
     fn destroy(&self, tag: KeyTag) -> Result<(), JournalError> {
         self.inner.destroy(tag)
     }
+    fn end_era(&self, subject: SubjectTag, through: u64) -> Result<(), JournalError> {
+        self.inner.end_era(subject, through)
+    }
+    fn era(&self, subject: SubjectTag, ordinal: u64) -> Result<Era, JournalError> {
+        self.inner.era(subject, ordinal)
+    }
+    fn erase(&self, eras: &[(SubjectTag, u64)], others: &[KeyTag]) -> Result<(), JournalError> {
+        self.inner.erase(eras, others)
+    }
+    fn is_rewrap_due(&self) -> Result<bool, JournalError> {
+        self.inner.is_rewrap_due()
+    }
+    fn rewrap(&self, masters: &dyn MasterKeys) -> Result<u64, JournalError> {
+        self.inner.rewrap(masters)
+    }
 }
 
 pub(crate) struct Log {
@@ -266,6 +282,7 @@ impl Log {
             status,
             permissions: Permissions::of_the_log_alone(),
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+            erasing: Erasing::default(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();

@@ -1,9 +1,10 @@
 //! Journeys of people and organisations through the engine over the real files: who may report,
 //! what a person reads, what comes as it happens, how a pseudonym becomes a person's, what people
-//! permit, how changes are judged, and what the vault takes.
+//! permit, how changes are judged, what the vault takes, and what is erased.
 
 mod asked;
 mod bindings;
+mod erasure;
 mod feeds;
 mod heads;
 mod inquiries;

@@ -1,6 +1,7 @@
 //! A log with its directory in a temporary folder, over files that fail on request.
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
+use medtrail_keys::masters::MasterFolder;
 use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::reporter::ReporterKey;
@@ -11,14 +12,15 @@ use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, PlanChange};
 use medtrail_ledger::ports::{
-    Batch, CommitError, Consents, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox,
-    RegistryError, SecretKey, SubjectTag, Tail, TrailHead,
+    Batch, CommitError, Consents, Era, EventKey, Journal, JournalError, KeyFile, KeyTag,
+    MasterKeys, Outbox, RegistryError, SecretKey, SubjectTag, Tail, TrailHead,
 };
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{Binding, Report, digest, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::inquiries::ANSWER_WITHIN_MS;
 use medtrail_oracle::intake::Submission;
 use medtrail_oracle::opener::Entry;
@@ -72,6 +74,11 @@ impl Faults {
     /// Whether the fault is still to come.
     pub(crate) fn is_armed(&self) -> bool {
         self.0.lock().unwrap().is_some()
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn disarm(&self) {
+        *self.0.lock().unwrap() = None;
     }
 
     pub(crate) fn next(&self) -> Option<Fault> {
@@ -167,6 +174,21 @@ impl Directory for Book {
 pub(crate) struct Keys {
     inner: KeyFileDb,
     pub(crate) faults: Faults,
+    /// Of whatever ends or erases keys.
+    pub(crate) erasing: Faults,
+}
+
+impl Keys {
+    fn faulty(
+        &self,
+        act: impl FnOnce(&KeyFileDb) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let fault = self.erasing.next();
+        if fault != Some(Fault::Fails) {
+            act(&self.inner)?;
+        }
+        fault.map_or(Ok(()), |_| Err(JournalError::Storage("on purpose".into())))
+    }
 }
 
 impl KeyFile for Keys {
@@ -188,6 +210,23 @@ impl KeyFile for Keys {
     }
     fn destroy(&self, tag: KeyTag) -> Result<(), JournalError> {
         self.inner.destroy(tag)
+    }
+    fn end_era(&self, subject: SubjectTag, through: u64) -> Result<(), JournalError> {
+        self.faulty(|keys| keys.end_era(subject, through))
+    }
+    fn era(&self, subject: SubjectTag, ordinal: u64) -> Result<Era, JournalError> {
+        self.inner.era(subject, ordinal)
+    }
+    fn erase(&self, eras: &[(SubjectTag, u64)], others: &[KeyTag]) -> Result<(), JournalError> {
+        self.faulty(|keys| keys.erase(eras, others))
+    }
+    fn is_rewrap_due(&self) -> Result<bool, JournalError> {
+        self.inner.is_rewrap_due()
+    }
+    fn rewrap(&self, masters: &dyn MasterKeys) -> Result<u64, JournalError> {
+        let mut wrapped = 0;
+        self.faulty(|keys| keys.rewrap(masters).map(|keys| wrapped = keys))?;
+        Ok(wrapped)
     }
 }
 
@@ -275,12 +314,22 @@ impl World {
 
     /// Starts with so many milliseconds for an answer.
     pub(crate) fn start_waiting(folder: &TempDir, answer_within_ms: u64) -> Self {
-        Self::start_whole(folder, now_ms, &[], answer_within_ms)
+        Self::start_whole(folder, now_ms, &[], answer_within_ms, Erasing::default())
     }
 
     /// Starts with further keys of the operator, newest last.
     pub(crate) fn start_as(folder: &TempDir, now_ms: fn() -> u64, newer: &[u8]) -> Self {
-        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS)
+        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS, Erasing::default())
+    }
+
+    /// Starts with other periods of erasure, and the master keys in its folder.
+    pub(crate) fn start_erasing(
+        folder: &TempDir,
+        now_ms: fn() -> u64,
+        newer: &[u8],
+        erasing: Erasing,
+    ) -> Self {
+        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS, erasing)
     }
 
     fn start_whole(
@@ -288,6 +337,7 @@ impl World {
         now_ms: fn() -> u64,
         newer: &[u8],
         answer_within_ms: u64,
+        erasing: Erasing,
     ) -> Self {
         let chain = Arc::<Chain>::default();
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
@@ -322,8 +372,10 @@ impl World {
         let disk = Arc::new(Disk { store, faults: Faults::default(), meanwhile: Mutex::default() });
         let keys = folder.path().join("keys");
         medtrail_keys::file::create_folder(&keys).unwrap();
-        let inner = KeyFileDb::open(&keys, Box::new(MasterKey::from_bytes(&[9; 32], log))).unwrap();
-        let keys = Arc::new(Keys { inner, faults: Faults::default() });
+        let masters = MasterFolder::new(&keys, log);
+        let inner = open_keys(&keys, &masters, log);
+        let erasing = Erasing { masters: Some(Arc::new(masters)), ..erasing };
+        let keys = Arc::new(Keys { inner, faults: Faults::default(), erasing: Faults::default() });
         let log_key = KeyFile::create(&*keys, &[KeyTag::Log]).unwrap().remove(0);
         let seal = Box::new(DirectorySeal::new(&log_key, log));
         let inner = DirectoryDb::open(&made(folder.path(), "directory"), true, seal).unwrap();
@@ -338,6 +390,7 @@ impl World {
             status: statuses,
             permissions: Permissions { consents: chain.clone(), need },
             answer_within_ms,
+            erasing,
             now_ms,
         };
         let (service, running) = supervise::start_with(setup, book.clone()).unwrap();
@@ -465,6 +518,23 @@ impl World {
         }
         panic!("the filer stands still");
     }
+}
+
+/// As the binary does it: by whichever master key opens the file.
+fn open_keys(folder: &Path, masters: &MasterFolder, log: B256) -> KeyFileDb {
+    let path = folder.join("master.key");
+    if !path.exists() {
+        MasterKey::create(&path, log).unwrap();
+    }
+    if let Ok(master) = MasterKey::load(&path, log) {
+        let keys = KeyFileDb::open(folder, Box::new(master)).unwrap();
+        if !matches!(keys.open(KeyTag::Log), Err(JournalError::Damaged(_))) {
+            masters.drop_next().unwrap();
+            return keys;
+        }
+    }
+    masters.take_next().unwrap();
+    KeyFileDb::open(folder, Box::new(MasterKey::load(&path, log).unwrap())).unwrap()
 }
 
 fn made(folder: &Path, name: &str) -> std::path::PathBuf {

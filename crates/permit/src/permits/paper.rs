@@ -54,8 +54,11 @@ pub fn may_record(
             true => Ok(()),
             false => Err(person.controls(address, hand, now_ms).err().unwrap_or(Refusal::NoRight)),
         },
-        Document::Delegation(_) if person.is_frozen(address, now_ms) => Err(Refusal::Frozen),
-        Document::Delegation(_) => person.controls(address, hand, now_ms),
+        Document::Delegation(_) | Document::Erase(_) if person.is_frozen(address, now_ms) => {
+            Err(Refusal::Frozen)
+        }
+        // Nobody else can: what is erased nobody brings back.
+        Document::Delegation(_) | Document::Erase(_) => person.controls(address, hand, now_ms),
         Document::Guardianship(guardian) => {
             if signer != guardian.guardian {
                 return Err(Refusal::NotTheController);
@@ -63,7 +66,7 @@ pub fn may_record(
             let representative = Representative::Guardian(&paper, guardian);
             if person.stands(&representative, now_ms) { Ok(()) } else { Err(Refusal::NoRight) }
         }
-        Document::RecoveryPolicy(_) | Document::Erase(_) => Err(Refusal::NotAPermission),
+        Document::RecoveryPolicy(_) => Err(Refusal::NotAPermission),
     }
 }
 

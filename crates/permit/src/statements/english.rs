@@ -145,14 +145,18 @@ fn guardianship(document: &Guardianship) -> Option<String> {
 }
 
 fn erasure(document: &Erase) -> String {
+    let Erase { log, subject, .. } = document;
+    let what = match document.upToOrdinal {
+        0 => format!("Erase the records that log {log} keeps about {subject}. Its lines stay."),
+        line => format!(
+            "Erase what log {log} keeps about {subject}: all records, and the lines up to line \
+             {line}. What was permitted until it is done ends with them."
+        ),
+    };
     format!(
-        "Erase what log {log} keeps about {subject}, up to line {line}. It is done 30 days after \
-         this is recorded and can be cancelled until then; afterwards nobody can bring it back. \
-         What the law obliges to keep stays until that duty ends. This request must be recorded by \
-         {until} UTC. (Medtrail erasure 1)",
-        log = document.log,
-        subject = document.subject,
-        line = document.upToOrdinal,
+        "{what} It is done 30 days after this is recorded and can be cancelled until then; \
+         afterwards nobody can bring it back. What the law obliges to keep stays until that duty \
+         ends. This request must be recorded by {until} UTC. (Medtrail erasure 2)",
         until = minute(document.expiresAt),
     )
 }

@@ -155,14 +155,21 @@ fn guardianship(document: &Guardianship) -> Option<String> {
 }
 
 fn erasure(document: &Erase) -> String {
+    let Erase { log, subject, .. } = document;
+    let what = match document.upToOrdinal {
+        0 => format!(
+            "Palun kustutada terviseandmed, mida logi {log} isiku {subject} kohta hoiab. Read \
+             jäävad alles."
+        ),
+        line => format!(
+            "Palun kustutada see, mida logi {log} isiku {subject} kohta hoiab: kõik terviseandmed \
+             ja read kuni reani {line}. Nendega lõpeb kõik, mis kustutamiseni lubati."
+        ),
+    };
     format!(
-        "Palun kustutada see, mida logi {log} isiku {subject} kohta hoiab, kuni reani {line}. \
-         Kustutatakse 30 päeva pärast selle palve kirjapanekut; seni saab selle tühistada, hiljem \
-         ei saa keegi andmeid taastada. Mida seadus kohustab säilitama, jääb alles kuni selle \
-         kohustuse lõpuni. Palve tuleb kirja panna hiljemalt {until}. (Medtrail kustutamine 1)",
-        log = document.log,
-        subject = document.subject,
-        line = document.upToOrdinal,
+        "{what} Kustutatakse 30 päeva pärast selle palve kirjapanekut; seni saab selle tühistada, \
+         hiljem ei saa keegi andmeid taastada. Mida seadus kohustab säilitama, jääb alles kuni selle \
+         kohustuse lõpuni. Palve tuleb kirja panna hiljemalt {until}. (Medtrail kustutamine 2)",
         until = time(document.expiresAt),
     )
 }

@@ -3,17 +3,19 @@
 
 use crate::exit::Failure;
 use alloy_primitives::{Address, B256};
-use medtrail_keys::wrap::MasterKey;
+use medtrail_keys::masters::MasterFolder;
 use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
 use medtrail_ledger::audit::evidence::OpenedEntry;
 use medtrail_ledger::audit::history::History;
-use medtrail_ledger::audit::order::{Clock, Erasures, InOrder, Kinds, Promise};
+use medtrail_ledger::audit::order::{Clock, ErasedLines, Erasures, InOrder, Kinds, Promise};
 use medtrail_ledger::audit::rows::SealedRow;
 use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
 use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag};
 use medtrail_ledger::schema::domain;
 use medtrail_ledger::trust::TrustFile;
+use medtrail_oracle::erasure::{Part, read_done};
 use medtrail_oracle::opener::{Entry, EntryError, Opener, tags};
+use medtrail_permit::documents::{Document, Registries};
 use medtrail_store::KeyFileDb;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,8 +68,15 @@ fn open_keys(folder: &Path, log: B256) -> Result<KeyFileDb, Failure> {
             )));
         }
     }
-    let master = MasterKey::load(&folder.join("master.key"), log)?;
-    Ok(KeyFileDb::open(folder, Box::new(master))?)
+    let masters = MasterFolder::new(folder, log);
+    let keys = KeyFileDb::open(folder, Box::new(masters.load_present()?))?;
+    let is_under_next = matches!(keys.open(KeyTag::Log), Err(JournalError::Damaged(_)));
+    if !(is_under_next && masters.has_next()) {
+        return Ok(keys);
+    }
+    // A copy made in the middle of a rewrap. Nothing is repaired here.
+    drop(keys);
+    Ok(KeyFileDb::open(folder, Box::new(masters.load_next()?))?)
 }
 
 impl<'a> Opening<'a> {
@@ -83,6 +92,13 @@ impl<'a> Opening<'a> {
         let opener = Opener::new(history.log, keys)?.ok_or_else(none)?;
         let domain = domain(history.chain_id, history.registry);
         let operators: &[Address] = &history.operators;
+        let registries = Registries {
+            chain_id: history.chain_id,
+            // Owns no document that is read here.
+            consent_registry: Address::ZERO,
+            anchor_registry: history.registry,
+        };
+        let read_erasure = Box::new(move |entry: &Opened| erased_lines(entry, &registries));
         Ok(Self {
             opener,
             rules: Rules::new(history.log, domain, tags(&log_key), trust, operators),
@@ -92,7 +108,7 @@ impl<'a> Opening<'a> {
             clock: Clock::default(),
             promise: Promise::new(history),
             kinds: Kinds::default(),
-            erasures: Erasures::new(tags(&log_key)),
+            erasures: Erasures::new(tags(&log_key), read_erasure),
             words: Words::default(),
             entry: None,
         })
@@ -199,6 +215,24 @@ impl<'a> Opening<'a> {
         }
         Ok(())
     }
+}
+
+/// What an erasure's entry says that it destroyed, if the document in it was signed for this log.
+fn erased_lines(entry: &Opened, registries: &Registries) -> Option<ErasedLines> {
+    let done = read_done(entry.details.as_deref()?)?;
+    let Document::Erase(erase) = &done.signed.document else { return None };
+    let subject = erase.subject.into_word();
+    let is_its = subject == entry.report.subject
+        && erase.log == entry.report.log
+        && done.signed.document.id(registries) == entry.report.permission;
+    let signer = done.signed.signer(registries).ok()?.filter(|_| is_its)?;
+    // Of the address's own part no more than was signed for.
+    let end = |part: &Part| match part.subject == subject {
+        true => part.through.min(erase.upToOrdinal),
+        false => part.through,
+    };
+    let parts = done.parts.iter().map(|part| (part.subject, end(part))).collect();
+    Some(ErasedLines { parts, is_own_key: signer == erase.subject })
 }
 
 fn look_at(opener: &Opener, rules: &Rules<'_>, rows: &[SealedRow]) -> Vec<Seen> {

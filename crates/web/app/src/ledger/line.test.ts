@@ -146,6 +146,16 @@ describe("a part of a trail", () => {
     expect(checkPart(part, lines.with(2, malformed))).toMatchObject({ missing: [3], broken: [0] });
   });
 
+  it("of which the first lines were erased is whole without them, and without no other", async () => {
+    const { part, lines } = await trail(5);
+    expect(checkPart(part, lines.slice(2), 2)).toMatchObject({ complete: true, count: 3, missing: [], broken: [] });
+    expect(checkPart(part, lines.slice(2), 1)).toMatchObject({ complete: false, missing: [2] });
+    expect(checkPart(part, lines.slice(3), 2)).toMatchObject({ complete: false, missing: [3] });
+    expect(checkPart(part, lines.slice(2, 4), 2)).toMatchObject({ complete: false, missing: [5] });
+    expect(checkPart(part, [], 5)).toMatchObject({ complete: true, count: 0 });
+    expect(checkPart({ ...part, lines: 6 }, [], 5)).toMatchObject({ complete: false, missing: [6] });
+  });
+
   it("with a count that nobody could have sent lists no more than a thousand missing", async () => {
     const { part, lines } = await trail(2);
     const found = checkPart({ ...part, lines: Number.MAX_SAFE_INTEGER }, lines);

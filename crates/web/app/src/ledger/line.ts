@@ -75,8 +75,11 @@ export interface CheckedPart {
   broken: number[];
 }
 
-/** Checks that lines make up a part of a trail: numbers 1 to n, each naming the one before, the newest as told. */
-export function checkPart(part: TrailPart, lines: readonly Line[]): CheckedPart {
+/**
+ * Checks that lines make up a part of a trail: numbers 1 to n, each naming the one before, the newest as told. Those up to
+ * `erasedThrough` were erased as the person asked, which the caller has checked: they need not be there.
+ */
+export function checkPart(part: TrailPart, lines: readonly Line[], erasedThrough = 0): CheckedPart {
   const broken = new Set<number>();
   const placed = new Map<number, { previous: Hex; commitment: Hex }>();
   for (const { report, place } of lines) {
@@ -98,10 +101,12 @@ export function checkPart(part: TrailPart, lines: readonly Line[]): CheckedPart 
     if (before !== undefined && previous !== before) broken.add(ordinal);
   }
   const newest = placed.get(part.lines);
-  const isLast = part.lines === 0 ? part.last === null : newest?.commitment === part.last;
+  // What the newest line was nobody can show any more, if it was erased.
+  const isErased = newest === undefined && part.lines <= erasedThrough;
+  const isLast = part.lines === 0 ? part.last === null : isErased || newest?.commitment === part.last;
   if (newest !== undefined && !isLast) broken.add(part.lines);
   const missing: number[] = [];
-  for (let ordinal = 1; ordinal <= part.lines && missing.length < MISSING_MAX; ordinal += 1) {
+  for (let ordinal = erasedThrough + 1; ordinal <= part.lines && missing.length < MISSING_MAX; ordinal += 1) {
     if (!placed.has(ordinal)) missing.push(ordinal);
   }
   const complete = missing.length === 0 && broken.size === 0 && isLast;

@@ -204,7 +204,7 @@ function ownProblem(document: Document): string | null {
   if ("erase" in document) {
     const { log, upToOrdinal } = document.erase;
     if (isZero(log)) return "log";
-    return upToOrdinal < 1 || !Number.isSafeInteger(upToOrdinal) ? "upToOrdinal" : null;
+    return upToOrdinal < 0 || !Number.isSafeInteger(upToOrdinal) ? "upToOrdinal" : null;
   }
   return null;
 }

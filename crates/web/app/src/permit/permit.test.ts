@@ -82,7 +82,7 @@ describe("statements.json", () => {
     const changes: [kind: string, field: string, value: unknown][] = [
       ["recoveryPolicy", "needed", 0], ["recoveryPolicy", "needed", 99], ["recoveryPolicy", "delayS", 172_799],
       ["recoveryPolicy", "delayS", 7_776_001], ["recoveryPolicy", "trustees", []], ["delegation", "delegate", zero],
-      ["delegation", "rights", "PERMIT SEE"], ["guardianship", "guardian", zero], ["erase", "upToOrdinal", 0],
+      ["delegation", "rights", "PERMIT SEE"], ["guardianship", "guardian", zero], ["erase", "upToOrdinal", -1],
       ["erase", "expiresAt", 253_402_300_800], ["guardianship", "ground", " x"], ["guardianship", "ground", "a  b"],
       ["guardianship", "ground", "\u202ex"], ["guardianship", "ground", "say \"x\""], ["guardianship", "ground", ""],
       ["guardianship", "ground", "x".repeat(161)], ["guardianship", "ground", "a\nb"],

@@ -179,14 +179,21 @@ export function render(document: Document, language: Language): string | null {
     const { log, upToOrdinal: line, expiresAt } = document.erase;
     const subject = checksummed(document.erase.subject);
     const end = until(expiresAt, words);
-    return isEnglish
-      ? `Erase what log ${log} keeps about ${subject}, up to line ${line}. It is done 30 days after this is recorded and can `
-        + "be cancelled until then; afterwards nobody can bring it back. What the law obliges to keep stays until that duty "
-        + `ends. This request must be recorded by ${end}. (Medtrail erasure 1)`
-      : `Palun kustutada see, mida logi ${log} isiku ${subject} kohta hoiab, kuni reani ${line}. Kustutatakse 30 päeva pärast `
-        + "selle palve kirjapanekut; seni saab selle tühistada, hiljem ei saa keegi andmeid taastada. Mida seadus kohustab "
-        + `säilitama, jääb alles kuni selle kohustuse lõpuni. Palve tuleb kirja panna hiljemalt ${end}. `
-        + "(Medtrail kustutamine 1)";
+    if (isEnglish) {
+      const what = line === 0 ? `Erase the records that log ${log} keeps about ${subject}. Its lines stay.`
+        : `Erase what log ${log} keeps about ${subject}: all records, and the lines up to line ${line}. What was permitted `
+          + "until it is done ends with them.";
+      return `${what} It is done 30 days after this is recorded and can be cancelled until then; afterwards nobody can bring `
+        + "it back. What the law obliges to keep stays until that duty ends. This request must be recorded by "
+        + `${end}. (Medtrail erasure 2)`;
+    }
+    const what = line === 0
+      ? `Palun kustutada terviseandmed, mida logi ${log} isiku ${subject} kohta hoiab. Read jäävad alles.`
+      : `Palun kustutada see, mida logi ${log} isiku ${subject} kohta hoiab: kõik terviseandmed ja read kuni reani ${line}. `
+        + "Nendega lõpeb kõik, mis kustutamiseni lubati.";
+    return `${what} Kustutatakse 30 päeva pärast selle palve kirjapanekut; seni saab selle tühistada, hiljem ei saa keegi `
+      + "andmeid taastada. Mida seadus kohustab säilitama, jääb alles kuni selle kohustuse lõpuni. Palve tuleb kirja panna "
+      + `hiljemalt ${end}. (Medtrail kustutamine 2)`;
   }
   return null;
 }

@@ -19,7 +19,10 @@ const CATEGORIES_MAX = 4;
 
 export type Verb =
   | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none"
-  | PermissionVerb | SaidVerb;
+  | PermissionVerb | SaidVerb | ErasureVerb;
+/** What people asked to be erased, and what came of it. */
+export type ErasureVerb =
+  | "eraseAsk" | "eraseAskRecords" | "eraseCancel" | "eraseDuty" | "eraseHold" | "eraseDone" | "eraseDoneRecords";
 /** What people gave and took back, and a change that was not permitted. */
 export type PermissionVerb =
   | "permitRead" | "permitChange" | "permitBoth" | "approve" | "delegate" | "guard" | "takeBack" | "takeBackAll"
@@ -132,6 +135,9 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
   if (version === "medtrail/permission-v1" && isRelayed && kind === "permission") {
     return { ...facts, ...permissionOf(get(tree, "document"), nameOf) };
   }
+  if (version === "medtrail/erasure-v1" && isRelayed && kind === "erasure") {
+    return { ...facts, verb: erasureVerb(tree) ?? facts.verb };
+  }
   const isRefusal = version === "medtrail/refusal-v1" && isRelayed && kind === "refusal";
   if (isRefusal && text(tree, "refused") === "change") {
     const organisation = nameIn({ id: get(tree, "organisation") }, "id");
@@ -156,6 +162,27 @@ function verbOf({ kind, action }: Report): Verb {
       return ({ C: "create", U: "change", D: "delete", R: "read" } as const)[letter as "C"] ?? "use";
     default:
       return "none";
+  }
+}
+
+function refusedErasure(reason: string | null): ErasureVerb | null {
+  return reason === "retention" ? "eraseDuty" : reason === "legal-hold" ? "eraseHold" : null;
+}
+
+/** What the log tells of an erasure. */
+function erasureVerb(tree: unknown): ErasureVerb | null {
+  const isRecords = text(tree, "form") === "records";
+  switch (text(tree, "act")) {
+    case "asked":
+      return isRecords ? "eraseAskRecords" : "eraseAsk";
+    case "cancelled":
+      return "eraseCancel";
+    case "refused":
+      return refusedErasure(text(get(tree, "reason"), "kind"));
+    case "done":
+      return isRecords ? "eraseDoneRecords" : "eraseDone";
+    default:
+      return null;
   }
 }
 

@@ -14,7 +14,7 @@ export function sentence(facts: Facts): string {
   return relayed(facts, parts.filter((part) => part !== null).join(" "));
 }
 
-/** What is said of permissions; null for all other lines. */
+/** What is said of permissions and erasures; null for all other lines. */
 function permission(facts: Facts): string | null {
   const whom = facts.counterpart ?? "somebody";
   const may = (what: string) => {
@@ -39,6 +39,20 @@ function permission(facts: Facts): string | null {
       return "You took back a permission.";
     case "takeBackAll":
       return "You took back all permissions that you had given.";
+    case "eraseAsk":
+      return "You asked that your records and the lines until then be erased.";
+    case "eraseAskRecords":
+      return "You asked that your records be erased.";
+    case "eraseCancel":
+      return "You took back what you had asked to be erased. Nothing was erased.";
+    case "eraseDuty":
+      return "Nothing was erased: the law obliges this service to keep it for now.";
+    case "eraseHold":
+      return "Nothing was erased: this service was ordered to keep it.";
+    case "eraseDone":
+      return "Your records and the lines until you asked were erased, as you wished.";
+    case "eraseDoneRecords":
+      return "Your records were erased, as you wished.";
     case "notPermit":
       return `A change by ${facts.organisation ?? "an organisation without a name"} was not permitted by you.`;
     default:

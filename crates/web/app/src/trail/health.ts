@@ -26,7 +26,8 @@ export function healthOf(own: Hex, parts: readonly TrailPart[], lines: readonly 
   let [count, areComplete] = [0, true];
   for (const part of parts) {
     const ofPart = lines.filter(({ line }) => line.report.subject.toLowerCase() === part.subject.toLowerCase());
-    const found = checkPart(part, ofPart.map(({ line }) => line));
+    const erased = lines.map(({ erases }) => erases?.get(part.subject.toLowerCase()) ?? 0);
+    const found = checkPart(part, ofPart.map(({ line }) => line), Math.max(0, ...erased));
     count += found.count;
     areComplete &&= found.complete;
     missing.push(...found.missing.map((number) => ({ organisation: part.organisation, number })));

@@ -4,6 +4,7 @@ import {
   type Problem, type TrustFile,
 } from "../ledger";
 import { factsOf, sentence, type Facts } from "../reading";
+import { erasedBy, type Erased } from "./erasure";
 
 /** How far a line is on its way to the chain. News of the chain tell no root: a proof does. */
 export interface Locking {
@@ -21,6 +22,8 @@ export interface Checked extends Locking {
   readonly problems: readonly Problem[];
   /** What it binds, if both signed that. */
   readonly binds: Binding | null;
+  /** What it says was erased, if the person signed that. */
+  readonly erases?: Erased | null;
   /** The organisation that reported, or whose word was passed on. */
   readonly organisation: string;
 }
@@ -42,7 +45,7 @@ export async function check(line: Line, trust: TrustFile, listed: readonly Liste
   const { commitment, signedBy, problems } = await checkLine(line, trust);
   return {
     line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust),
-    sentence: sentence(facts),
+    erases: await erasedBy(line, trust), sentence: sentence(facts),
     organisation: facts.organisation ?? t("line.unknownOrganisation"),
   };
 }

@@ -16,6 +16,7 @@ mod organisations;
 mod pages;
 mod people;
 mod permissions;
+mod records;
 mod reports;
 mod server;
 mod session;

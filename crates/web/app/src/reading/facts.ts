@@ -10,19 +10,22 @@ import {
 } from "./event";
 import { get, parseTree, text } from "./json";
 import { CATEGORIES, ROLES, TOPICS } from "./tables";
+import { vaultOf } from "./vault";
 
-const NAME_MAX = 80;
-const CODE_MAX = 64;
+export const NAME_MAX = 80;
+export const CODE_MAX = 64;
 const QUERY_MAX = 200;
 const CATEGORIES_MAX = 4;
 
 export type Verb =
   | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none"
-  | PermissionVerb;
+  | PermissionVerb | VaultVerb;
 /** What people gave and took back, and a change that was not permitted. */
 export type PermissionVerb =
   | "permitRead" | "permitChange" | "permitBoth" | "approve" | "delegate" | "guard" | "takeBack" | "takeBackAll"
   | "notPermit";
+/** What happens in the vault beside reading and writing. */
+export type VaultVerb = "lookFor" | "askChange" | "declineChange" | "withdrawChange" | "expireChange";
 export type Flag = "unusual" | "noReason" | "atNight";
 
 /** Who did something: a name, or a role and a number. */
@@ -43,7 +46,7 @@ export interface Facts {
   who: Who | null;
   /** For which other organisation. */
   onBehalfOf: string | null;
-  /** Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address. */
+  /** Of data passed on: to whom, or from whom. Of a permission: whose it is. Of a request that ended: who had asked. */
   counterpart: string | null;
   /** No person did this. */
   isMachine: boolean;
@@ -79,7 +82,10 @@ export interface Facts {
 /** The name of an address: of every address the same, or by the address. */
 export type Names = string | null | ((address: Hex) => string | null);
 
-const ADDRESS = /^(?:0x)?([0-9a-fA-F]{40})$/;
+/** The same for one address. */
+export type NameOf = (address: Hex) => string | null;
+
+export const ADDRESS = /^(?:0x)?([0-9a-fA-F]{40})$/;
 
 /** The facts of a line. A details document that does not hash to what was reported is not read. */
 export function factsOf(line: { report: Report; details: Document | null; evidence: Evidence }, names: Names): Facts {
@@ -97,7 +103,7 @@ const OF_THE_LOG = new Set(["permission", "sale", "delivery", "roster", "erasure
  * operator's own invention is somebody's.
  */
 export function reading(report: Report, details: Uint8Array | null, isRelayed: boolean, names: Names): Facts {
-  const nameOf = (address: Hex) => (typeof names === "function" ? names(address) : names);
+  const nameOf: NameOf = (address) => (typeof names === "function" ? names(address) : names);
   const kind = kindWord(report.kind);
   const facts: Facts = {
     // The actor of a relayed report is the operator: never name it as who reports.
@@ -117,7 +123,8 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     if (!isRelayed) return facts;
     const relayed = { ...facts, relayed: true, organisation: nameIn(tree, "organisation") };
     const inner = text(tree, "document");
-    return { ...relayed, ...told(relayed, report, inner === null ? null : parseTree(utf8(inner))) };
+    const tree = inner === null ? null : parseTree(utf8(inner));
+    return { ...relayed, ...(vaultOf(relayed, report, tree, true, nameOf) ?? told(relayed, report, tree)) };
   }
   if (version === "medtrail/binding-v1" && isRelayed && kind === "binding") {
     const named = get(tree, "organisation");
@@ -131,7 +138,14 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     const organisation = nameIn({ id: get(tree, "organisation") }, "id");
     return { ...facts, relayed: false, verb: "notPermit", organisation };
   }
-  return { ...facts, ...told(facts, report, tree) };
+  if (isRefusal) {
+    // What the vault refused; what else is refused only its kind tells.
+    const refused = text(tree, "refused");
+    const verb = refused === "write" ? "change" : refused === "read" ? "read" : null;
+    const organisation = nameIn({ id: get(tree, "organisation") }, "id");
+    return verb === null ? facts : { ...facts, relayed: false, verb, organisation };
+  }
+  return { ...facts, ...(vaultOf(facts, report, tree, !isRelayed, nameOf) ?? told(facts, report, tree)) };
 }
 
 /** What a report alone tells. */
@@ -151,7 +165,7 @@ function verbOf({ kind, action }: Report): Verb {
 }
 
 /** What a document tells that the person, or who acts for them, signed. */
-function permissionOf(documents: unknown, nameOf: (address: Hex) => string | null): Partial<Facts> {
+function permissionOf(documents: unknown, nameOf: NameOf): Partial<Facts> {
   const [word] = typeof documents === "object" && documents !== null && !Array.isArray(documents)
     ? Object.keys(documents) : [];
   const document = word === undefined ? undefined : get(documents, word);
@@ -315,7 +329,7 @@ function dataFacts(event: Event) {
   };
 }
 
-function knownCategory(type: string): string | null {
+export function knownCategory(type: string): string | null {
   return CATEGORIES.find(([, , types]) => types.includes(type))?.[0] ?? null;
 }
 

@@ -4,6 +4,7 @@
 //! with the same two, says the same (`tests/vectors/lines.json`).
 
 mod said;
+mod vault;
 
 use crate::event::{Agent, Coding, Event, Party};
 use crate::json::Node;
@@ -55,7 +56,8 @@ pub struct Facts {
     pub who: Option<Who>,
     /// For which other organisation.
     pub on_behalf_of: Option<String>,
-    /// Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address.
+    /// Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address. Of
+    /// a request that ended: who had asked.
     pub counterpart: Option<String>,
     /// No person did this.
     pub is_machine: bool,
@@ -63,12 +65,13 @@ pub struct Facts {
     pub is_self: bool,
     /// What was done: `read`, `search`, `create`, `change`, `delete`, `use`, `passOn`, `receive`,
     /// `ask`; of permissions `permitRead`, `permitChange`, `permitBoth`, `approve`, `delegate`,
-    /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; of
-    /// questions `askWhy`, `askCorrection`, `answer`, `noAnswer`; of corrections `correct`,
-    /// `didNotHappen`, `wrongPerson`; of claims `bill`, `hadIt`, `hadItNot`; of notices
-    /// `noticeByMail`, `noticeByWebhook`; of
-    /// erasures `eraseAsk`, `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`,
-    /// `eraseDoneRecords`; `none` for all others.
+    /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; in the
+    /// vault `lookFor` (somebody who acts for the person looked), `askChange`, `declineChange`,
+    /// `withdrawChange`, `expireChange`; of questions `askWhy`, `askCorrection`, `answer`,
+    /// `noAnswer`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
+    /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
+    /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
+    /// `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -155,7 +158,9 @@ pub fn reading(
             facts.relayed = true;
             facts.organisation = name_in(tree.text("organisation"), tree.text("name"));
             let inner = tree.text("document").map(str::as_bytes).map(Node::parse);
-            if let Some(Ok(tree)) = inner {
+            if let Some(Ok(tree)) = inner
+                && !facts.take_vault(report, &tree, true, names)
+            {
                 facts.take(report, &tree);
                 facts.take_said(kind, &tree, Voice::Organisation);
             }
@@ -178,6 +183,18 @@ pub fn reading(
             facts.verb = "notPermit".to_owned();
             facts.organisation = name_in(tree.text("organisation"), None);
         }
+        Some(REFUSAL_VERSION) if is_relayed && kind == Kind::Refusal => {
+            // What the vault refused; what else is refused only its kind tells.
+            let verb = match tree.text("refused") {
+                Some("write") => "change",
+                Some("read") => "read",
+                _ => return facts,
+            };
+            facts.relayed = false;
+            facts.verb = verb.to_owned();
+            facts.organisation = name_in(tree.text("organisation"), None);
+        }
+        _ if facts.take_vault(report, &tree, !is_relayed, names) => {}
         _ if is_relayed => {
             facts.take(report, &tree);
             let named = facts.take_said(kind, &tree, Voice::Log);

@@ -202,6 +202,7 @@ pub fn sentence(facts: &Facts) -> String {
 /// What is said of permissions and erasures; none for all other lines.
 fn permission(facts: &Facts) -> Option<String> {
     let whom = facts.counterpart.as_deref().unwrap_or("somebody");
+    let asking = facts.counterpart.as_deref().unwrap_or("an organisation without a name");
     let may = |what: &str| {
         let marked = if facts.sensitive { ", also sensitive ones" } else { "" };
         let reason = purpose(facts).map_or_else(String::new, |reason| format!(" {reason}"));
@@ -237,8 +238,22 @@ fn permission(facts: &Facts) -> Option<String> {
             let who = facts.organisation.as_deref().unwrap_or("an organisation without a name");
             format!("A change by {who} was not permitted by you.")
         }
+        "lookFor" => format!("{whom} looked at {} for you.", data(facts)),
+        "askChange" => {
+            let who = facts.organisation.as_deref().unwrap_or("An organisation without a name");
+            format!("{who} asks you to allow a change in {}.", data(facts))
+        }
+        "declineChange" => format!("You said no to a change that {asking} had asked for."),
+        "withdrawChange" => format!("{} no longer asks you for a change.", capital(asking)),
+        "expireChange" => format!("A change that {asking} had asked for was not answered in time."),
         _ => return None,
     })
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// Who did what, as one sentence.

@@ -247,6 +247,7 @@ fn all() -> Vec<Line> {
     all.extend(hostile_words());
     all.extend(permissions());
     all.extend(inquiries());
+    all.extend(vault());
     let refused = plain(Kind::Refusal, b'U');
     all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
     all.push(line("a refused look", plain(Kind::Refusal, b'R'), None, Some(harbour)));
@@ -329,6 +330,8 @@ fn permissions() -> Vec<Line> {
     lines.push(told("a change that was not permitted", "change", kalda));
     lines.push(told("a change of nobody known that was not permitted", "change", None));
     lines.push(told("a second connection", "second-binding", kalda));
+    lines.push(told("a look into the vault that was not permitted", "read", kalda));
+    lines.push(told("a version that was not permitted", "write", kalda));
     let signed = plain(Kind::Refusal, 0);
     lines.push(line("a signed refusal of a change", signed, Some(refusal("change")), kalda));
     lines
@@ -441,6 +444,86 @@ fn nobody_signs_a_persons_question_or_answer_and_the_log_signs_no_organisations(
         read("answered by API key").ends_with("Not signed by Harbour Hospital.")
             || read("answered by API key").ends_with("Not signed by Lumi Laboratory.")
     );
+}
+
+/// What happens in the vault.
+fn vault() -> Vec<Line> {
+    let kalda = Some("Kalda Family Doctors");
+    let (own, other) = (Address::repeat_byte(5), Address::repeat_byte(7));
+    let by = |kind: Kind, action: u8, actor: Address| Report {
+        subject: own.into_word(),
+        actor,
+        ..plain(kind, action)
+    };
+    let version = |about: &str, purposes: &str| {
+        format!(
+            r#"{{"version":"medtrail/version-v1","about":{{"title":"Allergy to penicillin","mediaType":"application/fhir+json","resourceType":"AllergyIntolerance",{about}}},"bytes":9,"purposes":[{purposes}]}}"#
+        )
+    };
+    let plainly = r#""confidentiality":null,"topics":[]"#;
+    let marked = r#""confidentiality":"R","topics":["HIV"]"#;
+    let change = |action, actor| by(Kind::Change, action, actor);
+    let read =
+        |more: &str| format!(r#"{{"version":"medtrail/read-v1","purposes":["TREAT"]{more}}}"#);
+    let read_by = |who: Address| read(&format!(r#","reader":"{who}""#));
+    let listed_by = |who: Address| read(&format!(r#","listed":2,"reader":"{who}""#));
+    let look = || by(Kind::Access, b'R', other);
+    let wrapped = serde_json::json!({
+        "version": "medtrail/relayed-v1",
+        "organisation": other,
+        "name": "Kalda Family Doctors",
+        "document": read(""),
+    });
+    let request = |act: &str, more: &str| {
+        format!(
+            r#"{{"version":"medtrail/change-request-v1","act":"{act}","organisation":"{other}"{more}}}"#
+        )
+    };
+    let about =
+        r#","about":{"title":"Penicillin","resourceType":"AllergyIntolerance","topics":[]}"#;
+    let question = || by(Kind::Question, 0, other);
+    let ended = |name: &str, act: &str, organisation| {
+        line_by(Word::Relayed, name, question(), Some(request(act, "")), organisation)
+    };
+    let treat = r#""TREAT""#;
+    vec![
+        line("an own record", change(b'C', own), Some(version(plainly, "")), None),
+        line("an own record over another", change(b'U', own), Some(version(plainly, "")), None),
+        line(
+            "a version by an organisation",
+            change(b'U', other),
+            Some(version(plainly, treat)),
+            kalda,
+        ),
+        line("a sensitive version", change(b'U', other), Some(version(marked, treat)), kalda),
+        line(
+            "a version in an emergency",
+            change(b'D', other),
+            Some(version(plainly, r#""TREAT","BTG""#)),
+            kalda,
+        ),
+        relayed("a version that nobody signed", change(b'U', own), Some(version(plainly, ""))),
+        line("a version that is a look", look(), Some(version(plainly, treat)), kalda),
+        line("a signed look into the vault", look(), Some(read("")), kalda),
+        line("a signed look that names a reader", look(), Some(read_by(own)), kalda),
+        line_by(Word::Relayed, "an own look", look(), Some(read_by(own)), kalda),
+        relayed("an own look at the list", by(Kind::Access, b'E', other), Some(listed_by(own))),
+        relayed("a look for somebody", look(), Some(read_by(other))),
+        line_by(
+            Word::Relayed,
+            "a relayed look into the vault",
+            look(),
+            Some(wrapped.to_string()),
+            kalda,
+        ),
+        line("a change asked for", question(), Some(request("asked", about)), kalda),
+        line("a change asked for by nobody known", question(), Some(request("asked", about)), None),
+        relayed("a change asked for that nobody signed", question(), Some(request("asked", about))),
+        ended("a change declined", "declined", kalda),
+        ended("a change withdrawn", "withdrawn", None),
+        ended("a change not answered", "expired", kalda),
+        line("a signed no", question(), Some(request("declined", "")), kalda),
+    ]
 }
 
 /// Whose word a line is comes from what stands beside the report, never from its document.
@@ -681,6 +764,61 @@ fn lines_read_as_they_should() {
             "a change of nobody known that was not permitted",
             "A change by an organisation without a name was not permitted by you.",
         ),
+        (
+            "a look into the vault that was not permitted",
+            "Refused. Kalda Family Doctors tried to read your data without your permission. Nothing was shown.",
+        ),
+        (
+            "a version that was not permitted",
+            "Refused. Kalda Family Doctors tried to change your data without your permission. Nothing changed.",
+        ),
+        ("an own record", "You added to your allergies."),
+        (
+            "a version by an organisation",
+            "Kalda Family Doctors changed your allergies. For your treatment.",
+        ),
+        (
+            "a sensitive version",
+            "Kalda Family Doctors changed your HIV records. For your treatment.",
+        ),
+        (
+            "a version that nobody signed",
+            "An organisation without a name changed your allergies. Only the operator of this service says so.",
+        ),
+        (
+            "a signed look into the vault",
+            "Kalda Family Doctors read your data. For your treatment.",
+        ),
+        (
+            "a signed look that names a reader",
+            "Kalda Family Doctors read your data. For your treatment.",
+        ),
+        ("an own look", "You read your data. Only the operator of this service says so."),
+        (
+            "a look for somebody",
+            "0x070707…0707 looked at your data for you. Only the operator of this service says so.",
+        ),
+        (
+            "a relayed look into the vault",
+            "Kalda Family Doctors read your data. For your treatment. Not signed by Kalda Family Doctors.",
+        ),
+        (
+            "a change asked for",
+            "Kalda Family Doctors asks you to allow a change in your allergies.",
+        ),
+        (
+            "a change declined",
+            "You said no to a change that Kalda Family Doctors had asked for. Only the operator of this service says so.",
+        ),
+        (
+            "a change withdrawn",
+            "An organisation without a name no longer asks you for a change. Only the operator of this service says so.",
+        ),
+        (
+            "a change not answered",
+            "A change that Kalda Family Doctors had asked for was not answered in time.",
+        ),
+        ("a signed no", "A question about a line was asked or answered."),
     ] {
         assert_eq!(sentence(name), expected, "{name}");
     }

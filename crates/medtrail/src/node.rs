@@ -17,12 +17,14 @@ use medtrail_keys::note::{NotaryKeys, NoteKey, NoteKeyError};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::remote::RemoteSigner;
 use medtrail_keys::seal::DirectorySeal;
+use medtrail_keys::vault::VaultKeys;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::directory::Directory;
 use medtrail_ledger::plan::{Anchor, Call, LogHead};
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, RegistryError};
 use medtrail_ledger::tile::TileReader;
 use medtrail_ledger::trust::{self, Key, Operator, TrustFile};
+use medtrail_ledger::vault::Shelves;
 use medtrail_oracle::anchorer::{self, Anchorer};
 use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::permissions::Permissions;
@@ -30,7 +32,8 @@ use medtrail_oracle::sender::Limits;
 use medtrail_oracle::sequencer::SequencerError;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
-use medtrail_store::{DirectoryDb, KeyFileDb, OpenError, Store, StoreOptions};
+use medtrail_oracle::vault::{Vault, VaultLimits};
+use medtrail_store::{DirectoryDb, KeyFileDb, OpenError, Store, StoreOptions, VaultDb};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,6 +146,8 @@ pub(crate) struct Node {
     running: Running,
     anchoring: JoinHandle<()>,
     serving: JoinHandle<Result<(), ServerError>>,
+    /// What the vault does by itself.
+    tending: JoinHandle<()>,
     stop: CancellationToken,
 }
 
@@ -166,7 +171,7 @@ pub(crate) async fn start(
     let rpc = Rpc::new(&config.chain.rpc)?;
     let chain = Chain::new(rpc.clone(), config.chain.chain_id, config.chain.registry, finality);
 
-    let Opened { store, key_file, directory } = {
+    let Opened { store, key_file, directory, shelves } = {
         let (config, operator) = (config.clone(), operator);
         let opening = tokio::task::spawn_blocking(move || open(&config, operator));
         opening.await.map_err(|lost| JournalError::Storage(lost.to_string()))??
@@ -210,7 +215,7 @@ pub(crate) async fn start(
         erasing: Erasing {
             wait_ms: config.erasure.wait_s.saturating_mul(1000),
             keep_ms: config.erasure.keep_access_s.saturating_mul(1000),
-            records: None,
+            records: Some(shelves.clone()),
             masters: Some(Arc::new(MasterFolder::new(&config.keys_dir, log))),
         },
         now_ms,
@@ -219,14 +224,35 @@ pub(crate) async fn start(
     let (service, running) =
         starting.await.map_err(|lost| JournalError::Storage(lost.to_string()))??;
 
+    let vault = {
+        let service = service.clone();
+        let open = move || Vault::open(service, shelves, VaultLimits::default());
+        let opening = tokio::task::spawn_blocking(open).await;
+        opening.map_err(|lost| JournalError::Storage(lost.to_string()))??
+    };
     let stop = CancellationToken::new();
-    let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: None };
+    let tending = tokio::spawn(tend(vault.clone(), stop.clone()));
+    let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: Some(vault) };
     let server = Server::bind(service.clone(), server_options(config), extras)?;
     let (address, metrics_address) = (server.addr(), server.metrics_addr());
     let serving = tokio::spawn(server.run(stop.clone()));
     let poll = Duration::from_millis(config.chain.poll_ms);
     let anchoring = tokio::spawn(anchorer.run(poll, || now_ms() / 1000, stop.clone()));
-    Ok(Node { service, address, metrics_address, running, anchoring, serving, stop })
+    Ok(Node { service, address, metrics_address, running, anchoring, serving, tending, stop })
+}
+
+/// How often the vault looks whether something is unfinished or too old.
+const TEND: Duration = Duration::from_secs(10);
+
+async fn tend(vault: Vault, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(TEND)).await.is_some() {
+        let vault = vault.clone();
+        match tokio::task::spawn_blocking(move || vault.tick()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the vault cannot be looked after: {error}"),
+            Err(lost) => tracing::error!("the vault was not looked after: {lost}"),
+        }
+    }
 }
 
 impl Node {
@@ -256,6 +282,7 @@ impl Node {
         self.stop.cancel();
         let _ = self.serving.await;
         let _ = self.anchoring.await;
+        let _ = self.tending.await;
         let running = self.running;
         drop(self.service);
         match tokio::task::spawn_blocking(move || running.stop()).await {
@@ -293,6 +320,7 @@ struct Opened {
     store: Arc<Store>,
     key_file: Arc<dyn KeyFile>,
     directory: Arc<dyn Directory>,
+    shelves: Arc<dyn Shelves>,
 }
 
 /// Opens all files, and holds the configuration against what was stored at first start.
@@ -307,10 +335,13 @@ fn open(config: &Config, operator: Address) -> Result<Opened, StartError> {
     let key_file = open_keys(config, log, store.tail()?.size == 0)?;
     let log_key = key_file.create(&[KeyTag::Log])?.remove(0);
     let directory = open_directory(config, &store, DirectorySeal::new(&log_key, log))?;
+    let key_file: Arc<dyn KeyFile> = Arc::new(key_file);
+    let vault = open_vault(config, &store, VaultKeys::new(&log_key, log, key_file.clone()))?;
     Ok(Opened {
         store: Arc::new(store),
-        key_file: Arc::new(key_file),
+        key_file,
         directory: Arc::new(directory),
+        shelves: Arc::new(vault),
     })
 }
 
@@ -328,6 +359,18 @@ fn open_directory(
         store.set_meta(NAME, b"made")?;
     }
     Ok(directory)
+}
+
+/// The vault, made once, also for a log of before there was one: without it a log would go on as if
+/// nobody had ever kept a record.
+fn open_vault(config: &Config, store: &Store, seal: VaultKeys) -> Result<VaultDb, StartError> {
+    const NAME: &str = "vault";
+    let is_new = store.meta(NAME)?.is_none();
+    let vault = VaultDb::open(&config.data_dir.join("vault"), is_new, Box::new(seal))?;
+    if is_new {
+        store.set_meta(NAME, b"made")?;
+    }
+    Ok(vault)
 }
 
 /// The key file under its master key. Both are made at the first start of a log and never again:

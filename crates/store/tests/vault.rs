@@ -5,7 +5,9 @@ mod support;
 
 use alloy_primitives::{Address, B256, hex};
 use medtrail_keys::vault::VaultKeys;
-use medtrail_ledger::ports::{Era, JournalError, KeyFile, KeyTag, MasterKeys, SecretKey, SubjectTag};
+use medtrail_ledger::ports::{
+    Era, JournalError, KeyFile, KeyTag, MasterKeys, SecretKey, SubjectTag,
+};
 use medtrail_ledger::vault::{
     About, RecordRow, RequestRow, RequestState, Shelf, Shelves, StagedRow, VaultChange, VaultSeal,
     VersionRow,

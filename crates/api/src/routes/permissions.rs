@@ -8,7 +8,7 @@ use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::problem::{self, Problem};
 use crate::state::State;
 use actix_web::http::header::{HeaderValue, LOCATION};
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::receipt::Receipt;
@@ -17,7 +17,7 @@ use medtrail_permit::documents::{Document, Registries};
 use medtrail_permit::permits::State as Stand;
 use medtrail_permit::signed::{Signed, VERSION as SIGNED_VERSION};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// The version this code writes.
 const VERSION: &str = "medtrail/permissions-v1";
@@ -40,6 +40,16 @@ struct Carried {
     countersignature: Option<Bytes>,
 }
 
+/// About whom.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Whom {
+    /// The pseudonym of a person without a key, for whom a guardian signs: the document names its
+    /// last 20 bytes only.
+    subject: Option<String>,
+}
+
 /// Where a document stands in the log.
 #[derive(Serialize, ToSchema)]
 struct Recorded {
@@ -55,15 +65,20 @@ struct Recorded {
 /// Records what a person signed in their trail, whoever carries it. 201 if it was not there yet,
 /// 200 if it was: sending it again is always safe.
 #[utoipa::path(post, path = "/v1/permissions", operation_id = "recordPermission",
-    tag = "permissions", request_body = Carried, responses(
+    tag = "permissions", params(Whom), request_body = Carried, responses(
         (status = 201, body = Recorded), (status = 200, body = Recorded)))]
 #[post("/v1/permissions")]
 pub(super) async fn record(
     request: HttpRequest,
     payload: Payload,
+    whom: Result<Query<Whom>, actix_web::Error>,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
     state.rates.document(Client::of(&request))?;
+    let whom = whom.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
+    let pseudonym = whom.subject.as_deref().map(str::parse::<B256>).transpose().map_err(|_| {
+        Problem::new(&problem::INVALID_QUERY, "subject is a pseudonym, in 32 bytes").at("subject")
+    })?;
     let carried = state.bodies.json_up_to(DOCUMENT_BYTES_MAX, &request, payload).await?;
     let Carried { version, document, signature, countersignature } = carried;
     if version != SIGNED_VERSION {
@@ -72,7 +87,7 @@ pub(super) async fn record(
     }
     let word = document.word();
     let signed = Signed { document, signature, countersignature };
-    let entered = state.service.record(signed).await;
+    let entered = state.service.record_about(signed, pseudonym).await;
     let Entered { id, receipt, is_new } =
         entered.map_err(|error| Problem::of_document(word, error))?;
     let index = receipt.index;

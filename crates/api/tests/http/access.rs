@@ -33,6 +33,9 @@ const SIGNED_IN: Statuses = [401, 200, 200, 200, 200, 200, 403, 401, 401];
 /// An organisation names the patient; a person need not.
 const SEARCHES: Statuses = [401, 200, 200, 422, 422, 200, 422, 401, 401];
 const ONLY_THE_PERSON: Statuses = [401, 200, 404, 404, 404, 404, 404, 401, 401];
+/// An organisation is told that nobody permitted it, whether or not there is anything.
+const RECORD: Statuses = [401, 200, 404, 403, 403, 404, 403, 401, 401];
+const REQUEST: Statuses = [401, 404, 404, 404, 404, 404, 404, 401, 401];
 const PERSON_AND_REPORTER: Statuses = [404, 200, 404, 200, 404, 404, 404, 401, 401];
 
 /// Lists of one's own.
@@ -52,7 +55,7 @@ struct Row {
     statuses: Statuses,
 }
 
-fn table(person: &Person, index: u64) -> Vec<Row> {
+fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
     let get = |route: &'static str, path: &str, statuses| Row {
         method: Method::GET,
         route,
@@ -74,6 +77,8 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
     let own = |what: &str| format!("/v1/subjects/{}/{what}", person.address);
     let none = "0x0000000000000000000000000000000000000001";
     let word = format!("0x{}", "11".repeat(32));
+    let kept = |what: &str| format!("/v1/records/{record}{what}?subject={}", person.address);
+    let request = format!("/v1/approvals/0x{}", "11".repeat(32));
     let binding = format!("/v1/bindings/0x{}/", "11".repeat(32));
     vec![
         same("/.well-known/medtrail.json", ANYBODY),
@@ -175,6 +180,30 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
             r#"{"answer":"no"}"#,
             [401, 404, 404, 404, 404, 404, 403, 401, 401],
         ),
+        same("/v1/records", [401, 200, 200, 200, 200, 200, 422, 401, 401]),
+        get("/v1/records/{record}", &kept(""), RECORD),
+        get("/v1/records/{record}/versions", &kept("/versions"), RECORD),
+        get("/v1/records/{record}/content", &kept("/content"), RECORD),
+        // Whoever signed a version, a look or a request shows it by the signature.
+        post("/v1/records", "/v1/records", "{}", [422; 9]),
+        post("/v1/records/{record}/versions", &kept("/versions"), "{}", [422; 9]),
+        post("/v1/records/{record}/content", &kept("/content"), "{}", [422; 9]),
+        same("/v1/approvals", [401, 200, 200, 200, 200, 200, 200, 401, 401]),
+        post("/v1/approvals", "/v1/approvals", "{}", [422; 9]),
+        get("/v1/approvals/{id}", &request, REQUEST),
+        get("/v1/approvals/{id}/content", &format!("{request}/content"), REQUEST),
+        post(
+            "/v1/approvals/{id}/decline",
+            &format!("{request}/decline"),
+            "",
+            [401, 404, 404, 404, 404, 404, 403, 401, 401],
+        ),
+        post(
+            "/v1/approvals/{id}/withdraw",
+            &format!("{request}/withdraw"),
+            "",
+            [401, 403, 403, 404, 404, 403, 404, 401, 401],
+        ),
         same("/fhir/metadata", ANYBODY),
         same("/fhir/.well-known/smart-configuration", ANYBODY),
         post(
@@ -198,7 +227,8 @@ async fn every_route_answers_everybody_as_the_table_says() {
     let world = World::new(&log).await;
     let index = log.report(&log.about(world.anna.address, 1)).await.receipt().index;
     log.anchor(1, true);
-    let table = table(&world.anna, index);
+    let record = log.keep(&world.anna, 1).await;
+    let table = table(&world.anna, index, &record);
 
     let described = Answer::of(log.get("/openapi.json")).await.json();
     let mut routes = BTreeSet::new();

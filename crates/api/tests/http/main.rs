@@ -18,6 +18,7 @@ mod organisations;
 mod pages;
 mod people;
 mod permissions;
+mod records;
 mod reports;
 mod server;
 mod session;

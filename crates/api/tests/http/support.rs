@@ -7,6 +7,7 @@ use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_keys::seal::DirectorySeal;
+use medtrail_keys::vault::VaultKeys;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::entry::{batch_root, details_hash, event_id};
@@ -24,8 +25,9 @@ use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
+use medtrail_oracle::vault::{Vault, VaultLimits};
 use medtrail_permit::permits::Need;
-use medtrail_store::{DirectoryDb, KeyFileDb, Store, StoreOptions};
+use medtrail_store::{DirectoryDb, KeyFileDb, Store, StoreOptions, VaultDb};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -264,7 +266,7 @@ impl Log {
         let setup = Setup {
             journal: disk.clone(),
             outbox: disk.clone(),
-            keys: key_file,
+            keys: key_file.clone(),
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status: watched,
@@ -277,6 +279,11 @@ impl Log {
         std::fs::create_dir(&directory).unwrap();
         let directory = Arc::new(DirectoryDb::open(&directory, true, seal).unwrap());
         let (service, running) = supervise::start_with(setup, directory).unwrap();
+        let seal = Box::new(VaultKeys::new(&log_key, log, key_file));
+        let shelves = VaultDb::open(&folder.path().join("vault"), true, seal).unwrap();
+        let vault =
+            Vault::open(service.clone(), Arc::new(shelves), VaultLimits::default()).unwrap();
+        let extras = Extras { vault: Some(vault), ..extras };
         let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
         let options = ServerOptions {
             public_url: SITE.into(),

@@ -5,11 +5,12 @@ use crate::permits::{
     ANNA, KADRI, STRANGER, delegation, grant, grant_for, guardianship, id, revoke, signed, told,
 };
 use crate::support::{CLINIC, FAULTS, Fault, World, address_of, now_ms, pseudonym};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use medtrail_keys::masters::MasterFolder;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::entry::subject_of;
-use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, KeyWrap, Records, SubjectTag};
+use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, KeyWrap};
+use medtrail_ledger::vault::{RecordRow, RequestRow, Shelf, Shelves, VaultChange};
 use medtrail_oracle::erasure::{CancelError, Erasing, Form, HoldError, Obstacle, Stage};
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
@@ -113,10 +114,34 @@ async fn refused(world: &World, document: Document, by: u8) -> PermissionError {
 
 /// The vault, as far as it must forget.
 #[derive(Default)]
-struct Vault(Mutex<Vec<SubjectTag>>);
+struct Vault(Mutex<Vec<B256>>);
 
-impl Records for Vault {
-    fn forget(&self, subject: SubjectTag) -> Result<(), JournalError> {
+impl Shelves for Vault {
+    fn shelf(&self, _: B256) -> Result<Shelf, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn record(&self, _: B256, _: B256) -> Result<Option<RecordRow>, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn content(&self, _: B256, _: B256, _: B256) -> Result<Option<Vec<u8>>, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn request(&self, _: B256, _: B256) -> Result<Option<RequestRow>, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn proposed(&self, _: B256, _: B256) -> Result<Option<Vec<u8>>, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn asked_by(&self, _: Address) -> Result<Vec<(B256, B256)>, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn open(&self) -> Result<Vec<B256>, JournalError> {
+        unreachable!("the eraser reads nothing")
+    }
+    fn save(&self, _: B256, _: &[VaultChange]) -> Result<(), JournalError> {
+        unreachable!("the eraser writes nothing")
+    }
+    fn clear(&self, subject: B256) -> Result<(), JournalError> {
         self.0.lock().unwrap().push(subject);
         Ok(())
     }
@@ -410,7 +435,7 @@ async fn records_alone_leave_every_line_as_it_is() {
     world.give(ANNA, erase(&world, 0)).await;
     until_done(&world).await;
     assert_eq!(world.keys.open(KeyTag::Vault(tag)).unwrap(), None);
-    assert_eq!(*vault.0.lock().unwrap(), [tag]);
+    assert_eq!(*vault.0.lock().unwrap(), [anna()]);
     assert_eq!(world.whole(address_of(ANNA)).len(), 5);
     let service = world.service.clone();
     let told = tokio::task::spawn_blocking(move || service.erasures(address_of(ANNA)));

@@ -11,15 +11,16 @@ import {
 import { get, parseTree, text } from "./json";
 import { saidOf, type SaidVerb } from "./said";
 import { CATEGORIES, ROLES, TOPICS } from "./tables";
+import { vaultOf } from "./vault";
 
-const NAME_MAX = 80;
-const CODE_MAX = 64;
+export const NAME_MAX = 80;
+export const CODE_MAX = 64;
 const QUERY_MAX = 200;
 const CATEGORIES_MAX = 4;
 
 export type Verb =
   | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none"
-  | PermissionVerb | SaidVerb | ErasureVerb;
+  | PermissionVerb | SaidVerb | ErasureVerb | VaultVerb;
 /** What people asked to be erased, and what came of it. */
 export type ErasureVerb =
   | "eraseAsk" | "eraseAskRecords" | "eraseCancel" | "eraseDuty" | "eraseHold" | "eraseDone" | "eraseDoneRecords";
@@ -27,6 +28,8 @@ export type ErasureVerb =
 export type PermissionVerb =
   | "permitRead" | "permitChange" | "permitBoth" | "approve" | "delegate" | "guard" | "takeBack" | "takeBackAll"
   | "notPermit";
+/** What happens in the vault beside reading and writing. */
+export type VaultVerb = "lookFor" | "askChange" | "declineChange" | "withdrawChange" | "expireChange";
 export type Flag = "unusual" | "noReason" | "atNight";
 
 /** Who did something: a name, or a role and a number. */
@@ -47,7 +50,7 @@ export interface Facts {
   who: Who | null;
   /** For which other organisation. */
   onBehalfOf: string | null;
-  /** Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address. */
+  /** Of data passed on: to whom, or from whom. Of a permission: whose it is. Of a request that ended: who had asked. */
   counterpart: string | null;
   /** No person did this. */
   isMachine: boolean;
@@ -87,7 +90,10 @@ export interface Facts {
 /** The name of an address: of every address the same, or by the address. */
 export type Names = string | null | ((address: Hex) => string | null);
 
-const ADDRESS = /^(?:0x)?([0-9a-fA-F]{40})$/;
+/** The same for one address. */
+export type NameOf = (address: Hex) => string | null;
+
+export const ADDRESS = /^(?:0x)?([0-9a-fA-F]{40})$/;
 
 /** The facts of a line. A details document that does not hash to what was reported is not read. */
 export function factsOf(line: { report: Report; details: Document | null; evidence: Evidence }, names: Names): Facts {
@@ -105,7 +111,7 @@ const OF_THE_LOG = new Set(["permission", "sale", "delivery", "roster", "erasure
  * operator's own invention is somebody's.
  */
 export function reading(report: Report, details: Uint8Array | null, isRelayed: boolean, names: Names): Facts {
-  const nameOf = (address: Hex) => (typeof names === "function" ? names(address) : names);
+  const nameOf: NameOf = (address) => (typeof names === "function" ? names(address) : names);
   const kind = kindWord(report.kind);
   const facts: Facts = {
     // The actor of a relayed report is the operator: never name it as who reports.
@@ -126,7 +132,9 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     const relayed = { ...facts, relayed: true, organisation: nameIn(tree, "organisation") };
     const document = text(tree, "document");
     const inner = document === null ? null : parseTree(utf8(document));
-    return { ...relayed, ...told(relayed, report, inner), ...saidOf(kind, inner, "organisation") };
+    return {
+      ...relayed, ...(vaultOf(relayed, report, inner, true, nameOf) ?? told(relayed, report, inner)), ...saidOf(kind, inner, "organisation"),
+    };
   }
   if (version === "medtrail/binding-v1" && isRelayed && kind === "binding") {
     const named = get(tree, "organisation");
@@ -143,10 +151,17 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     const organisation = nameIn({ id: get(tree, "organisation") }, "id");
     return { ...facts, relayed: false, verb: "notPermit", organisation };
   }
+  if (isRefusal) {
+    // What the vault refused; what else is refused only its kind tells.
+    const refused = text(tree, "refused");
+    const verb = refused === "write" ? "change" : refused === "read" ? "read" : null;
+    const organisation = nameIn({ id: get(tree, "organisation") }, "id");
+    return verb === null ? facts : { ...facts, relayed: false, verb, organisation };
+  }
   const said = saidOf(kind, tree, isRelayed ? "log" : "organisation");
   const id = said !== null && isRelayed ? get(tree, "organisation") : undefined;
   const named = typeof id === "string" ? { organisation: nameIn({ id }, "id") } : {};
-  return { ...facts, ...told(facts, report, tree), ...said, ...named };
+  return { ...facts, ...(vaultOf(facts, report, tree, !isRelayed, nameOf) ?? told(facts, report, tree)), ...said, ...named };
 }
 
 /** What a report alone tells. */
@@ -187,7 +202,7 @@ function erasureVerb(tree: unknown): ErasureVerb | null {
 }
 
 /** What a document tells that the person, or who acts for them, signed. */
-function permissionOf(documents: unknown, nameOf: (address: Hex) => string | null): Partial<Facts> {
+function permissionOf(documents: unknown, nameOf: NameOf): Partial<Facts> {
   const [word] = typeof documents === "object" && documents !== null && !Array.isArray(documents)
     ? Object.keys(documents) : [];
   const document = word === undefined ? undefined : get(documents, word);
@@ -351,7 +366,7 @@ function dataFacts(event: Event) {
   };
 }
 
-function knownCategory(type: string): string | null {
+export function knownCategory(type: string): string | null {
   return CATEGORIES.find(([, , types]) => types.includes(type))?.[0] ?? null;
 }
 

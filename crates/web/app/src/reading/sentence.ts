@@ -17,6 +17,7 @@ export function sentence(facts: Facts): string {
 /** What is said of permissions and erasures; null for all other lines. */
 function permission(facts: Facts): string | null {
   const whom = facts.counterpart ?? "somebody";
+  const asking = facts.counterpart ?? "an organisation without a name";
   const may = (what: string) => {
     const reason = purpose(facts);
     const marked = facts.sensitive ? ", also sensitive ones" : "";
@@ -55,10 +56,22 @@ function permission(facts: Facts): string | null {
       return "Your records were erased, as you wished.";
     case "notPermit":
       return `A change by ${facts.organisation ?? "an organisation without a name"} was not permitted by you.`;
+    case "lookFor":
+      return `${whom} looked at ${data(facts)} for you.`;
+    case "askChange":
+      return `${facts.organisation ?? "An organisation without a name"} asks you to allow a change in ${data(facts)}.`;
+    case "declineChange":
+      return `You said no to a change that ${asking} had asked for.`;
+    case "withdrawChange":
+      return `${capital(asking)} no longer asks you for a change.`;
+    case "expireChange":
+      return `A change that ${asking} had asked for was not answered in time.`;
     default:
       return null;
   }
 }
+
+const capital = (words: string) => words.replace(/^[a-z]/, (letter) => letter.toUpperCase());
 
 /** Who did what, as one sentence. */
 function act(facts: Facts): string {

@@ -17,6 +17,7 @@ pub use crate::words::sentence;
 
 /// The version of a document that somebody signed, in the log.
 const PERMISSION_VERSION: &str = "medtrail/permission-v1";
+const ACCOUNTING_VERSION: &str = "medtrail/accounting-v1";
 const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
 const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
@@ -57,7 +58,7 @@ pub struct Facts {
     /// `ask`; of permissions `permitRead`, `permitChange`, `permitBoth`, `approve`, `delegate`,
     /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; of
     /// erasures `eraseAsk`, `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`,
-    /// `eraseDoneRecords`; `none` for all others.
+    /// `eraseDoneRecords`; `account`: a table of their own lines was taken; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -149,6 +150,10 @@ pub fn reading(
         }
         Some(PERMISSION_VERSION) if is_relayed && kind == Kind::Permission => {
             facts.take_permission(&tree, names);
+        }
+        Some(ACCOUNTING_VERSION) if is_relayed && kind == Kind::Access => {
+            (facts.relayed, facts.is_self) = (false, true);
+            facts.verb = "account".to_owned();
         }
         Some(ERASURE_VERSION) if is_relayed && kind == Kind::Erasure => facts.take_erasure(&tree),
         Some(REFUSAL_VERSION)

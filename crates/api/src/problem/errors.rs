@@ -17,6 +17,7 @@ use crate::siwe::SiweError;
 use actix_web::error::BlockingError;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::EvidenceError;
+use medtrail_oracle::accounting::AccountingError;
 use medtrail_oracle::bindings::BindingError;
 use medtrail_oracle::erasure::{CancelError, HoldError};
 use medtrail_oracle::intake::ReportError;
@@ -201,6 +202,15 @@ impl Problem {
                 .with(More { index: Some(index), ..More::default() }),
             PermissionError::Report(error) => Self::from(&error),
             PermissionError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<AccountingError> for Problem {
+    fn from(error: AccountingError) -> Self {
+        match error {
+            AccountingError::Report(error) => Self::from(&error),
             other => Self::fault(&other),
         }
     }

@@ -67,8 +67,8 @@ kinds! {
         "Shorten the details, or keep the document and report its hash alone.";
     DETAILS_RESERVED = "details-reserved" UNPROCESSABLE_ENTITY: "Details that only the log writes",
         "Send a document of your own: versions of relayed, binding, operation, refusal, \
-         erasure and hold documents belong to the log; those of versions, reads and change \
-         requests go to /v1/records and /v1/approvals.";
+         erasure, hold and accounting documents belong to the log; those of versions, reads and \
+         change requests go to /v1/records and /v1/approvals.";
     SIGNATURE_REFUSED = "signature-refused" UNPROCESSABLE_ENTITY: "The signature is not acceptable",
         "Sign the EIP-712 digest with the actor's key and send r, s and v (27 or 28), s in the \
          lower half of the order.";

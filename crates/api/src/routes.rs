@@ -1,5 +1,6 @@
 //! One file a family of paths.
 
+mod accounting;
 mod anchors;
 mod approvals;
 mod bindings;
@@ -43,6 +44,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(organisations::create_api_key)
         .service(organisations::revoke_api_key)
         .service(trail::get)
+        .service(accounting::get)
         .service(feed::get)
         .service(bindings::list)
         .service(bindings::of)

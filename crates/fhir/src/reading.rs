@@ -21,6 +21,7 @@ pub use crate::words::sentence;
 
 /// The version of a document that somebody signed, in the log.
 const PERMISSION_VERSION: &str = "medtrail/permission-v1";
+const ACCOUNTING_VERSION: &str = "medtrail/accounting-v1";
 const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
 const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
@@ -71,7 +72,7 @@ pub struct Facts {
     /// `noAnswer`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
     /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
     /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
-    /// `none` for all others.
+    /// `account`: a table of their own lines was taken; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -172,6 +173,10 @@ pub fn reading(
         }
         Some(PERMISSION_VERSION) if is_relayed && kind == Kind::Permission => {
             facts.take_permission(&tree, names);
+        }
+        Some(ACCOUNTING_VERSION) if is_relayed && kind == Kind::Access => {
+            (facts.relayed, facts.is_self) = (false, true);
+            facts.verb = "account".to_owned();
         }
         Some(ERASURE_VERSION) if is_relayed && kind == Kind::Erasure => facts.take_erasure(&tree),
         Some(REFUSAL_VERSION)

@@ -219,6 +219,7 @@ fn permission(facts: &Facts) -> Option<String> {
             Some(whom) => format!("{whom} was named to act for you."),
             None => "Somebody was named to act for you.".into(),
         },
+        "account" => "You took a table of who was given your data.".into(),
         "takeBack" => "You took back a permission.".into(),
         "takeBackAll" => "You took back all permissions that you had given.".into(),
         "eraseAsk" => "You asked that your records and the lines until then be erased.".into(),

@@ -558,6 +558,9 @@ fn hostile_words() -> Vec<Line> {
         line("an event of another version", read(), Some(other), lumi),
         relayed("a relayed operation", plain(Kind::Operation, 0), None),
     ];
+    let account = r#"{"version":"medtrail/accounting-v1","fromMs":1,"untilMs":2,"form":"csv"}"#;
+    lines.push(relayed("an accounting", read(), Some(account.into())));
+    lines.push(line("a signed accounting", read(), Some(account.into()), lumi));
     for (name, act, form, reason) in [
         ("erasure asked for", "asked", "everything", None),
         ("erasure of records asked for", "asked", "records", None),
@@ -621,6 +624,9 @@ fn only_what_stands_beside_a_report_says_whose_word_it_is() {
     ] {
         assert_eq!(read(name).2, words, "{name}");
     }
+    let taken = "You took a table of who was given your data.";
+    assert_eq!(read("an accounting"), (false, None, taken));
+    assert_eq!(read("a signed accounting").2, "Lumi Laboratory read your data.");
     let own = "The operator of this service worked on it.";
     assert_eq!(read("a relayed operation"), (false, None, own));
 }

@@ -125,6 +125,7 @@ impl fmt::Debug for VaultKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use medtrail_ledger::ports::{Era, MasterKeys, SubjectTag};
     use std::collections::HashMap;
     use std::sync::Mutex;
 
@@ -148,6 +149,21 @@ mod tests {
         fn destroy(&self, tag: KeyTag) -> Result<(), JournalError> {
             self.0.lock().unwrap().remove(&tag);
             Ok(())
+        }
+        fn end_era(&self, _: SubjectTag, _: u64) -> Result<(), JournalError> {
+            unreachable!("the vault has no eras")
+        }
+        fn era(&self, _: SubjectTag, _: u64) -> Result<Era, JournalError> {
+            unreachable!("the vault has no eras")
+        }
+        fn erase(&self, _: &[(SubjectTag, u64)], _: &[KeyTag]) -> Result<(), JournalError> {
+            unreachable!("the eraser does")
+        }
+        fn is_rewrap_due(&self) -> Result<bool, JournalError> {
+            unreachable!("the eraser asks")
+        }
+        fn rewrap(&self, _: &dyn MasterKeys) -> Result<u64, JournalError> {
+            unreachable!("the eraser does")
         }
     }
 

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod accounting;
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;

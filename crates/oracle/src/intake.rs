@@ -260,7 +260,8 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 7] = [
+const LOGS_DOCUMENTS: [&str; 8] = [
+    "medtrail/accounting-",
     "medtrail/relayed-",
     "medtrail/binding-",
     "medtrail/operation-",

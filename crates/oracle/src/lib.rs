@@ -2,7 +2,7 @@
 //!
 //! - [`service`]: what everyone outside calls
 //! - [`intake`]: checks a report on its reporter's thread
-//! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new
+//! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new; [`accounting`]
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
 //! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
@@ -16,6 +16,7 @@
 //! - [`supervise`]: the threads, and how they end
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
+pub mod accounting;
 pub mod anchorer;
 pub mod bindings;
 mod consents;

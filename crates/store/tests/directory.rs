@@ -7,7 +7,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
     ApiKeyRow, BindingParties, BindingRow, BindingState, Contents, CorrectionRow, Directory,
-    DirectoryChange, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
+    DirectoryChange, ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow,
+    OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
 use medtrail_store::{DirectoryDb, FileName, OpenError};
@@ -36,6 +37,8 @@ struct Model {
     inquiries: BTreeMap<B256, InquiryRow>,
     corrections: BTreeMap<(u64, u64), CorrectionRow>,
     inquired: Option<u64>,
+    erasures: BTreeMap<B256, ErasureRow>,
+    holds: BTreeMap<B256, HoldRow>,
 }
 
 impl Model {
@@ -80,6 +83,15 @@ impl Model {
                     self.corrections.insert((row.line, row.by), row);
                 }
                 DirectoryChange::Inquired(entries) => self.inquired = Some(entries),
+                DirectoryChange::PutErasure(row) => {
+                    self.erasures.insert(row.id, row);
+                }
+                DirectoryChange::PutHold(row) => {
+                    self.holds.insert(row.id, row);
+                }
+                DirectoryChange::DropHold(id) => {
+                    self.holds.remove(&id);
+                }
             }
         }
     }
@@ -98,6 +110,8 @@ impl Model {
             inquiries,
             corrections: self.corrections.values().copied().collect(),
             inquired: self.inquired,
+            erasures: self.erasures.values().cloned().collect(),
+            holds: self.holds.values().cloned().collect(),
         }
     }
 }
@@ -129,6 +143,19 @@ fn state() -> impl Strategy<Value = BindingState> {
             4 => BindingState::Entered { subject: parties.subject, entries },
             5 => BindingState::IssuedBy(parties.custodian),
             _ => BindingState::Refused,
+        },
+    )
+}
+
+fn erasure_state() -> impl Strategy<Value = ErasureState> {
+    let details = prop::collection::vec(any::<u8>(), 0..60);
+    (0..5u8, any::<[u64; 2]>(), any::<Option<u64>>(), details).prop_map(
+        |(which, [at_ms, index], ends_epoch, details)| match which {
+            0 => ErasureState::Waiting,
+            1 => ErasureState::Cancelled { at_ms },
+            2 => ErasureState::Refused { at_ms, details },
+            3 => ErasureState::Erasing { at_ms, ends_epoch },
+            _ => ErasureState::Done { at_ms, index },
         },
     )
 }
@@ -206,7 +233,28 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
     );
     let correction = (0..3u64, 0..3u64, any::<bool>())
         .prop_map(|(line, by, is_wrong_person)| CorrectionRow { line, by, is_wrong_person });
+    let texts = ("[a-c]{0,9}", "[a-c]{0,9}", any::<u64>());
+    let hold = (word(), word(), texts).prop_map(|(id, subject, (reason, ordered_by, since_ms))| {
+        HoldRow { id, subject, reason, ordered_by, since_ms }
+    });
+    let parts = prop::collection::vec((word(), any::<u64>()), 0..3);
+    let signed = prop::collection::vec(any::<u8>(), 0..60);
+    let erasure = (word(), address(), signed, parts, any::<[u64; 2]>(), erasure_state()).prop_map(
+        |(id, subject, signed, parts, [asked_ms, due_ms], state)| ErasureRow {
+            id,
+            subject,
+            signed,
+            subjects: parts.iter().map(|(part, _)| *part).collect(),
+            parts,
+            asked_ms,
+            due_ms,
+            state,
+        },
+    );
     prop_oneof![
+        erasure.prop_map(DirectoryChange::PutErasure),
+        hold.prop_map(DirectoryChange::PutHold),
+        word().prop_map(DirectoryChange::DropHold),
         organisation.prop_map(DirectoryChange::PutOrganisation),
         invite.prop_map(DirectoryChange::PutInvite),
         word().prop_map(DirectoryChange::DropInvite),

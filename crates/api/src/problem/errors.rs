@@ -20,6 +20,7 @@ use crate::siwe::SiweError;
 use actix_web::error::BlockingError;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::EvidenceError;
+use medtrail_oracle::accounting::AccountingError;
 use medtrail_oracle::bindings::BindingError;
 use medtrail_oracle::erasure::{CancelError, HoldError};
 use medtrail_oracle::inquiries::InquiryError;
@@ -234,6 +235,15 @@ impl From<InquiryError> for Problem {
             InquiryError::RepliedOften => Self::new(&ANSWERED_OFTEN, told),
             InquiryError::Report(error) => Self::from(&error),
             InquiryError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<AccountingError> for Problem {
+    fn from(error: AccountingError) -> Self {
+        match error {
+            AccountingError::Report(error) => Self::from(&error),
             other => Self::fault(&other),
         }
     }

@@ -101,6 +101,7 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         get("/v1/subjects/{subject}/trail", &own("trail"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/feed", &own("feed"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/permissions", &own("permissions"), ONLY_THE_PERSON),
+        get("/v1/subjects/{subject}/accounting", &own("accounting"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/erasure", &own("erasure"), ONLY_THE_PERSON),
         // Nothing waits: only its person is told so.
         delete(
@@ -321,6 +322,7 @@ async fn what_is_not_yours_is_answered_byte_for_byte_like_what_does_not_exist() 
             "feed",
             "permissions",
             "erasure",
+            "accounting",
             "trail?counts=day",
             "trail?limit=0",
             "feed?after=x",

@@ -1,6 +1,7 @@
 //! A real log behind a real server, asked over HTTP. One file for each family of paths.
 
 mod access;
+mod accounting;
 mod anchors;
 mod batches;
 mod bindings;

@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             match shared.json {
                 true => println!("{hold}"),
                 false => {
-                    println!("Held. It is lifted by: medtrail holds lift {}", text(&hold, "id")?)
+                    println!("Held. It is lifted by: medtrail holds lift {}", text(&hold, "id")?);
                 }
             }
         }

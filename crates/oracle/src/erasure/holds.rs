@@ -1,6 +1,7 @@
 //! Legal holds: what the operator was ordered to keep, and what the law says must be kept.
 
 use super::Obstacle;
+use crate::accounting::is_accounting;
 use crate::opener::EntryError;
 use crate::own::{NoRandomness, random};
 use crate::service::Service;
@@ -8,6 +9,7 @@ use alloy_primitives::B256;
 use medtrail_ledger::directory::{DirectoryChange, HoldRow, PendingEntry};
 use medtrail_ledger::entry::{Kind, event_id};
 use medtrail_ledger::ports::JournalError;
+use medtrail_ledger::proof::Evidence;
 use serde::Serialize;
 
 /// Characters of a reason, and of who ordered a hold, at most.
@@ -166,7 +168,9 @@ impl Service {
                     Err(error) => return Err(error),
                 };
                 let kind = Kind::from_number(entry.report.kind);
-                if matches!(kind, Kind::Access | Kind::Change | Kind::HandOver) {
+                let is_own = entry.evidence == Evidence::Relayed
+                    && entry.details.as_deref().is_some_and(is_accounting);
+                if matches!(kind, Kind::Access | Kind::Change | Kind::HandOver) && !is_own {
                     return Ok(Some(entry.place.receivedMs));
                 }
             }

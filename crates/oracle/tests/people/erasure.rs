@@ -480,6 +480,29 @@ async fn what_was_permitted_goes_with_its_lines_and_no_copy_of_it_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_the_person_took_is_no_line_that_must_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = start(&folder, Erasing { wait_ms: 0, ..Erasing::default() });
+    let service = world.service.clone();
+    let taking = tokio::task::spawn_blocking(move || {
+        service.take_accounting(address_of(ANNA), 0, 1, "csv").unwrap();
+        service.erasures(address_of(ANNA)).unwrap().keeps_lines
+    });
+    assert_eq!(taking.await.unwrap(), None);
+    // An organisation cannot call its own access one.
+    let mut forged = world.report(CLINIC, anna(), 1);
+    let details = br#"{"version":"medtrail/accounting-v1","fromMs":0,"untilMs":1,"form":"csv"}"#;
+    forged.details = Some(details.to_vec());
+    let refused = world.service.report(forged).await;
+    assert!(matches!(refused, Err(ReportError::Details { .. } | ReportError::LogsDocument(_))));
+    report(&world, anna(), 2..3).await;
+    let service = world.service.clone();
+    let told = tokio::task::spawn_blocking(move || service.erasures(address_of(ANNA)));
+    assert!(told.await.unwrap().unwrap().keeps_lines.is_some());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_was_erased_gets_no_receipt_and_no_second_place() {
     let folder = tempfile::tempdir().unwrap();
     let world = start(&folder, after(0));

@@ -19,7 +19,7 @@ const QUERY_MAX = 200;
 const CATEGORIES_MAX = 4;
 
 export type Verb =
-  | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "none"
+  | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "account" | "none"
   | PermissionVerb | SaidVerb | ErasureVerb | VaultVerb;
 /** What people asked to be erased, and what came of it. */
 export type ErasureVerb =
@@ -142,6 +142,9 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
   }
   if (version === "medtrail/permission-v1" && isRelayed && kind === "permission") {
     return { ...facts, ...permissionOf(get(tree, "document"), nameOf) };
+  }
+  if (version === "medtrail/accounting-v1" && isRelayed && kind === "access") {
+    return { ...facts, relayed: false, isSelf: true, verb: "account" };
   }
   if (version === "medtrail/erasure-v1" && isRelayed && kind === "erasure") {
     return { ...facts, verb: erasureVerb(tree) ?? facts.verb };

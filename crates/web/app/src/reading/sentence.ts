@@ -36,6 +36,8 @@ function permission(facts: Facts): string | null {
       return `You let ${whom} act for you.`;
     case "guard":
       return `${facts.counterpart ?? "Somebody"} was named to act for you.`;
+    case "account":
+      return "You took a table of who was given your data.";
     case "takeBack":
       return "You took back a permission.";
     case "takeBackAll":

@@ -4,7 +4,7 @@
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
-//! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
+//! - [`permissions`], with `papers`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
@@ -15,7 +15,6 @@
 
 pub mod anchorer;
 pub mod bindings;
-mod consents;
 pub mod feed;
 pub mod follower;
 mod group;

@@ -4,13 +4,13 @@
 use crate::opener::{Entry, EntryError};
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::{Kind, commitment};
+use medtrail_ledger::entry::commitment;
 use medtrail_ledger::proof::Evidence;
-use medtrail_permit::documents::{Document, Registries};
-use medtrail_permit::permits::{Act, ChainState, Held, Need, Use, World, covers_change};
-use medtrail_permit::signed::{PermissionDetails, Signed};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use medtrail_permit::documents::Registries;
+use medtrail_permit::papers::{self, Line, Recorded};
+use medtrail_permit::permits::{Act, ChainState, Need, World};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of documents of one generation of subjects, about; the older one is dropped when the
 /// younger is full.
@@ -20,48 +20,25 @@ const SUBJECT_BYTES: usize = 256;
 /// Places of a trail that are looked up at once.
 const CHUNK: u64 = 128;
 
-/// A document, as the log recorded it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Recorded {
-    pub(crate) index: u64,
-    pub(crate) id: B256,
-    pub(crate) received_ms: u64,
-    pub(crate) signed: Signed,
-}
-
-/// All of one subject id.
+/// All of one subject id, as far as it was read.
 #[derive(Clone, Default)]
 pub(crate) struct Papers {
     /// Entries of the trail that were read.
     read: u64,
-    pub(crate) documents: Arc<Vec<Recorded>>,
-    /// Changes that name a permission nobody has shown yet, by its id, oldest first: it may be an
-    /// approval.
-    names: Arc<BTreeMap<B256, Vec<u64>>>,
-    uses: Arc<BTreeMap<B256, u64>>,
+    /// What that takes of memory, about.
     bytes: usize,
+    /// Changes that name a permission are kept by their place.
+    kept: papers::Papers<u64>,
 }
 
 impl Papers {
-    fn document(&self, id: B256) -> Option<&Recorded> {
-        self.documents.iter().find(|recorded| recorded.id == id)
+    pub(crate) fn documents(&self) -> &[Recorded] {
+        self.kept.documents()
     }
 
     /// What permissions are judged by, with this state of the chain.
     pub(crate) fn world(&self, registries: Registries, chain: ChainState) -> World {
-        let held = |recorded: &Recorded| Held {
-            signed: recorded.signed.clone(),
-            received_ms: Some(recorded.received_ms),
-        };
-        let used = |(approval, index): (&B256, &u64)| Use { approval: *approval, index: *index };
-        World {
-            registries,
-            documents: self.documents.iter().map(held).collect(),
-            chain,
-            // Documents about a pseudonym stay with it: they say nothing of an address.
-            pseudonyms: Vec::new(),
-            uses: self.uses.iter().map(used).collect(),
-        }
+        self.kept.world(registries, chain)
     }
 }
 
@@ -130,43 +107,19 @@ impl Service {
             papers.read += places.len() as u64;
             for place in places {
                 match self.open_row(place.index) {
-                    Ok(entry) => papers.take(entry, &registries),
+                    Ok(entry) => papers.take(&entry, &registries),
                     Err(EntryError::Erased(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
         }
-        self.settle_uses(&mut papers, &registries)?;
+        papers.kept.settle(&registries, |index: &u64| match self.open_row(*index) {
+            Ok(entry) => Ok(Some(self.act_of(&entry, Need::default()))),
+            Err(EntryError::Erased(_)) => Ok(None),
+            Err(error) => Err(error),
+        })?;
         self.0.papers.put(subject, papers.clone());
         Ok(papers)
-    }
-
-    /// Which of the permissions that changes named were approvals, and which change used each.
-    fn settle_uses(&self, papers: &mut Papers, registries: &Registries) -> Result<(), EntryError> {
-        let is_shown = |id: &B256| papers.document(*id).is_some();
-        let shown: Vec<B256> = papers.names.keys().copied().filter(is_shown).collect();
-        for id in shown {
-            let indexes = Arc::make_mut(&mut papers.names).remove(&id).unwrap_or_default();
-            if papers.uses.contains_key(&id) {
-                continue;
-            }
-            let alone = papers.documents.iter().filter(|recorded| recorded.id == id);
-            let alone =
-                Papers { documents: Arc::new(alone.cloned().collect()), ..Papers::default() };
-            let world = alone.world(registries.clone(), ChainState::default());
-            for index in indexes {
-                let act = match self.open_row(index) {
-                    Ok(entry) => self.act_of(&entry, Need::default()),
-                    Err(EntryError::Erased(_)) => continue,
-                    Err(error) => return Err(error),
-                };
-                if covers_change(id, &act, &world) {
-                    Arc::make_mut(&mut papers.uses).insert(id, index);
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// An entry as it is judged.
@@ -189,28 +142,16 @@ impl Service {
 }
 
 impl Papers {
-    fn take(&mut self, entry: Entry, registries: &Registries) {
-        let Entry { index, report, place, evidence, details } = entry;
-        match Kind::from_number(report.kind) {
-            Kind::Permission if evidence == Evidence::Relayed => {
-                let details = details.unwrap_or_default();
-                let Ok(signed) = PermissionDetails::read(&details) else { return };
-                let id = signed.document.id(registries);
-                self.bytes += details.len();
-                let received_ms = place.receivedMs;
-                let recorded = Recorded { index, id, received_ms, signed };
-                Arc::make_mut(&mut self.documents).push(recorded);
-            }
-            Kind::Change if !report.permission.is_zero() => {
-                let named = self.document(report.permission).map(|known| &known.signed.document);
-                if matches!(named, None | Some(Document::ChangeApproval(_))) {
-                    self.bytes += size_of::<(B256, u64)>();
-                    let names = Arc::make_mut(&mut self.names);
-                    names.entry(report.permission).or_default().push(index);
-                }
-            }
-            _ => {}
-        }
+    fn take(&mut self, entry: &Entry, registries: &Registries) {
+        let line = Line {
+            index: entry.index,
+            report: &entry.report,
+            received_ms: entry.place.receivedMs,
+            is_relayed: entry.evidence == Evidence::Relayed,
+            details: entry.details.as_deref(),
+        };
+        self.kept.take(line, registries, || entry.index);
+        self.bytes = self.kept.bytes();
     }
 }
 

@@ -4,12 +4,14 @@
 //! - [`event`]: the bytes of an AuditEvent, checked by the rules of R4 and flagged by those of BALP
 //! - [`report`]: from an event to the reports of its patients
 //! - [`reading`]: the facts a person reads, and the sentence they make
+//! - [`supply`], [`derived`]: where a record came from, where it went, and what was made of it
 //! - [`usage`]: what was used and what for, as a permission asks
 //! - [`search`], [`bundle`], [`outcome`], [`capability`]: the FHIR side of an Audit Record
 //!   Repository (IHE ITI-20 in, ITI-81 out)
 
 pub mod bundle;
 pub mod capability;
+pub mod derived;
 pub mod event;
 mod json;
 mod moment;
@@ -18,5 +20,6 @@ pub mod reading;
 pub mod report;
 mod rules;
 pub mod search;
+pub mod supply;
 pub mod usage;
 mod words;

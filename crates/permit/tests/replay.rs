@@ -7,7 +7,7 @@ mod support;
 use alloy_primitives::{Address, B256, keccak256};
 use cases::Case;
 use medtrail_ledger::audit::content::Opened;
-use medtrail_ledger::audit::evidence::{AuditEvidence, Judged, OpenedEntry};
+use medtrail_ledger::audit::evidence::{AuditEvidence, Judged, OpenedEntry, RecordedDocument};
 use medtrail_ledger::audit::order::InOrder;
 use medtrail_ledger::audit::{Check, Flaw, Tally};
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
@@ -17,7 +17,8 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::trust::{Key, Operator, Organisation, TrustFile};
 use medtrail_ledger::verify::Verdict as Colour;
-use medtrail_permit::permits::{Act, ChainState, Need, Verdict};
+use medtrail_permit::consents::fold;
+use medtrail_permit::permits::{Act, ChainState, Held, Need, Verdict, World, permits};
 use medtrail_permit::replay::{EDGE_MS, Found, Replay, Setting};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use serde_json::{Value, json};
@@ -249,7 +250,7 @@ fn log_of(case: &Case) -> Option<(Log, usize)> {
     Some((Log { entries: entries.chain([closing(end_ms)]).collect(), chain }, at))
 }
 
-fn after_all(act: &Act, documents: &[medtrail_permit::permits::Held]) -> u64 {
+fn after_all(act: &Act, documents: &[Held]) -> u64 {
     let newest = documents.iter().filter_map(|held| held.received_ms).max();
     newest.unwrap_or_default().max(act.received_ms) + DAY_MS
 }
@@ -465,15 +466,49 @@ fn a_person_without_a_key_is_counted_and_judged_by_nobody() {
     assert_eq!(log.refusing(at).replay().flaw(), Some(Flaw::RefusalUnfounded));
 }
 
+/// The example of docs/formats.md; `MEDTRAIL_BLESS=1` writes it.
 #[test]
-fn the_evidence_file_takes_what_was_judged() {
-    let (log, _) = log(change());
+fn what_a_fault_was_judged_by_is_written_as_the_formats_say_and_judged_the_same_again() {
+    let scene = change().naming(grant()).before(HOUR_MS, signed(MARI, grant()));
+    let (mut log, _) = log(scene);
+    let event = ConsentEvent::Revoked { permission: id(grant()), at_s: NOON_MS / 1000 - 3600 };
+    log.chain.push(ConsentRecord { event, is_final: true });
     let (entry, judged) = log.replay().evidence.unwrap();
-    let text = json!({ "entry": entry, "judged": judged }).to_string();
-    let back: Value = serde_json::from_str(&text).unwrap();
-    let judged_back: Judged = serde_json::from_value(back["judged"].clone()).unwrap();
-    assert_eq!(judged_back, *judged);
-    assert_eq!(judged.party, [address(HOSPITAL)]);
-    let file = include_bytes!("../../../tests/data/formats/audit-evidence-v1.json");
-    assert_eq!(AuditEvidence::parse(file).unwrap().judged, None);
+    let text = format!("{:#}\n", serde_json::to_value(&*judged).unwrap());
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/formats");
+    let file = folder.join("audit-judged.json");
+    if std::env::var_os("MEDTRAIL_BLESS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let stored = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(stored, text);
+    let stored: Judged = serde_json::from_str(&stored).unwrap();
+    assert_eq!(stored, *judged);
+    // Whoever has the file asks again.
+    let held = |one: &RecordedDocument| Held {
+        signed: PermissionDetails::read(one.details.as_bytes()).unwrap(),
+        received_ms: Some(one.received_ms),
+    };
+    let details = stored.details.as_deref().map(str::as_bytes);
+    let act = Act {
+        need: need(&entry.report, details),
+        commitment: stored.commitment,
+        index: stored.index,
+        received_ms: entry.place.receivedMs,
+        in_vault: false,
+        signer: Some(entry.report.actor),
+        party: stored.party.clone(),
+        report: entry.report,
+    };
+    let world = World {
+        registries: REGISTRIES,
+        documents: stored.documents.iter().map(held).collect(),
+        chain: fold(address(MARI), &stored.chain),
+        pseudonyms: Vec::new(),
+        uses: Vec::new(),
+    };
+    let Verdict::DoesNotCount { reason, document } = permits(&act, &world) else { panic!() };
+    assert_eq!((json!(reason), document), (json!(stored.reason), stored.document));
+    let old = include_bytes!("../../../tests/data/formats/audit-evidence-v1.json");
+    assert_eq!(AuditEvidence::parse(old).unwrap().judged, None);
 }

@@ -142,7 +142,11 @@ impl Log {
                     true => 0,
                     false => place.ordinal,
                 },
-                event: tags.event_key(report.actor, report.subject, report.eventId),
+                event: tags.event_key(
+                    if is_relayed { Address::ZERO } else { report.actor },
+                    report.subject,
+                    report.eventId,
+                ),
                 record: tags.record_tag(report.record),
             };
             let details = Some(details);

@@ -10,6 +10,7 @@ mod outage;
 mod replayed;
 mod site;
 mod story;
+mod supply;
 mod strangers;
 mod support;
 mod tamper;

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod bindings;
+mod chain;
 pub(crate) mod docs;
 mod entries;
 pub(crate) mod feed;
@@ -35,6 +36,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(organisations::create_api_key)
         .service(organisations::revoke_api_key)
         .service(trail::get)
+        .service(chain::get)
         .service(feed::get)
         .service(bindings::list)
         .service(bindings::of)

@@ -86,6 +86,11 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
         post("/v1/session", "/v1/session", "{}", [422; 9]),
         same("/v1/session", SIGNED_IN),
         get("/v1/subjects/{subject}/trail", &own("trail"), ONLY_THE_PERSON),
+        get(
+            "/v1/subjects/{subject}/chain",
+            &own(&format!("chain?record=0x{}", "11".repeat(32))),
+            ONLY_THE_PERSON,
+        ),
         get("/v1/subjects/{subject}/feed", &own("feed"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/permissions", &own("permissions"), ONLY_THE_PERSON),
         same("/v1/permissions", ANYBODY),

@@ -4,6 +4,7 @@ mod access;
 mod anchors;
 mod batches;
 mod bindings;
+mod chain;
 mod entries;
 mod fairness;
 mod feed;

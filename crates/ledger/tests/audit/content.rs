@@ -5,7 +5,7 @@ use crate::assert_found;
 use crate::log::{
     CHAIN_ID, HONEST, Log, NOW_MS, REGISTRY, RELAYED, address_of, secret, sign, tags, trust,
 };
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
 use medtrail_ledger::audit::order::{Clock, Erasures, InOrder, Kinds, Promise};
 use medtrail_ledger::audit::rows::SealedRow;
@@ -13,7 +13,7 @@ use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
 use medtrail_ledger::entry::{batch_paths, batch_root, commitment};
 use medtrail_ledger::ports::RowHeader;
 use medtrail_ledger::proof::{BatchEvidence, Evidence};
-use medtrail_ledger::schema::{ReportBatch, digest, domain};
+use medtrail_ledger::schema::{Report, ReportBatch, digest, domain};
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
 use proptest::prelude::*;
@@ -112,7 +112,14 @@ fn what_an_entry_is_held_against_is_named() {
         is_its_own(|entry| (entry.header.ordinal, entry.place.ordinal) = (0, 0)),
         Flaw::HeaderDiffers
     );
-    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::RelayedByOther);
+    // What nobody signed is named without an actor.
+    assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::HeaderDiffers);
+    let relayed = |entry: &mut Opened| {
+        let Report { subject, eventId, .. } = entry.report;
+        entry.evidence = Evidence::Relayed;
+        entry.header.event = tags().event_key(Address::ZERO, subject, eventId);
+    };
+    assert_eq!(is_its_own(relayed), Flaw::RelayedByOther);
     // No details were sent: nothing to hold against the report.
     assert_eq!(check(&entry(|entry| entry.details = None)), Ok(Word::Named));
 }

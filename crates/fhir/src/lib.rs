@@ -2,6 +2,7 @@
 //! them. Pure: no IO, no clock.
 //!
 //! - [`event`]: the bytes of an AuditEvent, checked by the rules of R4 and flagged by those of BALP
+//! - [`provenance`]: the same of a Provenance: changes and hand-overs
 //! - [`report`]: from an event to the reports of its patients
 //! - [`reading`]: the facts a person reads, and the sentence they make
 //! - [`supply`], [`derived`]: where a record came from, where it went, and what was made of it
@@ -16,6 +17,7 @@ pub mod event;
 mod json;
 mod moment;
 pub mod outcome;
+pub mod provenance;
 pub mod reading;
 pub mod report;
 mod rules;

@@ -50,10 +50,13 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)
+        .service(fhir::take::create_provenance)
         .service(fhir::take::batch)
         .service(fhir::find::search_by_get)
         .service(fhir::find::search_by_post)
         .service(fhir::find::read_one)
+        .service(fhir::provenance::search)
+        .service(fhir::provenance::read_one)
         .service(log::checkpoint)
         // Before the tiles: `entries` is no level.
         .service(log::entries)

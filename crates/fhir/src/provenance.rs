@@ -6,14 +6,23 @@
 //! AuditEvents of that organisation name their `source.observer`. Who signed a Provenance in
 //! `signature` is kept and proves nothing here: what counts is the report's own signature.
 
-use crate::derived::activity;
+use crate::bundle::event_of;
+use crate::derived::{activity, derivations};
 use crate::event::{
     Coding, EVENT_BYTES_MAX, Event, IDENTIFIER_BYTES_MAX, Issue, Party, Patient, RecordRef,
     Severity, host_of,
 };
 use crate::json::{JsonError, Node};
 use crate::{moment, rules};
+use alloy_primitives::B256;
 use medtrail_ledger::entry::Kind;
+use medtrail_ledger::schema::Report;
+use serde_json::{Value, json};
+
+/// System of record ids in what is made here.
+pub const RECORD_SYSTEM: &str = "urn:medtrail:record";
+/// System of subject ids in what is made here.
+pub const SUBJECT_SYSTEM: &str = "urn:medtrail:subject";
 
 /// Reads a Provenance as the event that it tells of.
 ///
@@ -69,6 +78,90 @@ pub fn read(bytes: &[u8]) -> Result<Event, Vec<Issue>> {
         record: Some(record),
         flags: Vec::new(),
         x_request_id: None,
+    })
+}
+
+/// What of an entry of ours a Provenance of it is made from, where none was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// The entry's place in the log.
+    pub index: u64,
+    /// What was reported.
+    pub report: &'a Report,
+    /// Its details document.
+    pub details: Option<&'a [u8]>,
+    /// Whose word it is, by name.
+    pub organisation: Option<&'a str>,
+}
+
+/// A Provenance of a change or a hand-over that was reported in another form; none of any other
+/// entry. It is made from the entry and says so in `meta.source`: nobody has sent it.
+pub fn made(of: &Made<'_>, source: &str) -> Option<Value> {
+    const LIFECYCLE: &str = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle";
+    let report = of.report;
+    let activity = match (Kind::from_number(report.kind), report.action) {
+        (Kind::Change, b'C') => "originate",
+        (Kind::Change, b'D') => "destroy",
+        (Kind::Change, _) => "amend",
+        (Kind::HandOver, b'C') => "receive",
+        (Kind::HandOver, _) => "disclose",
+        _ => return None,
+    };
+    let event = of.details.and_then(event_of);
+    let record = event.as_ref().and_then(|event| event.record.as_ref());
+    let ours = json!({ "identifier": { "system": RECORD_SYSTEM, "value": report.record } });
+    let mut target = match record {
+        Some(record) if record.external.contains('/') => json!({ "reference": record.external }),
+        Some(record) => json!({ "display": record.external }),
+        None => json!({}),
+    };
+    target["identifier"] = ours["identifier"].clone();
+    let who = match of.organisation {
+        Some(name) => json!({ "display": name }),
+        None => json!({ "identifier": { "value": report.actor } }),
+    };
+    let entity = of.details.map(derivations).unwrap_or_default();
+    let entity: Vec<Value> = entity
+        .iter()
+        .map(|one| json!({ "role": "derivation", "what": { "display": one.what } }))
+        .collect();
+    let mut made = json!({
+        "resourceType": "Provenance",
+        "id": of.index.to_string(),
+        "meta": { "source": source },
+        "target": [target, {
+            "type": "Patient",
+            "identifier": { "system": SUBJECT_SYSTEM, "value": report.subject },
+        }],
+        "recorded": moment::written(report.timeMs),
+        "activity": { "coding": [{ "system": LIFECYCLE, "code": activity }] },
+        "agent": [{
+            "type": { "coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+                "code": "custodian",
+            }] },
+            "who": who,
+        }],
+    });
+    // R4 forbids empty lists.
+    if !entity.is_empty() {
+        made["entity"] = Value::Array(entity);
+    }
+    Some(made)
+}
+
+/// Whether a Provenance, as JSON text, is about this target: `Observation/o9`, or a record's id.
+pub fn names_target(provenance: &str, record: B256, target: &str) -> bool {
+    if target.parse::<B256>().is_ok_and(|id| id == record) {
+        return true;
+    }
+    let Ok(tree) = Node::parse(provenance.as_bytes()) else { return false };
+    let mut targets = tree.list("target").iter().map(Party::of);
+    targets.any(|one| {
+        [&one.reference, &one.identifier, &one.identifier_value]
+            .into_iter()
+            .flatten()
+            .any(|name| name == target)
     })
 }
 

@@ -152,6 +152,19 @@ fn table(person: &Person, index: u64) -> Vec<Row> {
             "{}",
             [401, 403, 403, 403, 403, 403, 422, 401, 401],
         ),
+        post(
+            "/fhir/Provenance",
+            "/fhir/Provenance",
+            "{}",
+            [401, 403, 403, 403, 403, 403, 422, 401, 401],
+        ),
+        get("/fhir/Provenance", "/fhir/Provenance", SEARCHES),
+        // The line of this table is a look: no change and no hand-over.
+        get(
+            "/fhir/Provenance/{index}",
+            &format!("/fhir/Provenance/{index}"),
+            [404, 404, 404, 404, 404, 404, 404, 401, 401],
+        ),
         post("/fhir", "/fhir/", "{}", [401, 403, 403, 403, 403, 403, 400, 401, 401]),
         same("/fhir/AuditEvent", SEARCHES),
         post("/fhir/AuditEvent/_search", "/fhir/AuditEvent/_search", "", SEARCHES),

@@ -56,9 +56,9 @@ async fn a_record_s_way_comes_with_the_lines_that_it_was_read_from_and_with_no_o
     // A record that nobody has told of, and what is no record.
     let none = ask(&keccak256("no such record").to_string()).await.json();
     assert_eq!((&none["chain"]["steps"], &none["lines"]), (&json!([]), &json!([])));
-    ask("0x11").await.problem(400, "invalid-query");
+    ask("0x11").await.problem(422, "invalid-query");
     let path = format!("/v1/subjects/{}/chain", anna.address);
-    Answer::of(log.get(&path).bearer_auth(&token)).await.problem(400, "invalid-query");
+    Answer::of(log.get(&path).bearer_auth(&token)).await.problem(422, "invalid-query");
     log.end().await;
 }
 

@@ -17,6 +17,7 @@ mod organisations;
 mod pages;
 mod people;
 mod permissions;
+mod provenance;
 mod reports;
 mod server;
 mod session;

@@ -10,7 +10,7 @@ mod outage;
 mod replayed;
 mod site;
 mod story;
-mod supply;
 mod strangers;
+mod supply;
 mod support;
 mod tamper;

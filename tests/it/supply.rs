@@ -65,8 +65,17 @@ async fn a_person_sees_where_their_record_went_and_who_signed_it() {
 
     let ask = |more: &[&str]| {
         let flags = [
-            "trail", "--record", &scan.to_string(), "--url", &node.url, "--key", "person.json",
-            "--passphrase-file", "passphrase", "--trust", "trust.json",
+            "trail",
+            "--record",
+            &scan.to_string(),
+            "--url",
+            &node.url,
+            "--key",
+            "person.json",
+            "--passphrase-file",
+            "passphrase",
+            "--trust",
+            "trust.json",
         ]
         .map(str::to_owned);
         site.run(flags.into_iter().chain(more.iter().map(|&flag| flag.to_owned())))

@@ -39,10 +39,12 @@ pub fn statement(side: Side, base: &str, version: &str, date: &str) -> Value {
     if !parameters.is_empty() {
         resource["searchParam"] = Value::Array(parameters);
     }
-    let mut resources = vec![resource];
-    if side == Side::Repository {
-        resources.push(provenance());
+    let mut provenance = provenance();
+    if side == Side::Gateway {
+        provenance["interaction"] = json!([{"code": "create"}]);
+        provenance.as_object_mut().map(|members| members.remove("searchParam"));
     }
+    let resources = [resource, provenance];
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",

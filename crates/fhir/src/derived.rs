@@ -2,8 +2,8 @@
 //! our own JSON documents in `derivedFrom`.
 
 use crate::json::Node;
-use crate::report::{RELAYED_VERSION, SHARED_VERSION};
 use crate::reading::text as shown;
+use crate::report::{RELAYED_VERSION, SHARED_VERSION};
 use serde::{Deserialize, Serialize};
 
 /// Origins of one step that are told; what follows is left out.

@@ -81,6 +81,17 @@ pub fn read(bytes: &[u8]) -> Result<Event, Vec<Issue>> {
     })
 }
 
+/// Reads an AuditEvent or a Provenance, whichever it calls itself: for bytes that were kept.
+///
+/// # Errors
+///
+/// As [`event::read`](crate::event::read) and [`read`].
+pub fn read_either(bytes: &[u8]) -> Result<Event, Vec<Issue>> {
+    let is_provenance = bytes.len() <= EVENT_BYTES_MAX
+        && Node::parse(bytes).is_ok_and(|tree| tree.text("resourceType") == Some("Provenance"));
+    if is_provenance { read(bytes) } else { crate::event::read(bytes) }
+}
+
 /// What of an entry of ours a Provenance of it is made from, where none was received.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'a> {
@@ -184,7 +195,8 @@ fn patient(tree: &Node<'_>) -> Result<Patient, Issue> {
         ));
     };
     let identifier = patient.canonical().filter(|name| !name.is_empty());
-    let identifier = identifier.ok_or_else(|| refuse("Give the patient a reference or identifier."))?;
+    let identifier =
+        identifier.ok_or_else(|| refuse("Give the patient a reference or identifier."))?;
     match identifier.len() <= IDENTIFIER_BYTES_MAX {
         true => Ok(Patient { identifier, entities: Vec::new() }),
         false => Err(refuse("The patient's identifier is too long.")),

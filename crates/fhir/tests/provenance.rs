@@ -54,7 +54,10 @@ fn it_becomes_one_report_of_its_patient_over_the_bytes_as_they_came() {
     let part = &parts[0];
     assert_eq!((part.report.kind, part.report.action), (Kind::Change.number(), b'C'));
     assert_eq!(part.report.timeMs, 1_767_607_200_000);
-    assert_eq!((part.details.as_slice(), part.report.details), (text.as_bytes(), details_hash(text.as_bytes())));
+    assert_eq!(
+        (part.details.as_slice(), part.report.details),
+        (text.as_bytes(), details_hash(text.as_bytes()))
+    );
     let found = derivations(&part.details);
     assert_eq!((found[0].how, found[0].what.as_str()), (How::Extracted, "DiagnosticReport/d1"));
 
@@ -109,10 +112,18 @@ fn what_breaks_base_r4_is_told_with_its_place() {
         rules(&value)
     };
     for (at, rule, edit) in [
-        ("Provenance.resourceType", "r4.code", &(|v: &mut Value| v["resourceType"] = "Patient".into()) as &dyn Fn(&mut Value)),
-        ("Provenance.recorded", "r4.required", &|v| drop(v.as_object_mut().unwrap().remove("recorded"))),
+        (
+            "Provenance.resourceType",
+            "r4.code",
+            &(|v: &mut Value| v["resourceType"] = "Patient".into()) as &dyn Fn(&mut Value),
+        ),
+        ("Provenance.recorded", "r4.required", &|v| {
+            drop(v.as_object_mut().unwrap().remove("recorded"))
+        }),
         ("Provenance.agent", "r4.required", &|v| drop(v.as_object_mut().unwrap().remove("agent"))),
-        ("Provenance.agent[0].who", "r4.required", &|v| v["agent"] = json!([{ "role": [{ "text": "x" }] }])),
+        ("Provenance.agent[0].who", "r4.required", &|v| {
+            v["agent"] = json!([{ "role": [{ "text": "x" }] }])
+        }),
         ("Provenance.entity[0].role", "r4.code", &|v| v["entity"][0]["role"] = "stolen".into()),
         ("Provenance.mood", "r4.unknown", &|v| v["mood"] = 1.into()),
         ("Provenance.target", "r4.empty", &|v| v["target"] = json!([])),
@@ -141,13 +152,17 @@ fn one_record_of_one_patient_is_taken_at_once() {
         value["target"] = targets;
         rules(&value)
     };
-    let (record, patient) = (json!({ "reference": "Observation/o9" }), json!({ "reference": "Patient/p1" }));
+    let (record, patient) =
+        (json!({ "reference": "Observation/o9" }), json!({ "reference": "Patient/p1" }));
     let at = |rule| ("Provenance.target".to_owned(), rule);
     assert_eq!(with(json!([record])), [at("log.patient")]);
     assert_eq!(with(json!([patient])), [at("log.record")]);
     assert_eq!(with(json!([record, patient, { "reference": "Patient/p2" }])), [at("log.patient")]);
     assert_eq!(with(json!([record, record, patient])), [at("log.record")]);
-    assert_eq!(with(json!([record, { "type": "Patient", "display": "Mari" }])), [at("log.patient")]);
+    assert_eq!(
+        with(json!([record, { "type": "Patient", "display": "Mari" }])),
+        [at("log.patient")]
+    );
     let long = "x".repeat(event::IDENTIFIER_BYTES_MAX + 1);
     let long = json!({ "type": "Patient", "identifier": { "value": long } });
     assert_eq!(with(json!([record, long])), [at("log.patient")]);

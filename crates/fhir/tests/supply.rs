@@ -55,7 +55,14 @@ impl Trail {
     }
 
     /// One side of a hand-over, as BALP tells it.
-    fn side(self, by: Address, of: &str, request: Option<&str>, is_import: bool, at_ms: u64) -> Self {
+    fn side(
+        self,
+        by: Address,
+        of: &str,
+        request: Option<&str>,
+        is_import: bool,
+        at_ms: u64,
+    ) -> Self {
         let code = if is_import { ("110107", "C") } else { ("110106", "R") };
         let transaction = request.map(|request| {
             json!({ "what": { "identifier": { "value": request } }, "type": { "code": "XrequestId" } })
@@ -102,16 +109,14 @@ impl Trail {
             .0
             .iter()
             .enumerate()
-            .map(|(place, (report, details, at, relayed))| {
-                Entry {
-                    index: place as u64,
-                    commitment: commitment(place),
-                    received_ms: *at,
-                    report,
-                    details: Some(details.as_slice()),
-                    is_relayed: *relayed,
-                    organisation: (!*relayed).then_some(report.actor),
-                }
+            .map(|(place, (report, details, at, relayed))| Entry {
+                index: place as u64,
+                commitment: commitment(place),
+                received_ms: *at,
+                report,
+                details: Some(details.as_slice()),
+                is_relayed: *relayed,
+                organisation: (!*relayed).then_some(report.actor),
             })
             .collect();
         supply_chain(record(of), &entries, &name, now_ms)
@@ -139,7 +144,8 @@ fn both_sides_of_a_hand_over_are_one_step_with_two_signatures_and_the_record_goe
     assert_eq!(chain.holders[1].from, Some(0));
     assert_eq!(chain.holders[1].record, Some(record("lab's scan")));
     let steps: Vec<_> = chain.steps.iter().map(|step| (step.what, step.by, step.to)).collect();
-    let expected = [(What::Created, 0, None), (What::HandedOver, 0, Some(1)), (What::Changed, 1, None)];
+    let expected =
+        [(What::Created, 0, None), (What::HandedOver, 0, Some(1)), (What::Changed, 1, None)];
     assert_eq!(steps, expected);
     let over = &chain.steps[1];
     assert_eq!(over.confirmation, Confirmation::BothSides);
@@ -148,9 +154,12 @@ fn both_sides_of_a_hand_over_are_one_step_with_two_signatures_and_the_record_goe
     // From the other end it is the same story.
     assert_eq!(trail.chain("lab's scan", NOON_MS + 5000).steps, chain.steps);
     // The recipient may be heard first.
-    let turned = Trail::default()
-        .taken(LAB, "lab's scan", "r1", NOON_MS)
-        .given(HOSPITAL, "scan", "r1", NOON_MS + 1000);
+    let turned = Trail::default().taken(LAB, "lab's scan", "r1", NOON_MS).given(
+        HOSPITAL,
+        "scan",
+        "r1",
+        NOON_MS + 1000,
+    );
     let turned = turned.chain("scan", NOON_MS + 2000);
     let lines: Vec<_> = turned.steps[0].lines.iter().map(|line| line.index).collect();
     assert_eq!((turned.steps.len(), lines), (1, vec![1, 0]), "the giver first");
@@ -170,9 +179,13 @@ fn a_side_that_is_silent_for_a_day_has_not_confirmed_and_may_still_do() {
     let late = late.chain("scan", NOON_MS + 3 * CONFIRM_MS);
     assert_eq!(late.steps[0].confirmation, Confirmation::BothSides);
     // Nobody can confirm what has no id.
-    let bare = Trail::default()
-        .side(HOSPITAL, "scan", None, false, NOON_MS)
-        .side(LAB, "scan", None, true, NOON_MS + 1);
+    let bare = Trail::default().side(HOSPITAL, "scan", None, false, NOON_MS).side(
+        LAB,
+        "scan",
+        None,
+        true,
+        NOON_MS + 1,
+    );
     assert_eq!(bare.chain("scan", NOON_MS + 2).steps.len(), 2);
 }
 
@@ -189,9 +202,12 @@ fn a_copied_request_id_confirms_nothing() {
         assert_eq!(chain.steps[0].confirmation, Confirmation::NotConfirmed);
     }
     // Who comes second stands alone, and outside of this record.
-    let second = given()
-        .taken(LAB, "lab's scan", "r1", NOON_MS + 1)
-        .taken(THIEF, "stolen", "r1", NOON_MS + 2);
+    let second = given().taken(LAB, "lab's scan", "r1", NOON_MS + 1).taken(
+        THIEF,
+        "stolen",
+        "r1",
+        NOON_MS + 2,
+    );
     let chain = second.chain("scan", NOON_MS + 3);
     assert_eq!(names(&chain), ["Fjord Hospital", "Lab"]);
     assert_eq!(second.chain("stolen", NOON_MS + CONFIRM_MS + 3).steps.len(), 1);
@@ -262,4 +278,24 @@ fn origins_are_read_from_provenance_and_from_our_own_documents() {
     let many: Vec<Value> =
         (0..100).map(|n| json!({ "how": "quoted", "what": format!("Observation/{n}") })).collect();
     assert_eq!(of(json!({ "derivedFrom": many })).len(), 32);
+}
+
+/// The example of docs/formats.md; `MEDTRAIL_BLESS=1` writes it.
+#[test]
+fn the_example_of_the_formats_is_what_is_written() {
+    let chain = Trail::default()
+        .change(HOSPITAL, "scan", b'C', NOON_MS)
+        .given(HOSPITAL, "scan", "r1", NOON_MS + 1000)
+        .taken(LAB, "lab's scan", "r1", NOON_MS + 2000)
+        .given(LAB, "lab's scan", "r2", NOON_MS + 3000)
+        .chain("scan", NOON_MS + CONFIRM_MS + 3000);
+    let text = format!("{:#}\n", serde_json::to_value(&chain).unwrap());
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let file = folder.join("../../tests/data/formats/supply-chain-v1.json");
+    if std::env::var_os("MEDTRAIL_BLESS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let read: SupplyChain = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, chain);
 }

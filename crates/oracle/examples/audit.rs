@@ -290,10 +290,8 @@ fn replaying(trust: &TrustFile, row: &SealedRow, like: &Entry) {
         entry.place.receivedMs = time_ms;
         log.push(entry);
     }
-    let need = |_: &Report, _: Option<&[u8]>| Need {
-        purposes: vec!["TREAT".into()],
-        ..Need::default()
-    };
+    let need =
+        |_: &Report, _: Option<&[u8]>| Need { purposes: vec!["TREAT".into()], ..Need::default() };
     let final_ms = now_ms() + 3_600_000;
     let mut replay = Replay::new(Setting { registries, trust, need, final_ms, grace_ms: 0 });
     let mut tally = Tally::default();

@@ -51,12 +51,7 @@ pub struct Papers<N> {
 
 impl<N> Default for Papers<N> {
     fn default() -> Self {
-        Self {
-            documents: Arc::default(),
-            names: Arc::default(),
-            uses: Arc::default(),
-            bytes: 0,
-        }
+        Self { documents: Arc::default(), names: Arc::default(), uses: Arc::default(), bytes: 0 }
     }
 }
 

@@ -184,7 +184,8 @@ impl<'a> Replay<'a> {
     fn judge(&mut self, act: &Act, now_ms: u64) -> Readings {
         let registries = &self.setting.registries;
         let trail = self.trails.entry(act.report.subject).or_default();
-        let settled = trail.papers.settle(registries, |named| Ok::<_, Infallible>(Some(named.act())));
+        let settled =
+            trail.papers.settle(registries, |named| Ok::<_, Infallible>(Some(named.act())));
         settled.unwrap_or_else(|never| match never {});
         let world = trail.papers.world(registries.clone(), Default::default());
         let subject = Address::from_word(act.report.subject);
@@ -365,9 +366,8 @@ impl<'a> Replay<'a> {
 
     fn unfounded(&mut self, entry: &Opened, change: Option<(&Act, &Verdict)>, tally: &mut Tally) {
         let (index, named) = (entry.index, entry.report.permission);
-        let is_it = |act: &&Act| {
-            act.commitment == named && act.report.subject == entry.report.subject
-        };
+        let is_it =
+            |act: &&Act| act.commitment == named && act.report.subject == entry.report.subject;
         let counted = self.counted.iter().find(is_it).cloned();
         let known = match (change, counted) {
             (Some((act, verdict)), _) => Some((act.clone(), *verdict)),
@@ -539,8 +539,7 @@ fn is_in_vault(entry: &Opened) -> bool {
     let details = entry.details.as_deref().unwrap_or_default();
     // Most details are long, and none of these.
     let may_be = details.windows(VERSION.len()).any(|window| window == VERSION.as_bytes());
-    may_be
-        && serde_json::from_slice::<Versioned>(details).is_ok_and(|read| read.version == VERSION)
+    may_be && serde_json::from_slice::<Versioned>(details).is_ok_and(|read| read.version == VERSION)
 }
 
 /// The address that a subject id is, if it is one.

@@ -23,8 +23,8 @@ use medtrail_permit::replay::{EDGE_MS, Found, Replay, Setting};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use serde_json::{Value, json};
 use support::{
-    DAY_MS, HOSPITAL, HOUR_MS, JAAN, LAB, MARI, NEW_KEY, NOON_MS, REGISTRIES, STRANGER, Scene, address,
-    approval, change, grant, id, revoke, signed,
+    DAY_MS, HOSPITAL, HOUR_MS, JAAN, LAB, MARI, NEW_KEY, NOON_MS, REGISTRIES, STRANGER, Scene,
+    address, approval, change, grant, id, revoke, signed,
 };
 
 /// Long after everything.
@@ -57,14 +57,17 @@ fn trust() -> TrustFile {
             note_key: String::new(),
             keys: key(0x77),
         },
-        organisations: vec![
-            organisation("Fjord Hospital", HOSPITAL),
-            organisation("Lab", LAB),
-        ],
+        organisations: vec![organisation("Fjord Hospital", HOSPITAL), organisation("Lab", LAB)],
     }
 }
 
-fn entry(index: u64, report: Report, received_ms: u64, evidence: Evidence, details: Value) -> Opened {
+fn entry(
+    index: u64,
+    report: Report,
+    received_ms: u64,
+    evidence: Evidence,
+    details: Value,
+) -> Opened {
     Opened {
         index,
         header: RowHeader {
@@ -159,9 +162,8 @@ fn records(state: &ChainState) -> Option<Vec<ConsentRecord>> {
         }
     }
     events.sort_by_key(|(at_s, ..)| *at_s);
-    let is_plain = events.iter().all(|(_, _, is_final, subject)| {
-        *is_final && *subject == address(MARI)
-    });
+    let is_plain =
+        events.iter().all(|(_, _, is_final, subject)| *is_final && *subject == address(MARI));
     is_plain.then(|| {
         events.into_iter().map(|(_, event, ..)| ConsentRecord { event, is_final: true }).collect()
     })
@@ -185,8 +187,7 @@ impl Log {
 
     fn replay_with(&self, grace_ms: u64, final_ms: u64) -> Replayed {
         let trust = trust();
-        let setting =
-            Setting { registries: REGISTRIES, trust: &trust, need, final_ms, grace_ms };
+        let setting = Setting { registries: REGISTRIES, trust: &trust, need, final_ms, grace_ms };
         let mut replay = Replay::new(setting);
         let mut tally = Tally::default();
         for entry in &self.entries {
@@ -282,7 +283,11 @@ fn an_honest_log_of_every_case_replays_without_fault_and_a_dishonest_one_does_no
             Verdict::DoesNotCount { .. } => {
                 assert_eq!(bare.flaw(), Some(Flaw::RefusalMissing), "{name}");
                 let judged = bare.evidence.unwrap().1;
-                assert_eq!((judged.index, judged.verdict.as_str()), (100, "doesNotCount"), "{name}");
+                assert_eq!(
+                    (judged.index, judged.verdict.as_str()),
+                    (100, "doesNotCount"),
+                    "{name}"
+                );
                 assert_eq!(refused.flaw(), None, "{name}");
                 assert_eq!((refused.found.refused, refused.found.told), (1, 1), "{name}");
                 seen[0] += 1;
@@ -306,10 +311,8 @@ fn an_honest_log_of_every_case_replays_without_fault_and_a_dishonest_one_does_no
 
 /// The hospital's change at noon, in a log with these documents of Mari before it.
 fn log(scene: Scene) -> (Log, usize) {
-    let any = Verdict::DoesNotCount {
-        reason: medtrail_permit::permits::Refusal::Kind,
-        document: None,
-    };
+    let any =
+        Verdict::DoesNotCount { reason: medtrail_permit::permits::Refusal::Kind, document: None };
     log_of(&Case { name: "", scene, expected: any }).unwrap()
 }
 
@@ -475,7 +478,8 @@ fn what_a_fault_was_judged_by_is_written_as_the_formats_say_and_judged_the_same_
     log.chain.push(ConsentRecord { event, is_final: true });
     let (entry, judged) = log.replay().evidence.unwrap();
     let text = format!("{:#}\n", serde_json::to_value(&*judged).unwrap());
-    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/formats");
+    let folder =
+        std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/formats");
     let file = folder.join("audit-judged.json");
     if std::env::var_os("MEDTRAIL_BLESS").is_some() {
         std::fs::write(&file, &text).unwrap();

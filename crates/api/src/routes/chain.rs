@@ -100,9 +100,10 @@ fn chain(
         })
         .collect();
     let chain = supply_chain(record, &read, &|id| named.get(&id).cloned(), now_ms);
-    let of_steps = chain.steps.iter().flat_map(|step| {
-        step.lines.iter().map(|line| line.index).chain(step.not_permitted)
-    });
+    let of_steps = chain
+        .steps
+        .iter()
+        .flat_map(|step| step.lines.iter().map(|line| line.index).chain(step.not_permitted));
     let shown: BTreeSet<u64> = of_steps.collect();
     let lines = entries.into_iter().filter(|entry| shown.contains(&entry.index));
     let lines = lines.map(|entry| Line::read(service, entry, View::Opened));

@@ -40,7 +40,10 @@ async fn a_record_s_way_comes_with_the_lines_that_it_was_read_from_and_with_no_o
     };
     let told = ask(&keccak256("scan").to_string()).await.json();
     assert_eq!(told["version"], "medtrail/record-chain-v1");
-    assert_eq!((&told["isWhole"], &told["subject"]), (&json!(true), &json!(anna.address.into_word())));
+    assert_eq!(
+        (&told["isWhole"], &told["subject"]),
+        (&json!(true), &json!(anna.address.into_word()))
+    );
     let step = &told["chain"]["steps"][0];
     assert_eq!((&step["what"], &step["confirmation"]), (&json!("handedOver"), &json!("waiting")));
     assert_eq!(step["lines"][0]["index"], json!(receipt.index));

@@ -27,7 +27,10 @@ fn create(log: &Log, key: &str, body: &Value, more: &str) -> RequestBuilder {
 }
 
 fn entries(bundle: &Value) -> Vec<&Value> {
-    bundle["entry"].as_array().map(|all| all.iter().map(|one| &one["resource"]).collect()).unwrap_or_default()
+    bundle["entry"]
+        .as_array()
+        .map(|all| all.iter().map(|one| &one["resource"]).collect())
+        .unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,14 +68,18 @@ async fn a_provenance_is_taken_kept_byte_for_byte_and_found_by_its_target() {
     assert!(entries(&none).is_empty());
     // Page by page, and with what was asked for in the link.
     let first = find(&format!("{patient}&target=Observation/o9&_count=1"), &world.api_key).await;
-    assert!(first["link"][0]["url"].as_str().unwrap().contains("target=Observation/o9"), "{first:#}");
+    assert!(
+        first["link"][0]["url"].as_str().unwrap().contains("target=Observation/o9"),
+        "{first:#}"
+    );
 
     // Nobody else's, and it is no AuditEvent.
     let read = Answer::of(log.get(&location).bearer_auth(&world.api_key)).await;
     assert_eq!(read.body, format!("{extracted:#}").as_bytes());
     let stranger = Answer::of(log.get(&location).bearer_auth(&world.harbour_token)).await;
     assert_eq!(stranger.status.as_u16(), 404);
-    let event = Answer::of(log.get(&format!("/fhir/AuditEvent/{index}")).bearer_auth(&world.api_key));
+    let event =
+        Answer::of(log.get(&format!("/fhir/AuditEvent/{index}")).bearer_auth(&world.api_key));
     assert_eq!(event.await.status.as_u16(), 404);
     log.end().await;
 }
@@ -94,7 +101,8 @@ async fn what_breaks_a_rule_is_told_and_nothing_is_written() {
     refused(&json!({ "resourceType": "AuditEvent" }), "Provenance.resourceType").await;
     assert_eq!(log.service.head().size, size);
     // Asked what its person would read, the log says it and keeps nothing.
-    let checked = create(&log, &world.api_key, &provenance("amend", "Observation/o9"), "?check=true");
+    let checked =
+        create(&log, &world.api_key, &provenance("amend", "Observation/o9"), "?check=true");
     let checked = Answer::of(checked).await.json();
     assert!(checked["sentence"].as_str().unwrap().contains("Laboratory"), "{checked:#}");
     assert_eq!(log.service.head().size, size);

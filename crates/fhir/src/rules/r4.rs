@@ -31,7 +31,11 @@ pub(crate) fn provenance_issues(tree: &Node<'_>) -> Vec<Issue> {
     }
     walk.shape(tree, &PROVENANCE, "Provenance");
     if tree.get("occurredPeriod").is_some() && tree.get("occurredDateTime").is_some() {
-        walk.add("Provenance.occurred[x]", "r4.invariant", "Send the time or the period, not both.");
+        walk.add(
+            "Provenance.occurred[x]",
+            "r4.invariant",
+            "Send the time or the period, not both.",
+        );
     }
     walk.told("Provenance")
 }

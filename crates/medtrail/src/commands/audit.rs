@@ -359,7 +359,11 @@ fn print_permissions(found: &Found) {
         row("too new or too close to tell", found.both),
         row("about people without a key", found.without_key),
     ];
-    let told = rows.into_iter().enumerate().filter(|(at, row)| *at < 2 || row[1] != "0").map(|(_, row)| row);
+    let told = rows
+        .into_iter()
+        .enumerate()
+        .filter(|(at, row)| *at < 2 || row[1] != "0")
+        .map(|(_, row)| row);
     render::wrapped_table(&["changes at organisations", ""], told.collect());
     if found.by.is_empty() {
         return;

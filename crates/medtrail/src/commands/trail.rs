@@ -153,8 +153,9 @@ fn check(line: Line, subject: Address, trust: &TrustFile) -> Result<Checked, Str
             Some(bytes)
         }
     };
-    let is_signed =
-        evidence.verify(&report, &domain(trust.chain_id, trust.registry)).map_err(|error| error.to_string())?;
+    let is_signed = evidence
+        .verify(&report, &domain(trust.chain_id, trust.registry))
+        .map_err(|error| error.to_string())?;
     let organisation = match is_signed {
         true => {
             let named = trust.organisation_of(report.actor, place.receivedMs);
@@ -283,7 +284,8 @@ fn words_of(chain: &SupplyChain, step: &Step) -> String {
 }
 
 fn time_text(ms: u64) -> String {
-    let at = i64::try_from(ms / 1000).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
+    let at =
+        i64::try_from(ms / 1000).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
     at.map_or_else(
         || ms.to_string(),
         |at| format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute()),

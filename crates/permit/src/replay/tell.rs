@@ -98,7 +98,8 @@ impl Found {
         if !self.by.is_empty() {
             let named = self.by.values().take(NAMED_MAX);
             let named = named.map(|one| format!("{} ({})", one.name, one.refused));
-            words.push_str(&format!(" Not permitted, by: {}", named.collect::<Vec<_>>().join(", ")));
+            words
+                .push_str(&format!(" Not permitted, by: {}", named.collect::<Vec<_>>().join(", ")));
             match self.by.len().saturating_sub(NAMED_MAX) {
                 0 => words.push('.'),
                 more => words.push_str(&format!(", and {more} more.")),

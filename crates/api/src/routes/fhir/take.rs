@@ -172,7 +172,9 @@ pub(crate) async fn batch(
             return Err(Problem::new(&problem::TOO_MANY_REPORTS, rule));
         }
         counts.rates.relayed(by.organisation, entries.len())?;
-        let events = entries.into_iter().map(|entry| entry.and_then(|bytes| by.event(Resource::AuditEvent, bytes)));
+        let events = entries
+            .into_iter()
+            .map(|entry| entry.and_then(|bytes| by.event(Resource::AuditEvent, bytes)));
         Ok(Ok(events.collect::<Vec<_>>()))
     });
     let events = match reading.await? {
@@ -205,7 +207,11 @@ async fn one_of_many(
     match take(state, sender, draft, turns).await {
         Ok(indexes) => {
             let outcome = (!flags.is_empty()).then(|| OperationOutcome::of(&flags));
-            Answer { status: 201, location: Some(location(Resource::AuditEvent, &indexes)), outcome }
+            Answer {
+                status: 201,
+                location: Some(location(Resource::AuditEvent, &indexes)),
+                outcome,
+            }
         }
         Err(problem) => Answer {
             status: problem.kind.status.as_u16(),
@@ -343,7 +349,10 @@ async fn enter(
 /// What the patient would read.
 async fn check(
     resource: Resource,
-    sender: Sender, body: Bytes, state: Data<State>) -> Result<HttpResponse, Problem> {
+    sender: Sender,
+    body: Bytes,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
     let is_relayed = sender.is_relayed;
     let reading_it = blocking(move || {
         let read = sender.event(resource, &body);

@@ -118,11 +118,11 @@ fn what_breaks_base_r4_is_told_with_its_place() {
             &(|v: &mut Value| v["resourceType"] = "Patient".into()) as &dyn Fn(&mut Value),
         ),
         ("Provenance.recorded", "r4.required", &|v| {
-            drop(v.as_object_mut().unwrap().remove("recorded"))
+            drop(v.as_object_mut().unwrap().remove("recorded"));
         }),
         ("Provenance.agent", "r4.required", &|v| drop(v.as_object_mut().unwrap().remove("agent"))),
         ("Provenance.agent[0].who", "r4.required", &|v| {
-            v["agent"] = json!([{ "role": [{ "text": "x" }] }])
+            v["agent"] = json!([{ "role": [{ "text": "x" }] }]);
         }),
         ("Provenance.entity[0].role", "r4.code", &|v| v["entity"][0]["role"] = "stolen".into()),
         ("Provenance.mood", "r4.unknown", &|v| v["mood"] = 1.into()),

@@ -267,7 +267,7 @@ fn replaying(trust: &TrustFile, row: &SealedRow, like: &Entry) {
             purposes: "TREAT".into(),
             epoch: 0,
             expiresAt: now_ms() / 1000 + 86_400,
-            salt: B256::ZERO,
+            salt: B256::repeat_byte(5),
         });
         let document = worded(grant, Language::En).expect("words");
         let Document::Grant(grant) = &document else { unreachable!("it was one") };

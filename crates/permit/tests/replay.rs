@@ -345,7 +345,7 @@ fn what_was_not_told_at_the_end_of_a_copy_is_no_fault_yet_and_what_is_told_late_
     assert_eq!((day.flaw(), day.found.untold), (None, 1));
     assert_eq!(day.tally.of(Check::Permissions).unwrap().verdict(), Colour::Amber);
     assert_eq!(log.replay_with(DAY_MS - 1, END_MS).flaw(), Some(Flaw::RefusalMissing));
-    let mut late = log.entries.clone();
+    let mut late = log.entries;
     late.push(refusal(10_000, &late[at], NOON_MS + 3 * DAY_MS));
     let late = Log { entries: late, chain: Vec::new() };
     assert_eq!(late.replay().flaw(), None);

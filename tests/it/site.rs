@@ -278,7 +278,16 @@ impl Node {
         media_type: &str,
         body: impl Into<reqwest::Body>,
     ) -> Result<reqwest::Response, reqwest::Error> {
-        let post = self.http.post(format!("{}/v1/reports", self.url));
+        self.send("/v1/reports", media_type, body).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let post = self.http.post(format!("{}{path}", self.url));
         post.header("content-type", media_type).body(body).send().await
     }
 
@@ -380,6 +389,25 @@ impl Custodian {
     /// Who saw what of whom: the body of a request, made the same every time.
     pub(crate) fn saw(&self, trust: &TrustFile, person: u64, event: &str) -> String {
         let (report, details) = self.access(trust, person, event);
+        let signature = self.0.sign(&report, &domain(trust.chain_id, trust.registry));
+        json!({ "report": report, "details": details, "signature": signature }).to_string()
+    }
+
+    /// Anything else, signed: a report that lacks only whose it is, and its details.
+    pub(crate) fn signs(
+        &self,
+        trust: &TrustFile,
+        event: &str,
+        report: Report,
+        details: &Value,
+    ) -> String {
+        let report = Report {
+            log: trust.log,
+            eventId: event_id(self.address(), event.as_bytes()),
+            actor: self.address(),
+            details: details_hash(details.to_string().as_bytes()),
+            ..report
+        };
         let signature = self.0.sign(&report, &domain(trust.chain_id, trust.registry));
         json!({ "report": report, "details": details, "signature": signature }).to_string()
     }

@@ -120,6 +120,10 @@ pub(crate) const LINES_MAX: usize = 1000;
 pub(crate) const COUNTED_LINES_MAX: usize = 100_000;
 /// Lines of one day that are looked at for what may account for a claim.
 pub(crate) const ACCOUNTING_LINES_MAX: usize = 200;
+/// Changes, hand-overs and refusals that the way of one record is read from, at most, about.
+pub(crate) const CHAIN_LINES_MAX: usize = 5_000;
+/// Bytes of their details documents, at most, about.
+pub(crate) const CHAIN_DETAILS_BYTES_MAX: usize = 16 << 20;
 /// Damaged entries of which the operator is told, each once.
 pub(crate) const DAMAGED_TOLD_MAX: usize = 1_000;
 /// Seconds between two signs of life on a stream without news.

@@ -4,6 +4,7 @@ mod accounting;
 mod anchors;
 mod approvals;
 mod bindings;
+mod chain;
 mod claims;
 mod corrections;
 pub(crate) mod docs;
@@ -45,6 +46,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(organisations::revoke_api_key)
         .service(trail::get)
         .service(accounting::get)
+        .service(chain::get)
         .service(feed::get)
         .service(bindings::list)
         .service(bindings::of)
@@ -84,10 +86,13 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(fhir::metadata)
         .service(fhir::smart)
         .service(fhir::take::create)
+        .service(fhir::take::create_provenance)
         .service(fhir::take::batch)
         .service(fhir::find::search_by_get)
         .service(fhir::find::search_by_post)
         .service(fhir::find::read_one)
+        .service(fhir::provenance::search)
+        .service(fhir::provenance::read_one)
         .service(log::checkpoint)
         // Before the tiles: `entries` is no level.
         .service(log::entries)

@@ -8,13 +8,51 @@ use crate::bindings::{
     ConsentRegistryEvents, ControlMoved, EpochStarted, Frozen, Granted, Revoked, UnfreezeStarted,
 };
 use crate::follow::{RpcLog, range};
-use alloy::primitives::{Address, LogData};
+use crate::history::Walk;
+use alloy::primitives::{Address, B256, LogData};
 use alloy::sol_types::{SolEvent, SolEventInterface};
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 use medtrail_ledger::ports::{RegistryError, Tips};
 use serde_json::json;
+use std::collections::HashMap;
+
+const SIGNATURES: [B256; 6] = [
+    Granted::SIGNATURE_HASH,
+    Revoked::SIGNATURE_HASH,
+    EpochStarted::SIGNATURE_HASH,
+    ControlMoved::SIGNATURE_HASH,
+    Frozen::SIGNATURE_HASH,
+    UnfreezeStarted::SIGNATURE_HASH,
+];
 
 impl Chain {
+    /// All that `registry` has recorded about each of `subjects` up to block `until`, a final one,
+    /// in the order of the chain. For audits: reads backwards in ranges that the node answers.
+    pub async fn consents_until(
+        &self,
+        registry: Address,
+        subjects: &[Address],
+        until: u64,
+    ) -> Result<HashMap<Address, Vec<ConsentRecord>>, RegistryError> {
+        let words: Vec<B256> = subjects.iter().map(|subject| subject.into_word()).collect();
+        let mut logs = Vec::new();
+        let mut walk = Walk::from(until, registry);
+        while let Some(found) = walk.back(self, json!([SIGNATURES, words])).await? {
+            logs.extend(found);
+        }
+        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        let mut all: HashMap<_, _> = subjects.iter().map(|one| (*one, Vec::new())).collect();
+        for found in logs {
+            let about = found.topics.get(1).map(|word| Address::from_word(*word));
+            let about = about.filter(|about| all.contains_key(about));
+            let about = about.ok_or_else(|| found.stray("about nobody who was asked for"))?;
+            let event = self.consent(registry, about, &found).await?;
+            let records: &mut Vec<ConsentRecord> = all.entry(about).or_default();
+            records.push(ConsentRecord { event, is_final: true });
+        }
+        Ok(all)
+    }
+
     /// All that `registry` has recorded about `subject`, in the order of the chain. Fails with
     /// [`RegistryError::Moved`] if the head was reorganised away meanwhile.
     pub async fn consents(
@@ -23,17 +61,9 @@ impl Chain {
         subject: Address,
     ) -> Result<Vec<ConsentRecord>, RegistryError> {
         let Tips { head, finalized } = self.both_ends().await?;
-        let signatures = [
-            Granted::SIGNATURE_HASH,
-            Revoked::SIGNATURE_HASH,
-            EpochStarted::SIGNATURE_HASH,
-            ControlMoved::SIGNATURE_HASH,
-            Frozen::SIGNATURE_HASH,
-            UnfreezeStarted::SIGNATURE_HASH,
-        ];
         let mut filter = range(0..=head.block.number);
         filter["address"] = json!(registry);
-        filter["topics"] = json!([signatures, subject.into_word()]);
+        filter["topics"] = json!([SIGNATURES, subject.into_word()]);
         let mut logs: Vec<RpcLog> = self.rpc.need("eth_getLogs", json!([filter])).await?;
         logs.sort_by_key(|log| (log.block_number, log.log_index));
         let mut records = Vec::with_capacity(logs.len());

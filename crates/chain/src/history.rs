@@ -48,7 +48,7 @@ impl Chain {
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Option<OpenedSeen>, RegistryError> {
         let finalized = self.finalized().await?.block.number;
-        let mut walk = Walk::from(finalized);
+        let mut walk = Walk::from(finalized, self.registry);
         while let Some(logs) = walk.back(self, json!([Opened::SIGNATURE_HASH])).await? {
             progress(finalized - walk.left, finalized);
             for found in logs.into_iter().rev() {
@@ -79,7 +79,7 @@ impl Chain {
             [Opened::SIGNATURE_HASH, Anchored::SIGNATURE_HASH, OperatorRotated::SIGNATURE_HASH];
         let (mut anchors, mut operators, mut opened) = (Vec::new(), Vec::new(), None);
         let top = finalized.block.number;
-        let mut walk = Walk::from(top);
+        let mut walk = Walk::from(top, self.registry);
         while opened.is_none() {
             let Some(logs) = walk.back(self, json!([topics, log])).await? else {
                 let words = format!("it knows log {log}, but shows no event that opened it");
@@ -158,7 +158,9 @@ impl Chain {
 }
 
 /// Reads events backwards in ranges of as many blocks as the node will answer.
-struct Walk {
+pub(crate) struct Walk {
+    /// Whose events.
+    address: Address,
     /// Blocks that are not read yet are those below this.
     left: u64,
     span: u64,
@@ -167,8 +169,8 @@ struct Walk {
 }
 
 impl Walk {
-    fn from(newest: u64) -> Self {
-        Self { left: newest + 1, span: SPAN_FIRST, span_max: SPAN_MAX }
+    pub(crate) fn from(newest: u64, address: Address) -> Self {
+        Self { address, left: newest + 1, span: SPAN_FIRST, span_max: SPAN_MAX }
     }
 
     fn may_be_too_many(&self, error: &RegistryError) -> bool {
@@ -180,7 +182,7 @@ impl Walk {
     }
 
     /// The next range's events in the order of the chain; `None` after block 0.
-    async fn back(
+    pub(crate) async fn back(
         &mut self,
         chain: &Chain,
         topics: Value,
@@ -192,7 +194,7 @@ impl Walk {
         loop {
             let first = self.left.saturating_sub(self.span);
             let filter = json!({
-                "address": chain.registry,
+                "address": self.address,
                 "topics": topics,
                 "fromBlock": U64::from(first),
                 "toBlock": U64::from(self.left - 1),

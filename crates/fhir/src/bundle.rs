@@ -205,6 +205,22 @@ struct Bundle<E> {
     entry: Vec<E>,
 }
 
+/// The Provenance inside a details document, byte for byte: the document itself, or the one that a
+/// relayed document carries. None if there is none.
+pub fn provenance_of(details: &[u8]) -> Option<Cow<'_, str>> {
+    let is_it = |tree: &Node<'_>| tree.text("resourceType") == Some("Provenance");
+    let tree = Node::parse(details).ok()?;
+    if is_it(&tree) {
+        return Some(Cow::Borrowed(tree.raw));
+    }
+    if tree.text("version")? != RELAYED_VERSION {
+        return None;
+    }
+    let relayed: Relayed = serde_json::from_slice(details).ok()?;
+    let inner = Node::parse(relayed.document.as_bytes()).ok()?;
+    is_it(&inner).then(|| Cow::Owned(inner.raw.to_owned()))
+}
+
 /// The AuditEvent inside a details document, byte for byte: the document itself, the one that a
 /// relayed document carries, or what one patient sees of a shared one. None if there is none.
 pub fn resource_of(details: &[u8]) -> Option<Cow<'_, str>> {

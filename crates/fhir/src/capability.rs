@@ -39,6 +39,12 @@ pub fn statement(side: Side, base: &str, version: &str, date: &str) -> Value {
     if !parameters.is_empty() {
         resource["searchParam"] = Value::Array(parameters);
     }
+    let mut provenance = provenance();
+    if side == Side::Gateway {
+        provenance["interaction"] = json!([{"code": "create"}]);
+        provenance.as_object_mut().map(|members| members.remove("searchParam"));
+    }
+    let resources = [resource, provenance];
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -54,9 +60,27 @@ pub fn statement(side: Side, base: &str, version: &str, date: &str) -> Value {
             "security": {
                 "description": "A Bearer token: of a signed-in session, or an organisation's API key.",
             },
-            "resource": [resource],
+            "resource": resources,
             "interaction": [{"code": "batch"}],
         }],
+    })
+}
+
+fn provenance() -> Value {
+    json!({
+        "type": "Provenance",
+        "documentation": "In: a change or a hand-over of one record of one patient; bytes are kept. \
+            Out: what was received, and of other changes and hand-overs one that is made from the \
+            entry (meta.source).",
+        "interaction": [{"code": "create"}, {"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "readHistory": false,
+        "updateCreate": false,
+        "searchParam": [
+            {"name": "patient", "type": "reference", "documentation": "As with AuditEvent."},
+            {"name": "target", "type": "reference",
+             "documentation": "Type/id, an identifier, or a record's id (0x and 64 digits)."},
+        ],
     })
 }
 
@@ -67,7 +91,7 @@ pub fn smart_configuration(public_url: &str) -> Value {
         "token_endpoint": format!("{public_url}/v1/session"),
         "grant_types_supported": [],
         "code_challenge_methods_supported": [],
-        "scopes_supported": ["patient/AuditEvent.rs", "system/AuditEvent.c"],
+        "scopes_supported": ["patient/AuditEvent.rs", "system/AuditEvent.c", "patient/Provenance.rs", "system/Provenance.c"],
         "capabilities": [],
     })
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod extract;
 
-pub(crate) use extract::{IMPORT, split_reference};
+pub(crate) use extract::{IMPORT, host_of, split_reference};
 
 /// Bytes of one event at most. The log takes 262,144 bytes of details; a relayed event travels as
 /// text inside another document, where every byte may take two.

@@ -1,7 +1,7 @@
 //! FHIR's `instant` and `dateTime` (R4 datatypes), strict: the forms of the specification, and
 //! dates that exist.
 
-use time::{Date, Month};
+use time::{Date, Month, OffsetDateTime};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -50,6 +50,16 @@ pub(crate) fn instant(text: &str) -> Option<Instant> {
         ms: local_ms - offset_min.unwrap_or(0) * 60_000,
         local_hour: offset_min.map(|_| hour as u8),
     })
+}
+
+/// An R4 `instant` in UTC; of a time after the year 9999 the last that it can say.
+pub(crate) fn written(ms: u64) -> String {
+    const LAST_MS: u64 = 253_402_300_799_999;
+    let ms = ms.min(LAST_MS);
+    let at = OffsetDateTime::from_unix_timestamp((ms / 1000) as i64);
+    let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (hour, minute, second) = at.to_hms();
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{:03}Z", at.date(), ms % 1000)
 }
 
 /// The span that an R4 `dateTime` names, `[start, end)` in milliseconds UTC: a year, a month, a

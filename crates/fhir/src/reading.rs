@@ -576,6 +576,6 @@ fn name_of(party: &Party) -> Option<String> {
 }
 
 /// Cleaned and cut; none if nothing is left.
-fn text(text: &str, letters_max: usize) -> Option<String> {
+pub(crate) fn text(text: &str, letters_max: usize) -> Option<String> {
     Some(clean(text, letters_max)).filter(|text| !text.is_empty())
 }

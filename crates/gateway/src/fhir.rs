@@ -23,7 +23,7 @@ use std::time::Duration;
 
 const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
 /// When what the statement says last changed.
-const STATEMENT_DATE: &str = "2026-11-23";
+const STATEMENT_DATE: &str = "2026-11-28";
 /// How far ahead of this machine's clock an event may be recorded, in milliseconds: as far as the
 /// log takes one.
 pub(crate) const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
@@ -35,6 +35,9 @@ const ROOM_AFTER_S: u32 = 30;
 pub(crate) fn routes(config: &mut ServiceConfig) {
     for path in ["/fhir/AuditEvent", "/fhir/AuditEvent/"] {
         config.route(path, web::post().to(create));
+    }
+    for path in ["/fhir/Provenance", "/fhir/Provenance/"] {
+        config.route(path, web::post().to(create_provenance));
     }
     for path in ["/fhir", "/fhir/"] {
         config.route(path, web::post().to(batch));
@@ -59,7 +62,49 @@ struct Checked {
 /// A refusal: status, FHIR's issue type, words.
 type Refusal = (StatusCode, &'static str, String);
 
+/// What is taken.
+#[derive(Clone, Copy)]
+enum Resource {
+    AuditEvent,
+    Provenance,
+}
+
+impl Resource {
+    fn name(self) -> &'static str {
+        match self {
+            Self::AuditEvent => "AuditEvent",
+            Self::Provenance => "Provenance",
+        }
+    }
+
+    fn read(self, bytes: &[u8]) -> Result<Event, Vec<Issue>> {
+        match self {
+            Self::AuditEvent => read(bytes),
+            Self::Provenance => medtrail_fhir::provenance::read(bytes),
+        }
+    }
+}
+
 async fn create(
+    request: HttpRequest,
+    payload: Payload,
+    asked: Option<Query<Asked>>,
+    state: Data<State>,
+) -> HttpResponse {
+    create_one(Resource::AuditEvent, request, payload, asked, state).await
+}
+
+async fn create_provenance(
+    request: HttpRequest,
+    payload: Payload,
+    asked: Option<Query<Asked>>,
+    state: Data<State>,
+) -> HttpResponse {
+    create_one(Resource::Provenance, request, payload, asked, state).await
+}
+
+async fn create_one(
+    resource: Resource,
     request: HttpRequest,
     payload: Payload,
     asked: Option<Query<Asked>>,
@@ -74,19 +119,19 @@ async fn create(
         Err(refusal) => return outcome(refusal),
     };
     let bytes = trimmed(&body);
-    let event = match read_ours(bytes, state.now_ms()) {
+    let event = match read_ours(resource, bytes, state.now_ms()) {
         Ok(event) => event,
         Err(issues) => return refused(&issues),
     };
     if asked.check {
         return check(&state, &event, bytes);
     }
-    let number = match take(&state, &event, bytes).await {
+    let number = match take(resource, &state, &event, bytes).await {
         Ok(number) => number,
         Err(refusal) => return outcome(refusal),
     };
     let mut answer = HttpResponse::Created();
-    answer.insert_header((LOCATION, location(number))).insert_header((ETAG, "W/\"1\""));
+    answer.insert_header((LOCATION, location(resource, number))).insert_header((ETAG, "W/\"1\""));
     if prefers(&request, "return=minimal") {
         return answer.finish();
     }
@@ -113,7 +158,9 @@ async fn batch(request: HttpRequest, payload: Payload, state: Data<State>) -> Ht
 
 async fn one_of_many(state: &State, entry: Result<&[u8], Vec<Issue>>) -> Answer {
     let now_ms = state.now_ms();
-    let read = entry.and_then(|bytes| read_ours(bytes, now_ms).map(|event| (event, bytes)));
+    let read = entry.and_then(|bytes| {
+        read_ours(Resource::AuditEvent, bytes, now_ms).map(|event| (event, bytes))
+    });
     let (event, bytes) = match read {
         Ok(read) => read,
         Err(issues) => {
@@ -121,10 +168,10 @@ async fn one_of_many(state: &State, entry: Result<&[u8], Vec<Issue>>) -> Answer 
             return Answer { status: status_of(&issues).as_u16(), location: None, outcome };
         }
     };
-    match take(state, &event, bytes).await {
+    match take(Resource::AuditEvent, state, &event, bytes).await {
         Ok(number) => {
             let outcome = (!event.flags.is_empty()).then(|| OperationOutcome::of(&event.flags));
-            Answer { status: 201, location: Some(location(number)), outcome }
+            Answer { status: 201, location: Some(location(Resource::AuditEvent, number)), outcome }
         }
         Err((status, code, text)) => {
             let outcome = Some(OperationOutcome::one(Severity::Error, code, text));
@@ -134,11 +181,16 @@ async fn one_of_many(state: &State, entry: Result<&[u8], Vec<Issue>>) -> Answer 
 }
 
 /// Where an event waits: its number in the spool.
-fn location(number: u64) -> String {
-    format!("/fhir/AuditEvent/{number}")
+fn location(resource: Resource, number: u64) -> String {
+    format!("/fhir/{}/{number}", resource.name())
 }
 
-async fn take(state: &State, event: &Event, bytes: &[u8]) -> Result<u64, Refusal> {
+async fn take(
+    resource: Resource,
+    state: &State,
+    event: &Event,
+    bytes: &[u8],
+) -> Result<u64, Refusal> {
     let id = event.id.as_ref().map_or(bytes, String::as_bytes);
     let new = NewEvent {
         id: event_id(state.enrolment.organisation, id),
@@ -150,7 +202,7 @@ async fn take(state: &State, event: &Event, bytes: &[u8]) -> Result<u64, Refusal
         Ok(Taken::Conflict(number)) => {
             let text = format!(
                 "Another event has this id: {}. Send this one with an id of its own.",
-                location(number)
+                location(resource, number)
             );
             Err((StatusCode::CONFLICT, "conflict", text))
         }
@@ -167,12 +219,12 @@ async fn take(state: &State, event: &Event, bytes: &[u8]) -> Result<u64, Refusal
 
 /// What is no AuditEvent alone is refused here: the log would refuse it for good. So is what is
 /// recorded in the future: its sender can still mend its clock, while here it would wait for it.
-fn read_ours(bytes: &[u8], now_ms: u64) -> Result<Event, Vec<Issue>> {
+fn read_ours(resource: Resource, bytes: &[u8], now_ms: u64) -> Result<Event, Vec<Issue>> {
     #[derive(Deserialize)]
     struct Versioned {
         version: Option<String>,
     }
-    let event = read(bytes)?;
+    let event = resource.read(bytes)?;
     let error = |path: &str, rule, text: String| {
         Err(vec![Issue { path: path.to_owned(), rule, text, severity: Severity::Error }])
     };
@@ -183,12 +235,12 @@ fn read_ours(bytes: &[u8], now_ms: u64) -> Result<Event, Vec<Issue>> {
             ahead_ms / 1000,
             AHEAD_MS_MAX / 1000
         );
-        return error("AuditEvent.recorded", "clock.ahead", text);
+        return error(&format!("{}.recorded", resource.name()), "clock.ahead", text);
     }
     let version = serde_json::from_slice::<Versioned>(bytes).ok().and_then(|read| read.version);
     if version.is_some_and(|version| version.starts_with("medtrail/")) {
         let text = "Documents of the log's own are made by the log. Leave version out.".to_owned();
-        return error("AuditEvent.version", "r4.structure", text);
+        return error(&format!("{}.version", resource.name()), "r4.structure", text);
     }
     Ok(event)
 }

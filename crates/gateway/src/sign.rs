@@ -98,7 +98,7 @@ fn sign_some(state: &State) -> Result<usize, SpoolError> {
 }
 
 fn reports_of(state: &State, event: &EventRow) -> Vec<NewReport> {
-    let Ok(read) = medtrail_fhir::event::read(&event.bytes) else {
+    let Ok(read) = medtrail_fhir::provenance::read_either(&event.bytes) else {
         // It was read before it was taken; an older version took more than this one.
         state.alarm(format!("event {} cannot be read any more and is not reported", event.number));
         return Vec::new();

@@ -6,7 +6,8 @@
 //! - [`tree`]: tiles against each other, and their roots against the anchors
 //! - [`rows`], [`doubles`]: rows against the tiles, trails without a gap, no event twice
 //! - [`content`]: an opened entry against its row, its commitment and its signer
-//! - [`order`]: what needs opened entries one after the other; a replay of permissions joins here
+//! - [`order`]: what needs opened entries one after the other; the replay of permissions (crate
+//!   `permit`) joins here
 //! - [`evidence`]: the file in which the first fault is kept
 
 pub mod content;
@@ -55,6 +56,8 @@ pub enum Check {
     Signatures,
     /// Entries that nobody can open any more.
     Erasures,
+    /// Every change, judged again: whether its person permitted it, and was told where not.
+    Permissions,
 }
 
 impl Check {
@@ -75,6 +78,7 @@ impl Check {
             Self::Times => "times",
             Self::Signatures => "signatures",
             Self::Erasures => "erasures",
+            Self::Permissions => "permissions",
         }
     }
 }
@@ -160,6 +164,12 @@ pub enum Flaw {
     RelayedByOther,
     /// The key of a row is gone, and no entry says why.
     RowUnopenable,
+    /// A change that its person did not permit stands there, and no refusal tells them.
+    RefusalMissing,
+    /// A refusal names a change that was permitted, or none at all.
+    RefusalUnfounded,
+    /// The log's own vault did what it must not without a permission.
+    VaultUnpermitted,
 }
 
 impl Flaw {
@@ -198,6 +208,9 @@ impl Flaw {
             Self::TimeDecreases => Check::Times,
             Self::SignatureWrong | Self::SignerUnknown | Self::RelayedByOther => Check::Signatures,
             Self::RowUnopenable => Check::Erasures,
+            Self::RefusalMissing | Self::RefusalUnfounded | Self::VaultUnpermitted => {
+                Check::Permissions
+            }
         }
     }
 }

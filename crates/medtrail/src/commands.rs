@@ -17,6 +17,7 @@ pub(crate) mod reindex;
 pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod trail;
 pub(crate) mod verify;
 
 use crate::config::{Config, ConfigError, Overrides};

@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use alloy_primitives::{Address, B256, hex};
 use medtrail_keys::note::{NotaryKeys, NoteKey};
 use medtrail_keys::operator::OperatorKey;
+use medtrail_keys::person::PersonKey;
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
@@ -20,15 +21,20 @@ use medtrail_ledger::entry::details_hash;
 use medtrail_ledger::merkle::{Hash, leaf_hash};
 use medtrail_ledger::ports::{Journal, KeyFile, KeyTag};
 use medtrail_ledger::proof::Evidence;
-use medtrail_ledger::schema::{Report, digest, domain, log_id};
+use medtrail_ledger::schema::{Place, Report, digest, domain, log_id};
 use medtrail_ledger::signature;
 use medtrail_ledger::trust::{self, Key, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::intake::Submission;
-use medtrail_oracle::opener::{Opener, tags};
+use medtrail_oracle::opener::{Entry, Opener, tags};
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::supervise::{self, Setup};
+use medtrail_permit::documents::{Document, Grant, Registries};
+use medtrail_permit::permits::Need;
+use medtrail_permit::replay::{Replay, Setting};
+use medtrail_permit::signed::{PermissionDetails, Signed};
+use medtrail_permit::statements::{Language, worded};
 use medtrail_store::{KeyFileDb, Store, StoreOptions, export};
 use std::convert::Infallible;
 use std::path::Path;
@@ -42,6 +48,9 @@ const ENTRIES: u64 = 1 << 18;
 const PEOPLE: u64 = 20_000;
 const CLIENTS: u64 = 256;
 const DETAILS_BYTES: usize = 300;
+/// Entries of the log whose permissions are replayed, and people in it who gave a grant.
+const REPLAYED: u64 = 1 << 16;
+const GRANTED: u64 = 2_000;
 /// Signatures that are recovered by themselves.
 const RECOVERED: u64 = 1 << 16;
 
@@ -231,6 +240,81 @@ fn with_keys(made: &Made, rows: Vec<SealedRow>) {
     }
     rate("with keys and signatures, on top", started, ENTRIES);
     assert_eq!(tally.of(Check::Times).map(|checked| checked.count), Some(ENTRIES));
+    let one = opener.open(rows[0].index, &rows[0].row).expect("an entry");
+    replaying(&made.trust, &rows[0], &one);
+}
+
+/// The replay of permissions by itself: of a log in which one entry in four is a change that its
+/// person's grant permits.
+fn replaying(trust: &TrustFile, row: &SealedRow, like: &Entry) {
+    let registries =
+        Registries { chain_id: CHAIN, consent_registry: Address::ZERO, anchor_registry: REGISTRY };
+    let reporter = trust.organisations[0].keys[0].address;
+    let opened = |index: u64, report: Report, evidence: Evidence, details: Vec<u8>| Opened {
+        index,
+        header: row.header,
+        commitment: B256::left_padding_from(&index.to_be_bytes()),
+        previous: B256::ZERO,
+        place: Place { receivedMs: now_ms(), ..like.place.clone() },
+        report,
+        evidence,
+        details: Some(details),
+    };
+    let people: Vec<PersonKey> = (1..=GRANTED).map(person).collect();
+    let grants = people.iter().enumerate().map(|(number, key)| {
+        let grant = Document::Grant(Grant {
+            statement: String::new(),
+            subject: key.address(),
+            grantee: reporter,
+            scopes: "patient/*.cruds".into(),
+            purposes: "TREAT".into(),
+            epoch: 0,
+            expiresAt: now_ms() / 1000 + 86_400,
+            salt: B256::repeat_byte(5),
+        });
+        let document = worded(grant, Language::En).expect("words");
+        let Document::Grant(grant) = &document else { unreachable!("it was one") };
+        let domain = domain(CHAIN, registries.consent_registry);
+        let signature = Some(key.sign_document(grant, &domain));
+        let signed = Signed { document, signature, countersignature: None };
+        let details = serde_json::to_vec(&PermissionDetails::of(signed)).expect("JSON");
+        let subject = key.address().into_word();
+        let report = Report { kind: 4, subject, ..Report::default() };
+        opened(number as u64, report, Evidence::Relayed, details)
+    });
+    let mut log: Vec<Opened> = grants.collect();
+    for index in GRANTED..REPLAYED {
+        let subject = people[(index % GRANTED) as usize].address().into_word();
+        let is_change = index % 4 == 0;
+        let (kind, action) = if is_change { (2, b'U') } else { (1, b'R') };
+        let time_ms = now_ms() + 1;
+        let report = Report { kind, action, subject, timeMs: time_ms, ..like.report.clone() };
+        let mut entry = opened(index, report, like.evidence.clone(), vec![b'x'; DETAILS_BYTES]);
+        entry.place.receivedMs = time_ms;
+        log.push(entry);
+    }
+    let need =
+        |_: &Report, _: Option<&[u8]>| Need { purposes: vec!["TREAT".into()], ..Need::default() };
+    let final_ms = now_ms() + 3_600_000;
+    let mut replay = Replay::new(Setting { registries, trust, need, final_ms, grace_ms: 0 });
+    let mut tally = Tally::default();
+    let started = on_processor();
+    for entry in &log {
+        if let Some(subject) = replay.asks(entry) {
+            replay.tell(subject, Vec::new());
+        }
+        replay.opened(entry, &mut tally);
+    }
+    replay.finish(&mut tally);
+    rate("replaying permissions alone, one in four a change", started, REPLAYED);
+    assert_eq!(tally.first_fault(), None);
+    assert!(replay.found().permitted > REPLAYED / 5, "{:?}", replay.found());
+}
+
+fn person(number: u64) -> PersonKey {
+    let mut secret = [7; 32];
+    secret[24..].copy_from_slice(&number.to_be_bytes());
+    PersonKey::from_bytes(&secret).expect("a key")
 }
 
 /// How long this thread has had a processor: others that want it do not count (proc(5), schedstat).

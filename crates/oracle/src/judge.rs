@@ -7,7 +7,6 @@
 //! the refusal's event id is made from the change it refuses.
 
 use crate::anchorer::Problem;
-use crate::consents;
 use crate::intake::ReportError;
 use crate::opener::{Entry, EntryError};
 use crate::permissions::Permissions;
@@ -19,6 +18,7 @@ use medtrail_ledger::entry::{Kind, details_hash, event_id};
 use medtrail_ledger::ports::{JournalError, RegistryError};
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::vault::is_version;
+use medtrail_permit::consents;
 use medtrail_permit::permits::{Act, Refusal, Verdict, permits};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};

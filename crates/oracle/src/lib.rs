@@ -4,7 +4,7 @@
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new; [`accounting`]
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
-//! - [`permissions`], with `papers` and `consents`: what people permit, in the log and on the chain
+//! - [`permissions`], with `papers`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - [`vault`]: records, whose versions count only with their person's permission
@@ -19,7 +19,6 @@
 pub mod accounting;
 pub mod anchorer;
 pub mod bindings;
-mod consents;
 pub mod erasure;
 pub mod feed;
 pub mod follower;

@@ -184,6 +184,12 @@ impl Service {
         self.0.live.listed()
     }
 
+    /// The organisation whose word an entry is: that of the key that signed it, or the one for
+    /// which the operator relayed it.
+    pub fn reporter_of(&self, entry: &crate::opener::Entry) -> Option<Address> {
+        self.0.live.reporter_of(entry)
+    }
+
     /// The id of the organisation that has this key, now or once, or this id.
     pub fn organisation_of(&self, address: Address) -> Option<Address> {
         self.0.live.organisation_of(address)

@@ -1,17 +1,16 @@
 //! What a person's trail holds of permissions: the documents, and which approvals were used. Read
 //! once, then only what came since.
 
-use crate::erasure::read_done;
 use crate::opener::{Entry, EntryError};
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::{Kind, commitment};
+use medtrail_ledger::entry::commitment;
 use medtrail_ledger::proof::Evidence;
-use medtrail_permit::documents::{Document, Registries};
-use medtrail_permit::permits::{Act, ChainState, Epoch, Held, Need, Use, World, covers_change};
-use medtrail_permit::signed::{PermissionDetails, Signed};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use medtrail_permit::documents::Registries;
+use medtrail_permit::papers::{self, Line, Recorded};
+use medtrail_permit::permits::{Act, ChainState, Need, World};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of documents of one generation of subjects, about; the older one is dropped when the
 /// younger is full.
@@ -21,63 +20,35 @@ const SUBJECT_BYTES: usize = 256;
 /// Places of a trail that are looked up at once.
 const CHUNK: u64 = 128;
 
-/// A document, as the log recorded it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Recorded {
-    pub(crate) index: u64,
-    pub(crate) id: B256,
-    pub(crate) received_ms: u64,
-    pub(crate) signed: Signed,
-}
-
-/// All of one subject id.
+/// All of one subject id, as far as it was read.
 #[derive(Clone, Default)]
 pub(crate) struct Papers {
     /// Entries of the trail that were read.
     read: u64,
-    pub(crate) documents: Arc<Vec<Recorded>>,
-    /// Changes that name a permission nobody has shown yet, by its id, oldest first: it may be an
-    /// approval.
-    names: Arc<BTreeMap<B256, Vec<u64>>>,
-    uses: Arc<BTreeMap<B256, u64>>,
-    /// What erasures ended: what was permitted for an epoch went with its lines, and so did what took
-    /// it back. Whoever kept a copy of the one must not bring it back without the other.
-    ended: Arc<Vec<Epoch>>,
+    /// What that takes of memory, about.
     bytes: usize,
+    /// Changes that name a permission are kept by their place.
+    kept: papers::Papers<u64>,
 }
 
 impl Papers {
-    fn document(&self, id: B256) -> Option<&Recorded> {
-        self.documents.iter().find(|recorded| recorded.id == id)
+    pub(crate) fn documents(&self) -> &[Recorded] {
+        self.kept.documents()
     }
 
     /// What permissions are judged by, with this state of the chain.
     pub(crate) fn world(&self, registries: Registries, chain: ChainState) -> World {
-        self.world_before(u64::MAX, registries, chain)
+        self.kept.world(registries, chain)
     }
 
-    /// The same as the log knew it before an entry. Two entries of one millisecond are told apart by
-    /// their order, so that what the vault decided is decided for everybody who replays the log.
+    /// The same as the log knew it before an entry.
     pub(crate) fn world_before(
         &self,
         index: u64,
         registries: Registries,
-        mut chain: ChainState,
+        chain: ChainState,
     ) -> World {
-        chain.epochs.extend(self.ended.iter().cloned());
-        let held = |recorded: &Recorded| Held {
-            signed: recorded.signed.clone(),
-            received_ms: Some(recorded.received_ms),
-        };
-        let used = |(approval, index): (&B256, &u64)| Use { approval: *approval, index: *index };
-        World {
-            registries,
-            documents: self.documents.iter().filter(|one| one.index < index).map(held).collect(),
-            chain,
-            // Documents about a pseudonym stay with it: they say nothing of an address.
-            pseudonyms: Vec::new(),
-            uses: self.uses.iter().filter(|(_, used)| **used < index).map(used).collect(),
-        }
+        self.kept.world_before(index, registries, chain)
     }
 }
 
@@ -169,43 +140,19 @@ impl Service {
             papers.read += places.len() as u64;
             for place in places {
                 match self.open_row(place.index) {
-                    Ok(entry) => papers.take(entry, &registries),
+                    Ok(entry) => papers.take(&entry, &registries),
                     Err(EntryError::Erased(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
         }
-        self.settle_uses(&mut papers, &registries)?;
+        papers.kept.settle(&registries, |index: &u64| match self.open_row(*index) {
+            Ok(entry) => Ok(Some(self.act_of(&entry, Need::default()))),
+            Err(EntryError::Erased(_)) => Ok(None),
+            Err(error) => Err(error),
+        })?;
         self.0.papers.put_unless_forgotten(subject, papers.clone(), forgotten_before);
         Ok(papers)
-    }
-
-    /// Which of the permissions that changes named were approvals, and which change used each.
-    fn settle_uses(&self, papers: &mut Papers, registries: &Registries) -> Result<(), EntryError> {
-        let is_shown = |id: &B256| papers.document(*id).is_some();
-        let shown: Vec<B256> = papers.names.keys().copied().filter(is_shown).collect();
-        for id in shown {
-            let indexes = Arc::make_mut(&mut papers.names).remove(&id).unwrap_or_default();
-            if papers.uses.contains_key(&id) {
-                continue;
-            }
-            let alone = papers.documents.iter().filter(|recorded| recorded.id == id);
-            let alone =
-                Papers { documents: Arc::new(alone.cloned().collect()), ..Papers::default() };
-            let world = alone.world(registries.clone(), ChainState::default());
-            for index in indexes {
-                let act = match self.open_row(index) {
-                    Ok(entry) => self.act_of(&entry, Need::default()),
-                    Err(EntryError::Erased(_)) => continue,
-                    Err(error) => return Err(error),
-                };
-                if covers_change(id, &act, &world) {
-                    Arc::make_mut(&mut papers.uses).insert(id, index);
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// An entry as it is judged.
@@ -228,35 +175,16 @@ impl Service {
 }
 
 impl Papers {
-    fn take(&mut self, entry: Entry, registries: &Registries) {
-        let Entry { index, report, place, evidence, details } = entry;
-        match Kind::from_number(report.kind) {
-            Kind::Permission if evidence == Evidence::Relayed => {
-                let details = details.unwrap_or_default();
-                let Ok(signed) = PermissionDetails::read(&details) else { return };
-                let id = signed.document.id(registries);
-                self.bytes += details.len();
-                let received_ms = place.receivedMs;
-                let recorded = Recorded { index, id, received_ms, signed };
-                Arc::make_mut(&mut self.documents).push(recorded);
-            }
-            Kind::Erasure if evidence == Evidence::Relayed => {
-                let done = details.as_deref().and_then(read_done);
-                let Some(epoch) = done.and_then(|done| done.ends_epoch) else { return };
-                let subject = Address::from_word(report.subject);
-                let (epoch, at_s) = (epoch.saturating_add(1), place.receivedMs / 1000);
-                Arc::make_mut(&mut self.ended).push(Epoch { subject, epoch, at_s });
-            }
-            Kind::Change if !report.permission.is_zero() => {
-                let named = self.document(report.permission).map(|known| &known.signed.document);
-                if matches!(named, None | Some(Document::ChangeApproval(_))) {
-                    self.bytes += size_of::<(B256, u64)>();
-                    let names = Arc::make_mut(&mut self.names);
-                    names.entry(report.permission).or_default().push(index);
-                }
-            }
-            _ => {}
-        }
+    fn take(&mut self, entry: &Entry, registries: &Registries) {
+        let line = Line {
+            index: entry.index,
+            report: &entry.report,
+            received_ms: entry.place.receivedMs,
+            is_relayed: entry.evidence == Evidence::Relayed,
+            details: entry.details.as_deref(),
+        };
+        self.kept.take(line, registries, || entry.index);
+        self.bytes = self.kept.bytes();
     }
 }
 

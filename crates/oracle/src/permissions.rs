@@ -3,11 +3,10 @@
 //! The entry is the log's own, the word in it the person's: their signature stands in its details.
 //! Whoever carries it learns where it stands and nothing else of the trail.
 
-use crate::consents;
 use crate::erasure::Obstacle;
 use crate::intake::{ReportError, Submission};
 use crate::opener::EntryError;
-use crate::papers::{Papers, Recorded};
+use crate::papers::Papers;
 use crate::sequencer::PlaceError;
 use crate::service::{Checked, Service};
 use alloy_primitives::{Address, B256};
@@ -19,7 +18,9 @@ use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::signature::SignatureError;
 use medtrail_permit::check::{DocumentError, check};
+use medtrail_permit::consents;
 use medtrail_permit::documents::{Document, named};
+use medtrail_permit::papers::Recorded;
 use medtrail_permit::permits::{
     self, ChainState, Need, Pseudonym, Refusal, State, World, may_record,
 };
@@ -282,7 +283,7 @@ impl Service {
             .into_iter()
             .filter_map(|(id, state)| {
                 let Recorded { index, received_ms, signed, .. } =
-                    papers.documents.iter().find(|recorded| recorded.id == id)?.clone();
+                    papers.documents().iter().find(|recorded| recorded.id == id)?.clone();
                 let on_chain = on_chain(id, &records);
                 Some(GivenDocument { id, index, received_ms, signed, state, on_chain })
             })
@@ -329,13 +330,13 @@ impl Service {
         let papers = self.papers(subject)?;
         let is_it =
             |known: &&Recorded| known.id == id && known.signed.signer(&registries) == Ok(signer);
-        if let Some(known) = papers.documents.iter().find(is_it) {
+        if let Some(known) = papers.documents().iter().find(is_it) {
             let receipt = self.receipt(known.index)?;
             return Ok(Looked::Stands(Entered { id, receipt, is_new: false }));
         }
         let is_alike = |known: &&Recorded| known.signed.document.gives() == document.gives();
         let most = if document.gives() { DOCUMENTS_MAX } else { REVOCATIONS_MAX };
-        if papers.documents.iter().filter(is_alike).count() >= most {
+        if papers.documents().iter().filter(is_alike).count() >= most {
             return Err(PermissionError::TooMany);
         }
         self.require_voice(&signed, subject, &papers)?;

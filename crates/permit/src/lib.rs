@@ -9,12 +9,17 @@
 //! - [`statements`]: what the person reads, in English and Estonian
 //! - [`scopes`], [`resources`], [`purposes`], [`confidentiality`]: the words of a grant
 //! - [`permits`]: whether an act counts as permitted, and why
+//! - [`papers`], [`consents`]: what that is judged by, out of a trail and out of the chain's records
+//! - [`replay`]: every change of a whole log judged again
 
 pub mod check;
 pub mod confidentiality;
+pub mod consents;
 pub mod documents;
+pub mod papers;
 pub mod permits;
 pub mod purposes;
+pub mod replay;
 pub mod resources;
 pub mod scopes;
 pub mod signed;

@@ -1,10 +1,11 @@
 //! `/fhir`: HL7 FHIR R4, for software that speaks nothing else. An IHE Audit Record Repository:
-//! ITI-20 in (`take`), ITI-81 out (`find`).
+//! ITI-20 in (`take`), ITI-81 out (`find`); Provenance in (`take`) and out (`provenance`).
 //!
 //! Refusals are OperationOutcomes: `middleware` rewrites every problem of these paths by
 //! [`outcome`].
 
 pub(super) mod find;
+pub(super) mod provenance;
 pub(super) mod take;
 
 use crate::problem::{self, Problem};
@@ -20,7 +21,7 @@ use medtrail_fhir::outcome::OperationOutcome;
 /// The media type of everything here.
 const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
 /// When what the statement says last changed.
-const STATEMENT_DATE: &str = "2026-11-22";
+const STATEMENT_DATE: &str = "2026-11-28";
 
 /// A refusal as FHIR's clients read it.
 pub(crate) fn outcome(problem: &Problem) -> HttpResponse {

@@ -99,6 +99,11 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         post("/v1/session", "/v1/session", "{}", [422; 9]),
         same("/v1/session", SIGNED_IN),
         get("/v1/subjects/{subject}/trail", &own("trail"), ONLY_THE_PERSON),
+        get(
+            "/v1/subjects/{subject}/chain",
+            &own(&format!("chain?record=0x{}", "11".repeat(32))),
+            ONLY_THE_PERSON,
+        ),
         get("/v1/subjects/{subject}/feed", &own("feed"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/permissions", &own("permissions"), ONLY_THE_PERSON),
         get("/v1/subjects/{subject}/accounting", &own("accounting"), ONLY_THE_PERSON),
@@ -212,6 +217,19 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             "/fhir/AuditEvent",
             "{}",
             [401, 403, 403, 403, 403, 403, 422, 401, 401],
+        ),
+        post(
+            "/fhir/Provenance",
+            "/fhir/Provenance",
+            "{}",
+            [401, 403, 403, 403, 403, 403, 422, 401, 401],
+        ),
+        get("/fhir/Provenance", "/fhir/Provenance", SEARCHES),
+        // The line of this table is a look: no change and no hand-over.
+        get(
+            "/fhir/Provenance/{index}",
+            &format!("/fhir/Provenance/{index}"),
+            [404, 404, 404, 404, 404, 404, 404, 401, 401],
         ),
         post("/fhir", "/fhir/", "{}", [401, 403, 403, 403, 403, 403, 400, 401, 401]),
         same("/fhir/AuditEvent", SEARCHES),

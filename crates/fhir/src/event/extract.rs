@@ -121,7 +121,7 @@ fn texts(nodes: &[Node<'_>]) -> Vec<String> {
 }
 
 impl Party {
-    fn of(node: &Node<'_>) -> Self {
+    pub(crate) fn of(node: &Node<'_>) -> Self {
         let (base, reference) = match node.text("reference") {
             Some(reference) => {
                 let (base, short) = split_reference(reference);
@@ -147,7 +147,7 @@ impl Party {
     }
 
     /// What names it: identifier first, for it outlives a move of the server.
-    fn canonical(&self) -> Option<String> {
+    pub(crate) fn canonical(&self) -> Option<String> {
         self.identifier.clone().or_else(|| self.reference.clone())
     }
 }
@@ -167,7 +167,7 @@ pub(crate) fn split_reference(reference: &str) -> (Option<String>, String) {
     }
 }
 
-fn host_of(base: &str) -> String {
+pub(crate) fn host_of(base: &str) -> String {
     let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned()
 }

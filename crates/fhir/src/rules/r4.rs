@@ -1,6 +1,6 @@
 //! Base R4: what is missed here is refused. One walk over the whole tree tells all of it at once.
 
-use super::shapes::{AUDIT_EVENT, Element, Holds, Shape, extension_value};
+use super::shapes::{AUDIT_EVENT, Element, Holds, PROVENANCE, Shape, extension_value};
 use crate::event::{ISSUES_MAX, ITEMS_MAX, Issue, Severity};
 use crate::json::{Node, Value};
 use crate::moment;
@@ -18,11 +18,26 @@ pub(crate) fn issues(tree: &Node<'_>) -> Vec<Issue> {
     }
     walk.shape(tree, &AUDIT_EVENT, "AuditEvent");
     invariants(&mut walk, tree);
-    if walk.told > walk.issues.len() {
-        let more = walk.told - walk.issues.len();
-        walk.issues.push(issue("AuditEvent", "limit.issues", format!("{more} more issues.")));
+    walk.told("AuditEvent")
+}
+
+/// The same of a Provenance.
+pub(crate) fn provenance_issues(tree: &Node<'_>) -> Vec<Issue> {
+    let mut walk = Walk { issues: Vec::new(), told: 0 };
+    if let Some(kind) = tree.text("resourceType").filter(|kind| *kind != "Provenance") {
+        let text = format!("This is a {}; only Provenances are taken here.", cut(kind));
+        walk.add("Provenance.resourceType", "r4.code", text);
+        return walk.issues;
     }
-    walk.issues
+    walk.shape(tree, &PROVENANCE, "Provenance");
+    if tree.get("occurredPeriod").is_some() && tree.get("occurredDateTime").is_some() {
+        walk.add(
+            "Provenance.occurred[x]",
+            "r4.invariant",
+            "Send the time or the period, not both.",
+        );
+    }
+    walk.told("Provenance")
 }
 
 struct Walk {
@@ -31,6 +46,15 @@ struct Walk {
 }
 
 impl Walk {
+    /// All that was found, and how much more.
+    fn told(mut self, path: &str) -> Vec<Issue> {
+        if self.told > self.issues.len() {
+            let more = self.told - self.issues.len();
+            self.issues.push(issue(path, "limit.issues", format!("{more} more issues.")));
+        }
+        self.issues
+    }
+
     fn add(&mut self, path: &str, rule: &'static str, text: impl Into<String>) {
         self.told += 1;
         if self.issues.len() < ISSUES_MAX {

@@ -1,4 +1,4 @@
-//! The elements of AuditEvent and of the datatypes it is made of, as R4 (4.0.1) defines them.
+//! The elements of AuditEvent, Provenance and of the datatypes they are made of, as R4 (4.0.1) defines them.
 
 /// What an element holds.
 #[derive(Clone, Copy)]
@@ -79,6 +79,51 @@ pub(super) static AUDIT_EVENT: Shape = backbone(&[
     needed(list("agent", Holds::Shape(&AGENT))),
     needed(one("source", Holds::Shape(&SOURCE))),
     list("entity", Holds::Shape(&ENTITY)),
+]);
+
+pub(super) static PROVENANCE: Shape = backbone(&[
+    needed(one("resourceType", Code(&["Provenance"]))),
+    one("id", Id),
+    one("meta", Holds::Shape(&META)),
+    one("implicitRules", Token),
+    one("language", Token),
+    one("text", Holds::Shape(&NARRATIVE)),
+    list("contained", Resource),
+    needed(list("target", Holds::Shape(&REFERENCE))),
+    one("occurredPeriod", Holds::Shape(&PERIOD)),
+    one("occurredDateTime", DateTime),
+    needed(one("recorded", Instant)),
+    list("policy", Token),
+    one("location", Holds::Shape(&REFERENCE)),
+    list("reason", Holds::Shape(&CODEABLE_CONCEPT)),
+    one("activity", Holds::Shape(&CODEABLE_CONCEPT)),
+    needed(list("agent", Holds::Shape(&PROVENANCE_AGENT))),
+    list("entity", Holds::Shape(&PROVENANCE_ENTITY)),
+    list("signature", Holds::Shape(&SIGNATURE)),
+]);
+
+static PROVENANCE_AGENT: Shape = backbone(&[
+    one("type", Holds::Shape(&CODEABLE_CONCEPT)),
+    list("role", Holds::Shape(&CODEABLE_CONCEPT)),
+    needed(one("who", Holds::Shape(&REFERENCE))),
+    one("onBehalfOf", Holds::Shape(&REFERENCE)),
+]);
+
+static PROVENANCE_ENTITY: Shape = backbone(&[
+    needed(one("role", Code(&["derivation", "revision", "quotation", "source", "removal"]))),
+    needed(one("what", Holds::Shape(&REFERENCE))),
+    list("agent", Holds::Shape(&PROVENANCE_AGENT)),
+]);
+
+/// Kept, and never taken for a signature of ours.
+static SIGNATURE: Shape = datatype(&[
+    needed(list("type", Holds::Shape(&CODING))),
+    needed(one("when", Instant)),
+    needed(one("who", Holds::Shape(&REFERENCE))),
+    one("onBehalfOf", Holds::Shape(&REFERENCE)),
+    one("targetFormat", Token),
+    one("sigFormat", Token),
+    one("data", Base64),
 ]);
 
 static AGENT: Shape = backbone(&[

@@ -83,3 +83,36 @@ async fn an_event_makes_a_report_for_each_patient_and_one_without_a_patient() {
     }
     site.stop().await;
 }
+
+#[actix_web::test]
+async fn a_provenance_is_signed_and_forwarded_as_the_change_that_it_tells_of() {
+    let site = site(|_| Deed::Takes, ROOM).await;
+    let provenance = json!({
+        "resourceType": "Provenance", "id": "p1", "recorded": read()["recorded"],
+        "target": [{ "reference": "Observation/o9" }, { "reference": "Patient/p1" }],
+        "activity": { "coding": [{ "code": "amend" }] },
+        "agent": [{ "who": { "display": "Fjord" } }],
+    });
+    let post = async |path: &str, body: &Value| {
+        let sent = reqwest::Client::new().post(site.url(path)).json(body).send().await.unwrap();
+        let location = sent.headers().get("location").map(|at| at.to_str().unwrap().to_owned());
+        (sent.status().as_u16(), location)
+    };
+    // Each at its own address.
+    assert_eq!(post("/fhir/AuditEvent", &provenance).await.0, 422);
+    assert_eq!(post("/fhir/Provenance", &read()).await.0, 422);
+    let mut look = provenance.clone();
+    look["activity"]["coding"][0]["code"] = "READ".into();
+    assert_eq!(post("/fhir/Provenance", &look).await.0, 422);
+    assert_eq!(site.spool.usage().unwrap().unsigned, 0);
+    let (status, location) = post("/fhir/Provenance", &provenance).await;
+    assert_eq!(status, 201);
+    assert!(location.unwrap().starts_with("/fhir/Provenance/"));
+    site.settled().await;
+    let is_change = |report: &medtrail_ledger::schema::Report| {
+        (report.kind, report.action) == (medtrail_ledger::entry::Kind::Change.number(), b'U')
+    };
+    let came = site.came();
+    assert_eq!(came.iter().filter(|(report, _)| is_change(report)).count(), 1);
+    site.stop().await;
+}

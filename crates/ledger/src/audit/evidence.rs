@@ -3,6 +3,7 @@
 use super::content::Opened;
 use super::history::History;
 use super::{Check, Fault, Flaw};
+use crate::consents::ConsentRecord;
 use crate::plan::BlockRef;
 use crate::proof::{Evidence, FormatError, require_spelling, spell};
 use crate::schema::{Place, Report};
@@ -50,6 +51,47 @@ pub struct AuditEvidence {
     pub path: Option<TreePath>,
     /// The entry itself, where keys have opened it: somebody's line.
     pub entry: Option<OpenedEntry>,
+    /// Of a fault of permissions: all that the entry was judged by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// What `permits` was asked, and what it answered. Whoever has this asks it again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Judged {
+    /// The entry's place in the log.
+    pub index: u64,
+    /// Its commitment.
+    pub commitment: B256,
+    /// By which addresses whoever did it goes.
+    pub party: Vec<Address>,
+    /// Its details document, as it was signed.
+    pub details: Option<String>,
+    /// The documents of that trail that stand before it.
+    pub documents: Vec<RecordedDocument>,
+    /// What the consent registry recorded about the person, in the order of the chain.
+    pub chain: Vec<ConsentRecord>,
+    /// The consent registry that was read.
+    pub consent_registry: Address,
+    /// Whether it counts: `counts`, `doesNotCount`, `unconfirmed`.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// The document that permits it, comes nearest or says no.
+    pub document: Option<B256>,
+}
+
+/// A document as an entry of kind 4 records it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordedDocument {
+    /// The entry.
+    pub index: u64,
+    /// When the log received it.
+    pub received_ms: u64,
+    /// `medtrail/permission-v1`.
+    pub details: String,
 }
 
 /// An `Anchored` event, as the chain has it.
@@ -155,6 +197,7 @@ impl AuditEvidence {
             checkpoint: checkpoint.and_then(|note| String::from_utf8(note.to_vec()).ok()),
             path: None,
             entry: None,
+            judged: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What needs opened entries one after the other, in the order of the log.
 //!
-//! This is where permissions will be replayed: whether an access was allowed depends on the
-//! documents that stand before it, so such a replay is one more [`InOrder`], fed like the others.
+//! The replay of permissions is one more [`InOrder`], fed like the others. It lives where permissions
+//! and the log meet, in the crate `permit`.
 
 use super::content::Opened;
 use super::history::History;

@@ -13,7 +13,7 @@ use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
 use medtrail_ledger::entry::{batch_paths, batch_root, commitment};
 use medtrail_ledger::ports::RowHeader;
 use medtrail_ledger::proof::{BatchEvidence, Evidence};
-use medtrail_ledger::schema::{ReportBatch, digest, domain};
+use medtrail_ledger::schema::{Report, ReportBatch, digest, domain};
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
 use proptest::prelude::*;
@@ -112,12 +112,12 @@ fn what_an_entry_is_held_against_is_named() {
         is_its_own(|entry| (entry.header.ordinal, entry.place.ordinal) = (0, 0)),
         Flaw::HeaderDiffers
     );
-    // Its row names nobody either: else it is the signed report's.
+    // What nobody signed is named without an actor.
     assert_eq!(is_its_own(|entry| entry.evidence = Evidence::Relayed), Flaw::HeaderDiffers);
     let relayed = |entry: &mut Opened| {
-        let report = &entry.report;
-        entry.header.event = tags().event_key(Address::ZERO, report.subject, report.eventId);
+        let Report { subject, eventId, .. } = entry.report;
         entry.evidence = Evidence::Relayed;
+        entry.header.event = tags().event_key(Address::ZERO, subject, eventId);
     };
     assert_eq!(is_its_own(relayed), Flaw::RelayedByOther);
     // No details were sent: nothing to hold against the report.

@@ -5,6 +5,7 @@ mod events;
 mod folder;
 mod keep;
 mod opening;
+mod permissions;
 mod replay;
 
 use super::verify::{read_trust, registry_stands};
@@ -19,14 +20,17 @@ use medtrail_ledger::checkpoint::SignedCheckpoint;
 use medtrail_ledger::schema::domain;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
+use medtrail_permit::replay::Found;
 use opening::Opening;
+use permissions::Permissions;
 use replay::{Replayed, replay};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Replays a whole log against the chain: every tile, anchor and row, and with the operator's keys
-/// every entry.
+/// every entry, every signature, and, with --trust, every change against its person's permission.
 ///
 /// Exit code 0: all green. 3: nothing wrong, but something is missing or should be known (a log you
 /// have not named, a late anchor, entries newer than this copy). 1: something is wrong, or the log
@@ -52,6 +56,10 @@ pub(crate) struct Args {
     /// The folder is a copy of the public part: checkpoint and tiles, no rows, no anchors.json
     #[arg(long)]
     without_rows: bool,
+    /// How long the log may take to tell a person that a change was not permitted, in seconds; what
+    /// the copy's end cuts off within that time is told as "not told yet"
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    grace: u64,
     /// Where the first fault is kept, with what shows it; a file that is there is not replaced
     #[arg(long, value_name = "FILE", default_value = "audit-evidence.json")]
     evidence: PathBuf,
@@ -79,14 +87,13 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let signed = read_checkpoint(note.as_deref(), &mut tally);
     let at_rpc = |failure: Failure| Failure::new(format!("{}: {failure}", args.rpc));
     let rpc = Rpc::new(&[&args.rpc])?;
-    let history = read_chain(rpc, signed.as_ref(), trust.as_ref()).await.map_err(at_rpc)?;
+    let (chain, history) =
+        read_chain(rpc, signed.as_ref(), trust.as_ref()).await.map_err(at_rpc)?;
 
     let audited = tokio::task::block_in_place(|| {
-        Audit { args: &args, folder: &folder, history: &history, trust: trust.as_ref() }.replay(
-            note.as_deref(),
-            signed.as_ref(),
-            &mut tally,
-        )
+        let trust = trust.as_ref();
+        let audit = Audit { args: &args, folder: &folder, chain: &chain, history: &history, trust };
+        audit.replay(note.as_deref(), signed.as_ref(), &mut tally)
     })?;
     let verdict = tally.verdict();
     match args.json {
@@ -105,7 +112,7 @@ async fn read_chain(
     rpc: Rpc,
     signed: Option<&SignedCheckpoint>,
     trust: Option<&TrustFile>,
-) -> Result<History, Failure> {
+) -> Result<(Chain, History), Failure> {
     let chain_id = rpc.chain_id().await?;
     if let Some(trust) = trust.filter(|trust| trust.chain_id != chain_id) {
         return Err(Failure::new(format!(
@@ -152,17 +159,19 @@ async fn read_chain(
     let progress = Progress::new("blocks");
     let history = chain.history(log, |done, of| progress.at(done, of)).await?;
     progress.finish();
-    history.ok_or_else(|| {
+    let history = history.ok_or_else(|| {
         Failure::new(format!(
             "log {log} was never opened at {registry} on chain {chain_id}, up to its newest final \
              block: is this the log's chain?"
         ))
-    })
+    })?;
+    Ok((chain, history))
 }
 
 struct Audit<'a> {
     args: &'a Args,
     folder: &'a Folder,
+    chain: &'a Chain,
     history: &'a History,
     trust: Option<&'a TrustFile>,
 }
@@ -171,6 +180,7 @@ struct Audit<'a> {
 struct Audited {
     replayed: Replayed,
     kinds: Option<Value>,
+    permissions: Option<Found>,
     evidence: Option<PathBuf>,
 }
 
@@ -181,10 +191,17 @@ impl Audit<'_> {
         signed: Option<&SignedCheckpoint>,
         tally: &mut Tally,
     ) -> Result<Audited, Failure> {
-        let Self { args, folder, history, trust } = *self;
+        let Self { args, folder, chain, history, trust } = *self;
         let keys_dir = args.keys_dir.as_deref();
-        let mut opening =
-            keys_dir.map(|keys_dir| Opening::new(keys_dir, history, trust)).transpose()?;
+        let grace = Duration::from_secs(args.grace);
+        let permissions = || trust.map(|trust| Permissions::new(chain, history, trust, grace));
+        let opening =
+            keys_dir.map(|keys_dir| Opening::new(keys_dir, history, trust, permissions()));
+        let mut opening = opening.transpose()?;
+        if opening.is_some() && trust.is_none() {
+            let words = "Not judged: without --trust nobody says which organisation reported what.";
+            tally.note(Check::Permissions, words);
+        }
         self.whose_log(tally);
         history.check(tally);
         let time_ms = signed.and_then(|signed| history.check_signatures(signed, trust, tally));
@@ -203,6 +220,9 @@ impl Audit<'_> {
             history.check_gaps(tally);
         }
         let kinds = opening.as_ref().map(|opening| json!(opening.kinds().counts()));
+        let permissions = opening.as_mut().and_then(|opening| opening.permissions());
+        let found = permissions.as_ref().map(|permissions| permissions.replay.found().clone());
+        let shown = permissions.and_then(|permissions| permissions.replay.evidence());
         let entry = opening.and_then(|opening| opening.entry);
         let mut evidence = None;
         if let Some(fault) = tally.first_fault() {
@@ -210,10 +230,13 @@ impl Audit<'_> {
             let anchored = kept.anchor.as_ref().map_or(0, |anchor| anchor.size);
             kept.path = keep::path(folder, replayed.size, fault, anchored);
             kept.entry = entry;
+            if let Some((entry, judged)) = shown.filter(|_| kept.check == Check::Permissions) {
+                (kept.entry, kept.judged) = (Some(entry), Some(*judged));
+            }
             keep::write(&kept, &args.evidence)?;
             evidence = Some(args.evidence.clone());
         }
-        Ok(Audited { replayed, kinds, evidence })
+        Ok(Audited { replayed, kinds, permissions: found, evidence })
     }
 
     fn whose_log(&self, tally: &mut Tally) {
@@ -265,6 +288,9 @@ impl Audited {
         if let Some(kinds) = &self.kinds {
             println!("Entries by kind: {kinds}");
         }
+        if let Some(found) = self.permissions.as_ref().filter(|found| found.changes > 0) {
+            print_permissions(found);
+        }
         println!(
             "{} entries about {} subjects, held against chain {} up to its final block {}.",
             self.replayed.size,
@@ -306,6 +332,7 @@ impl Audited {
             "entries": self.replayed.size,
             "subjects": self.replayed.subjects,
             "kinds": self.kinds,
+            "permissions": self.permissions,
             "checks": checks.collect::<Vec<_>>(),
             "firstFault": tally.first_fault().map(|fault| json!({
                 "check": fault.flaw.check(),
@@ -315,4 +342,37 @@ impl Audited {
             "evidence": self.evidence,
         })
     }
+}
+
+/// Every change in one of the rows, and below them who made those that do not count.
+fn print_permissions(found: &Found) {
+    let row = |what: &str, count: u64| vec![what.to_owned(), count.to_string()];
+    let rows = vec![
+        row("changes", found.changes),
+        row("permitted", found.permitted),
+        row("confirmed afterwards", found.confirmed),
+        row("not permitted, and told", found.told),
+        row("not permitted, not told yet", found.untold),
+        row("not permitted, NOT told", found.missing),
+        row("unconfirmed", found.unconfirmed),
+        row("denied by their person", found.contested),
+        row("too new or too close to tell", found.both),
+        row("about people without a key", found.without_key),
+    ];
+    let told = rows
+        .into_iter()
+        .enumerate()
+        .filter(|(at, row)| *at < 2 || row[1] != "0")
+        .map(|(_, row)| row);
+    render::wrapped_table(&["changes at organisations", ""], told.collect());
+    if found.by.is_empty() {
+        return;
+    }
+    let rows = found.by.iter().map(|(id, one)| {
+        let claim = one.first_claim.map_or_else(String::new, |(index, _)| index.to_string());
+        let name = render::harmless(&one.name);
+        vec![name, id.to_string(), one.refused.to_string(), one.claimed.to_string(), claim]
+    });
+    let heads = ["organisation", "", "not permitted", "of them with a wrong claim", "first entry"];
+    render::wrapped_table(&heads, rows.collect());
 }

@@ -5,16 +5,17 @@
 
 use super::details::{self, Act, By, Told};
 use super::{Form, Obstacle, own};
+use crate::erasure;
 use crate::intake::ReportError;
 use crate::opener::EntryError;
 use crate::sequencer::Ask;
 use crate::service::Service;
-use crate::{consents, erasure};
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{DirectoryChange, ErasureRow, ErasureState, PendingEntry};
 use medtrail_ledger::entry::{Kind, details_hash, subject_of};
 use medtrail_ledger::ports::{JournalError, KeyTag};
 use medtrail_ledger::schema::Report;
+use medtrail_permit::consents;
 use medtrail_permit::documents::Document;
 use medtrail_permit::permits;
 use std::time::{Duration, Instant};
@@ -124,7 +125,7 @@ impl Service {
         let papers = self.papers(word)?;
         let takes_back =
             |one: &Document| matches!(one, Document::Revoke(revoke) if revoke.permission == row.id);
-        if papers.documents.iter().any(|one| takes_back(&one.signed.document)) {
+        if papers.documents().iter().any(|one| takes_back(&one.signed.document)) {
             let owed = self.owe_erasure(&row, &Told::cancelled(&row, By::Revocation), at_ms);
             let state = ErasureState::Cancelled { at_ms };
             self.0

@@ -1,7 +1,6 @@
 //! Where acts in the vault are judged: by the papers, the chain and the record as they are.
 
 use super::{Vault, VaultError, Why};
-use crate::consents;
 use crate::intake::Submission;
 use crate::judge::address_of;
 use crate::opener::Entry;
@@ -12,6 +11,7 @@ use medtrail_ledger::entry::commitment;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::vault::About;
 use medtrail_permit::confidentiality::{Confidentiality, is_mark};
+use medtrail_permit::consents;
 use medtrail_permit::permits::{
     Act, Basis, ChainState, Data, Need, Pseudonym, Refusal, Verdict, World, permits, speaks,
 };
@@ -100,7 +100,7 @@ impl Bench<'_> {
         let world = self.world(u64::MAX);
         let standing = states(subject, self.vault.now_ms(), &world);
         let stands = |id: B256| standing.contains(&(id, State::Standing));
-        let mut documents = self.papers.documents.iter().rev();
+        let mut documents = self.papers.documents().iter().rev();
         let found = documents.find(|recorded| match &recorded.signed.document {
             Document::ChangeApproval(approval) => {
                 approval.custodian == custodian

@@ -123,13 +123,13 @@ async fn by_id(
 }
 
 /// Who searches.
-enum Reader {
+pub(super) enum Reader {
     Person(Address),
     Organisation(Address),
 }
 
 impl Reader {
-    fn of(caller: &Caller, state: &State) -> Result<Self, Problem> {
+    pub(super) fn of(caller: &Caller, state: &State) -> Result<Self, Problem> {
         match caller.organisation(state) {
             Ok(organisation) => Ok(Self::Organisation(organisation)),
             Err(_) => Ok(Self::Person(caller.session()?.address)),
@@ -169,7 +169,7 @@ impl Reader {
         gather(query, pages, cost, search.count, |entry| matching(entry, search, patient, base))
     }
 
-    fn page(
+    pub(super) fn page(
         &self,
         state: &State,
         search: &Search,
@@ -190,7 +190,7 @@ impl Reader {
 }
 
 /// What is found on so many pages as one request may cost, and where the next request goes on.
-fn gather<F>(
+pub(super) fn gather<F>(
     mut query: TrailQuery,
     mut page: impl FnMut(&TrailQuery) -> Result<TrailPage, Problem>,
     cost: impl Fn(&TrailPage) -> usize,
@@ -223,7 +223,7 @@ fn subject(state: &State, organisation: Address, patient: &str) -> Result<B256, 
 }
 
 /// `me`, or the address that is signed in, as people write it.
-fn is_me(patient: &str, address: Address) -> bool {
+pub(super) fn is_me(patient: &str, address: Address) -> bool {
     let id = patient.strip_prefix("Patient/").unwrap_or(patient);
     id == "me" || id.parse::<Address>().is_ok_and(|id| id == address)
 }

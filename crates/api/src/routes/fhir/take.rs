@@ -65,16 +65,63 @@ pub(crate) async fn create(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
+    create_one(Resource::AuditEvent, &request, payload, asked, caller, state).await
+}
+
+/// Takes one Provenance: a change, or a hand-over, of one record of one patient. Sending it again is
+/// safe, as with an AuditEvent.
+#[utoipa::path(post, path = "/fhir/Provenance", operation_id = "fhirCreateProvenance",
+    tag = "fhir", params(Asked), request_body(description = "A Provenance, kept byte for byte",
+        content(("application/fhir+json"), ("application/json"))),
+    responses((status = 201, description = "Taken; `Location` says where it stands"),
+        (status = 200, body = Checked, description = "With `check=true`")))]
+#[routes]
+#[post("/fhir/Provenance")]
+#[post("/fhir/Provenance/")]
+pub(crate) async fn create_provenance(
+    request: HttpRequest,
+    payload: Payload,
+    asked: Result<Query<Asked>, actix_web::Error>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    create_one(Resource::Provenance, &request, payload, asked, caller, state).await
+}
+
+/// What is taken.
+#[derive(Clone, Copy)]
+enum Resource {
+    AuditEvent,
+    Provenance,
+}
+
+impl Resource {
+    fn name(self) -> &'static str {
+        match self {
+            Self::AuditEvent => "AuditEvent",
+            Self::Provenance => "Provenance",
+        }
+    }
+}
+
+async fn create_one(
+    resource: Resource,
+    request: &HttpRequest,
+    payload: Payload,
+    asked: Result<Query<Asked>, actix_web::Error>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     if asked.check {
         let sender = Sender::checking(&caller, &state)?;
-        let body = body(&caller, &request, payload, &state).await?;
-        return check(sender, body, state).await;
+        let body = body(&caller, request, payload, &state).await?;
+        return check(resource, sender, body, state).await;
     }
     let sender = Sender::relaying(&caller, &state).await?;
-    let body = body(&caller, &request, payload, &state).await?;
+    let body = body(&caller, request, payload, &state).await?;
     let (by, bytes) = (sender.clone(), body.clone());
-    let event = match blocking(move || Ok::<_, Problem>(by.event(&bytes))).await? {
+    let event = match blocking(move || Ok::<_, Problem>(by.event(resource, &bytes))).await? {
         Ok(event) => event,
         Err(issues) => {
             state.metrics.reported("fhir-refused");
@@ -85,12 +132,12 @@ pub(crate) async fn create(
     let turns = Semaphore::new(PARTS_AT_ONCE_MAX);
     let indexes = take(&state, &sender, event.draft, &turns).await?;
     let mut answer = HttpResponse::Created();
-    answer.insert_header((LOCATION, location(&indexes))).insert_header((ETAG, "W/\"1\""));
-    if prefers(&request, "return=minimal") {
+    answer.insert_header((LOCATION, location(resource, &indexes))).insert_header((ETAG, "W/\"1\""));
+    if prefers(request, "return=minimal") {
         return Ok(answer.finish());
     }
     fhir(&mut answer);
-    if prefers(&request, "return=OperationOutcome") {
+    if prefers(request, "return=OperationOutcome") {
         return Ok(answer.body(OperationOutcome::of(&event.flags).to_json()));
     }
     Ok(answer.body(body))
@@ -125,7 +172,9 @@ pub(crate) async fn batch(
             return Err(Problem::new(&problem::TOO_MANY_REPORTS, rule));
         }
         counts.rates.relayed(by.organisation, entries.len())?;
-        let events = entries.into_iter().map(|entry| entry.and_then(|bytes| by.event(bytes)));
+        let events = entries
+            .into_iter()
+            .map(|entry| entry.and_then(|bytes| by.event(Resource::AuditEvent, bytes)));
         Ok(Ok(events.collect::<Vec<_>>()))
     });
     let events = match reading.await? {
@@ -158,7 +207,11 @@ async fn one_of_many(
     match take(state, sender, draft, turns).await {
         Ok(indexes) => {
             let outcome = (!flags.is_empty()).then(|| OperationOutcome::of(&flags));
-            Answer { status: 201, location: Some(location(&indexes)), outcome }
+            Answer {
+                status: 201,
+                location: Some(location(Resource::AuditEvent, &indexes)),
+                outcome,
+            }
         }
         Err(problem) => Answer {
             status: problem.kind.status.as_u16(),
@@ -175,8 +228,8 @@ fn outcome_of(problem: &Problem) -> OperationOutcome {
 }
 
 /// Where the first of an event's entries stands.
-fn location(indexes: &[u64]) -> String {
-    format!("/fhir/AuditEvent/{}", indexes.first().copied().unwrap_or_default())
+fn location(resource: Resource, indexes: &[u64]) -> String {
+    format!("/fhir/{}/{}", resource.name(), indexes.first().copied().unwrap_or_default())
 }
 
 /// An event that was read, on its way to its reports.
@@ -231,8 +284,11 @@ impl Sender {
     }
 
     /// Reads an event. Blocks for as long as a processor takes for some hundred kilobytes.
-    fn event(&self, bytes: &[u8]) -> Result<Event, Vec<Issue>> {
-        let event = read(bytes)?;
+    fn event(&self, resource: Resource, bytes: &[u8]) -> Result<Event, Vec<Issue>> {
+        let event = match resource {
+            Resource::AuditEvent => read(bytes)?,
+            Resource::Provenance => medtrail_fhir::provenance::read(bytes)?,
+        };
         let by = Reporter {
             log: self.log,
             organisation: self.organisation,
@@ -291,10 +347,15 @@ async fn enter(
 }
 
 /// What the patient would read.
-async fn check(sender: Sender, body: Bytes, state: Data<State>) -> Result<HttpResponse, Problem> {
+async fn check(
+    resource: Resource,
+    sender: Sender,
+    body: Bytes,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
     let is_relayed = sender.is_relayed;
     let reading_it = blocking(move || {
-        let read = sender.event(&body);
+        let read = sender.event(resource, &body);
         Ok::<_, Problem>(read.map(|Event { draft, flags }| (draft.part(0), flags)))
     });
     let (part, issues) = match reading_it.await? {

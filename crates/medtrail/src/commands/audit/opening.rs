@@ -1,6 +1,7 @@
 //! What the operator's own auditor can see: each row opened with the keys, on all processors, and
 //! then followed in the order of the log.
 
+use super::permissions::Permissions;
 use crate::exit::Failure;
 use alloy_primitives::{Address, B256};
 use medtrail_keys::masters::MasterFolder;
@@ -36,6 +37,7 @@ pub(super) struct Opening<'a> {
     kinds: Kinds,
     erasures: Erasures,
     words: Words,
+    permissions: Option<Permissions<'a>>,
     /// The entry of the first fault.
     pub(super) entry: Option<OpenedEntry>,
 }
@@ -84,6 +86,7 @@ impl<'a> Opening<'a> {
         folder: &Path,
         history: &'a History,
         trust: Option<&'a TrustFile>,
+        permissions: Option<Permissions<'a>>,
     ) -> Result<Self, Failure> {
         let keys = Arc::new(open_keys(folder, history.log)?);
         let none =
@@ -110,13 +113,17 @@ impl<'a> Opening<'a> {
             kinds: Kinds::default(),
             erasures: Erasures::new(tags(&log_key), read_erasure),
             words: Words::default(),
+            permissions,
             entry: None,
         })
     }
 
-    /// Everything that follows the log in order. A replay of permissions would be one more.
-    fn in_order(&mut self) -> [&mut dyn InOrder; 4] {
-        [&mut self.clock, &mut self.promise, &mut self.kinds, &mut self.erasures]
+    /// Everything that follows the log in order.
+    fn in_order(&mut self) -> impl Iterator<Item = &mut dyn InOrder> {
+        let all: [&mut dyn InOrder; 4] =
+            [&mut self.clock, &mut self.promise, &mut self.kinds, &mut self.erasures];
+        let permissions = self.permissions.as_mut().map(Permissions::in_order);
+        all.into_iter().chain(permissions)
     }
 
     /// Takes the next row.
@@ -132,7 +139,7 @@ impl<'a> Opening<'a> {
     /// There are no more rows.
     pub(super) fn finish(&mut self, tally: &mut Tally) -> Result<(), Failure> {
         self.work(tally)?;
-        self.in_order().into_iter().for_each(|one| one.finish(tally));
+        self.in_order().for_each(|one| one.finish(tally));
         tally.say(Check::Content, "Rows open to what the log committed to.");
         let Words { named, signed, relayed } = self.words;
         match signed {
@@ -154,6 +161,11 @@ impl<'a> Opening<'a> {
         &self.kinds
     }
 
+    /// What was found of permissions, and what shows the first fault of them.
+    pub(super) fn permissions(&mut self) -> Option<Permissions<'a>> {
+        self.permissions.take()
+    }
+
     fn work(&mut self, tally: &mut Tally) -> Result<(), Failure> {
         let rows = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
@@ -167,6 +179,13 @@ impl<'a> Opening<'a> {
                 .flat_map(|seen| seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         });
+        if let Some(permissions) = &mut self.permissions {
+            let entries = seen.iter().filter_map(|seen| match seen {
+                Seen::Opened(entry, _) => Some(&**entry),
+                _ => None,
+            });
+            permissions.ask(entries)?;
+        }
         for (row, seen) in rows.iter().zip(seen) {
             self.follow(row, seen, tally)?;
         }
@@ -196,13 +215,13 @@ impl<'a> Opening<'a> {
                     }
                 }
                 if is_itself {
-                    self.in_order().into_iter().for_each(|one| one.opened(&entry, tally));
+                    self.in_order().for_each(|one| one.opened(&entry, tally));
                 }
                 if is_first && tally.first_fault().is_some() {
                     self.entry = Some(OpenedEntry::from(&*entry));
                 }
             }
-            Seen::Gone => self.in_order().into_iter().for_each(|one| one.unopenable(row)),
+            Seen::Gone => self.in_order().for_each(|one| one.unopenable(row)),
             Seen::Damaged => {
                 let words = format!(
                     "row {} does not open under its key: it is not what was sealed.",

@@ -1,11 +1,11 @@
 //! From what the consent registry has recorded about a person to what permissions ask of the chain.
 
+use crate::permits::{ChainState, Controller, Epoch, Freeze, Granted, Standing};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
-use medtrail_permit::permits::{ChainState, Controller, Epoch, Freeze, Granted, Standing};
 
 /// What a person's records, in the order of the chain, come to.
-pub(crate) fn fold(subject: Address, records: &[ConsentRecord]) -> ChainState {
+pub fn fold(subject: Address, records: &[ConsentRecord]) -> ChainState {
     let mut state = ChainState::default();
     for ConsentRecord { event, is_final } in records.iter().copied() {
         match event {
@@ -60,7 +60,7 @@ fn end(freezes: &mut [Freeze], until_s: u64, is_final: bool) {
 /// Other pasts that the chain may come to have once all of these records are final or gone, those
 /// that favour whoever did something: what was given stays, what was taken away goes, and control
 /// moves or does not. None if all is final.
-pub(crate) fn kinder(records: &[ConsentRecord]) -> Option<[Vec<ConsentRecord>; 2]> {
+pub fn kinder(records: &[ConsentRecord]) -> Option<[Vec<ConsentRecord>; 2]> {
     if records.iter().all(|record| record.is_final) {
         return None;
     }

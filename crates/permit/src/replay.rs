@@ -1,0 +1,549 @@
+//! Judges every change of a whole log again, from its entries and the chain alone, and holds the
+//! answers against what the log told its people. One more [`InOrder`] of an audit.
+//!
+//! - A change that does not count and that no refusal names: the operator's fault. Once a refusal
+//!   stands, early or late, it is told.
+//! - A refusal that names a change which counted: the operator's fault too, unless somebody could
+//!   honestly have said so when it was made.
+//! - A change that names a permission which does not cover it: whoever reported it is named.
+//! - What happened in the log's own vault must have been permitted: there it is asked for before.
+//!
+//! What the engine wrote about itself is not believed: refusals are compared, never used. In memory
+//! stand the documents of each trail, and changes that no refusal has told or no person confirmed;
+//! what was permitted is forgotten.
+
+mod organisations;
+mod readings;
+mod tell;
+
+pub use readings::EDGE_MS;
+pub use tell::{Found, OfOne};
+
+use crate::documents::Registries;
+use crate::papers::{Line, Papers};
+use crate::permits::{Act, Need, Refusal, Verdict};
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::audit::content::Opened;
+use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
+use medtrail_ledger::audit::order::InOrder;
+use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
+use medtrail_ledger::consents::ConsentRecord;
+use medtrail_ledger::entry::Kind;
+use medtrail_ledger::proof::Evidence;
+use medtrail_ledger::schema::Report;
+use medtrail_ledger::trust::TrustFile;
+use organisations::Organisations;
+use readings::Readings;
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::convert::Infallible;
+
+/// Changes that no refusal has told yet whose entries are kept whole, for the evidence.
+const WHOLE_MAX: usize = 4096;
+/// Changes that counted and are kept a while, for the same.
+const COUNTED_MAX: usize = 4096;
+
+/// What a replay is told beside the log.
+pub struct Setting<'a> {
+    /// Whose documents count.
+    pub registries: Registries,
+    /// Who may report.
+    pub trust: &'a TrustFile,
+    /// What an act needs a permission for, from its report and its details document.
+    pub need: fn(&Report, Option<&[u8]>) -> Need,
+    /// The time of the newest final block: what happened later the chain may still tell otherwise.
+    pub final_ms: u64,
+    /// How long a log may take to tell that a change was not permitted.
+    pub grace_ms: u64,
+}
+
+/// The replay.
+pub struct Replay<'a> {
+    setting: Setting<'a>,
+    organisations: Organisations<'a>,
+    trails: HashMap<B256, Trail>,
+    /// Changes of the millisecond that the log's clock shows: what else comes in it may decide.
+    young: Vec<Change>,
+    /// Those that did not count or wait for their person, by their commitments.
+    open: BTreeMap<B256, Change>,
+    /// Those for which both answers are honest.
+    both: HashSet<B256>,
+    /// The newest that counted, for the evidence against a refusal of one.
+    counted: VecDeque<Act>,
+    now_ms: u64,
+    found: Found,
+    has_fault: bool,
+    evidence: Option<(OpenedEntry, Box<Judged>)>,
+}
+
+#[derive(Default)]
+struct Trail {
+    papers: Papers<Named>,
+    /// None: nobody has asked for it yet.
+    chain: Option<Vec<ConsentRecord>>,
+}
+
+/// What is kept of a change that names a permission: enough to see whether that covers it.
+#[derive(Clone)]
+struct Named {
+    index: u64,
+    subject: B256,
+    record: B256,
+    from: B256,
+    to: B256,
+    party: Vec<Address>,
+}
+
+/// A change that was judged.
+struct Change {
+    act: Act,
+    organisation: Option<Address>,
+    standing: Standing,
+    /// Documents that stood in the trail then.
+    documents: usize,
+    entry: Option<Box<Opened>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Counts,
+    Unconfirmed,
+    Refused(Refusal),
+    /// Both answers are honest.
+    Both,
+}
+
+#[derive(Deserialize)]
+struct RefusalDetails {
+    version: String,
+    refused: String,
+}
+
+impl<'a> Replay<'a> {
+    /// Of a log in this setting.
+    pub fn new(setting: Setting<'a>) -> Self {
+        Self {
+            organisations: Organisations::new(setting.trust),
+            setting,
+            trails: HashMap::new(),
+            young: Vec::new(),
+            open: BTreeMap::new(),
+            both: HashSet::new(),
+            counted: VecDeque::new(),
+            now_ms: 0,
+            found: Found::default(),
+            has_fault: false,
+            evidence: None,
+        }
+    }
+
+    /// Whose records on the chain must be told before this entry is followed; none: nobody's, or
+    /// they were.
+    pub fn asks(&self, entry: &Opened) -> Option<Address> {
+        let subject = address_of(entry.report.subject).filter(|_| is_replayed(entry))?;
+        let is_known = self.trails.get(&entry.report.subject).is_some_and(|t| t.chain.is_some());
+        (!is_known).then_some(subject)
+    }
+
+    /// Tells all that the consent registry has recorded about somebody, in the order of the chain,
+    /// up to its newest final block.
+    pub fn tell(&mut self, subject: Address, records: Vec<ConsentRecord>) {
+        self.trails.entry(subject.into_word()).or_default().chain = Some(records);
+    }
+
+    /// What was found.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The entry of the first fault of permissions, and all that it was judged by.
+    pub fn evidence(self) -> Option<(OpenedEntry, Box<Judged>)> {
+        self.evidence
+    }
+
+    /// Documents of a trail, and changes that name one.
+    fn file(&mut self, entry: &Opened) {
+        let kind = Kind::from_number(entry.report.kind);
+        let names = kind == Kind::Change && !entry.report.permission.is_zero();
+        if !names && kind != Kind::Permission {
+            return;
+        }
+        let party = party(entry, self.organisations.reporter_of(entry));
+        let trail = self.trails.entry(entry.report.subject).or_default();
+        trail.papers.take(line(entry), &self.setting.registries, || Named {
+            index: entry.index,
+            subject: entry.report.subject,
+            record: entry.report.record,
+            from: entry.report.fromVersion,
+            to: entry.report.toVersion,
+            party,
+        });
+    }
+
+    /// How an act stands by what is known at `now_ms`.
+    fn judge(&mut self, act: &Act, now_ms: u64) -> Readings {
+        let registries = &self.setting.registries;
+        let trail = self.trails.entry(act.report.subject).or_default();
+        let settled =
+            trail.papers.settle(registries, |named| Ok::<_, Infallible>(Some(named.act())));
+        settled.unwrap_or_else(|never| match never {});
+        let world = trail.papers.world(registries.clone(), Default::default());
+        let subject = Address::from_word(act.report.subject);
+        Readings::of(act, world, subject, trail.chain.as_deref().unwrap_or_default(), now_ms)
+    }
+
+    fn is_too_new(&self, act: &Act) -> bool {
+        act.received_ms.saturating_add(EDGE_MS) > self.setting.final_ms
+    }
+
+    fn standing(&mut self, act: &Act, now_ms: u64) -> (Standing, Verdict) {
+        let read = self.judge(act, now_ms);
+        let standing = match &read.verdict {
+            _ if self.is_too_new(act) => Standing::Both,
+            Verdict::DoesNotCount { reason, .. } if read.is_refused() => Standing::Refused(*reason),
+            _ if read.may_be_refused() => Standing::Both,
+            Verdict::Unconfirmed { .. } => Standing::Unconfirmed,
+            _ => Standing::Counts,
+        };
+        (standing, read.verdict)
+    }
+
+    fn take_act(&mut self, entry: &Opened, tally: &mut Tally) {
+        let is_change = Kind::from_number(entry.report.kind) == Kind::Change;
+        if address_of(entry.report.subject).is_none() {
+            self.found.without_key += u64::from(is_change);
+            return;
+        }
+        tally.count(Check::Permissions, 1);
+        let organisation = self.organisations.reporter_of(entry);
+        let need = (self.setting.need)(&entry.report, entry.details.as_deref());
+        let act = act(entry, organisation, need);
+        if act.in_vault {
+            return self.take_in_vault(entry, act, tally);
+        }
+        let (standing, _) = self.standing(&act, act.received_ms);
+        self.found.changes += 1;
+        let documents = self.documents(&act);
+        let is_kept = matches!(standing, Standing::Refused(_)) && self.open.len() < WHOLE_MAX;
+        let whole = is_kept.then(|| Box::new(entry.clone()));
+        self.young.push(Change { act, organisation, standing, documents, entry: whole });
+    }
+
+    /// Nothing happens there before it is permitted: what was not is the operator's fault, and needs
+    /// no refusal beside it. What the operator relayed is its own word for a person's session.
+    fn take_in_vault(&mut self, entry: &Opened, act: Act, tally: &mut Tally) {
+        self.found.in_vault += 1;
+        if act.signer.is_none() {
+            self.found.in_vault_relayed += 1;
+            self.both.insert(act.commitment);
+            return;
+        }
+        let (standing, verdict) = self.standing(&act, act.received_ms);
+        self.found.both += u64::from(standing == Standing::Both);
+        let Standing::Refused(reason) = standing else { return };
+        let words = format!(
+            "entry {} happened in the log's own vault and was not permitted: {}.",
+            act.index,
+            tell::word(reason)
+        );
+        let details = entry.details.as_deref();
+        let shown = (OpenedEntry::from(entry), self.judged(&act, details, &verdict));
+        self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(act.index), Some(shown), tally);
+    }
+
+    fn documents(&self, act: &Act) -> usize {
+        let trail = self.trails.get(&act.report.subject);
+        trail.map_or(0, |trail| trail.papers.documents().len())
+    }
+
+    /// The log's clock moves on: nothing more comes in the millisecond of the young.
+    fn age(&mut self, now_ms: u64) {
+        if now_ms <= self.now_ms {
+            return;
+        }
+        self.now_ms = now_ms;
+        for mut change in std::mem::take(&mut self.young) {
+            if self.documents(&change.act) > change.documents {
+                let (again, _) = self.standing(&change.act, change.act.received_ms);
+                let is_refused = |one: Standing| matches!(one, Standing::Refused(_));
+                if is_refused(again) != is_refused(change.standing) {
+                    change.standing = Standing::Both;
+                }
+            }
+            self.settle(change);
+        }
+    }
+
+    fn settle(&mut self, change: Change) {
+        match change.standing {
+            Standing::Counts => self.count(change.act),
+            Standing::Both => {
+                self.found.both += 1;
+                self.both.insert(change.act.commitment);
+            }
+            Standing::Unconfirmed => {
+                self.found.unconfirmed += 1;
+                self.open.insert(change.act.commitment, change);
+            }
+            Standing::Refused(reason) => {
+                self.name(&change, reason);
+                self.open.insert(change.act.commitment, change);
+            }
+        }
+    }
+
+    fn count(&mut self, act: Act) {
+        self.found.permitted += 1;
+        if self.counted.len() >= COUNTED_MAX {
+            self.counted.pop_front();
+        }
+        self.counted.push_back(act);
+    }
+
+    fn name(&mut self, change: &Change, reason: Refusal) {
+        self.found.refused += 1;
+        let id = change.organisation.unwrap_or(change.act.report.actor);
+        let name = self.organisations.name_of(id);
+        self.found.of_one(id, name, &change.act, reason);
+    }
+
+    /// A refusal of the log: whether the change that it names was one to refuse.
+    fn take_refusal(&mut self, entry: &Opened, tally: &mut Tally) {
+        let details = entry.details.as_deref().unwrap_or_default();
+        let read = serde_json::from_slice::<RefusalDetails>(details);
+        let is_of_change = |read: RefusalDetails| {
+            read.version == "medtrail/refusal-v1" && read.refused == "change"
+        };
+        if entry.evidence != Evidence::Relayed || !read.is_ok_and(is_of_change) {
+            return;
+        }
+        let named = entry.report.permission;
+        let young = self.young.iter().position(|change| change.act.commitment == named);
+        let change = match young {
+            Some(at) => Some(self.young.swap_remove(at)),
+            None => self.open.remove(&named),
+        };
+        let Some(change) = change else {
+            if !self.both.contains(&named) {
+                self.unfounded(entry, None, tally);
+            }
+            return;
+        };
+        if change.act.report.subject != entry.report.subject {
+            self.unfounded(entry, None, tally);
+            // Whoever should have read it has not.
+            match young.is_some() {
+                true => self.young.push(change),
+                false => drop(self.open.insert(named, change)),
+            }
+            return;
+        }
+        let is_young = young.is_some();
+        match change.standing {
+            Standing::Refused(reason) => {
+                if is_young {
+                    self.name(&change, reason);
+                }
+                self.found.told += 1;
+            }
+            Standing::Both => self.found.both += 1,
+            // Perhaps its person said no since, or in the same moment.
+            Standing::Counts | Standing::Unconfirmed => {
+                let read = self.judge(&change.act, entry.place.receivedMs);
+                if read.may_be_refused() || self.is_too_new(&change.act) {
+                    self.found.unconfirmed -= u64::from(!is_young);
+                    self.found.contested += 1;
+                    return;
+                }
+                self.unfounded(entry, Some((&change.act, &read.verdict)), tally);
+                match is_young {
+                    true => self.young.push(change),
+                    false => drop(self.open.insert(named, change)),
+                }
+            }
+        }
+    }
+
+    fn unfounded(&mut self, entry: &Opened, change: Option<(&Act, &Verdict)>, tally: &mut Tally) {
+        let (index, named) = (entry.index, entry.report.permission);
+        let is_it =
+            |act: &&Act| act.commitment == named && act.report.subject == entry.report.subject;
+        let counted = self.counted.iter().find(is_it).cloned();
+        let known = match (change, counted) {
+            (Some((act, verdict)), _) => Some((act.clone(), *verdict)),
+            (None, Some(act)) => {
+                let verdict = self.judge(&act, act.received_ms).verdict;
+                Some((act, verdict))
+            }
+            (None, None) => None,
+        };
+        let words = match &known {
+            Some((act, _)) => format!(
+                "entry {index} says that the change in entry {} does not count; it does, or waits \
+                 for its person.",
+                act.index
+            ),
+            None => format!(
+                "entry {index} refuses {named}, which is no change of this trail that does not count."
+            ),
+        };
+        let shown = known.map(|(act, verdict)| {
+            let details = entry.details.as_deref();
+            (OpenedEntry::from(entry), self.judged(&act, details, &verdict))
+        });
+        self.fault(Fault::new(Flaw::RefusalUnfounded, words).at(index), shown, tally);
+    }
+
+    /// Keeps what shows the first fault.
+    fn fault(&mut self, fault: Fault, shown: Option<(OpenedEntry, Judged)>, tally: &mut Tally) {
+        if !self.has_fault {
+            self.has_fault = true;
+            self.evidence = shown.map(|(entry, judged)| (entry, Box::new(judged)));
+        }
+        tally.fault(fault);
+    }
+}
+
+impl InOrder for Replay<'_> {
+    fn opened(&mut self, entry: &Opened, tally: &mut Tally) {
+        self.age(entry.place.receivedMs);
+        self.organisations.hear(entry);
+        self.file(entry);
+        match Kind::from_number(entry.report.kind) {
+            _ if is_replayed(entry) => self.take_act(entry, tally),
+            Kind::Refusal => self.take_refusal(entry, tally),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, tally: &mut Tally) {
+        let end_ms = self.now_ms;
+        self.age(u64::MAX);
+        let mut open: Vec<Change> = std::mem::take(&mut self.open).into_values().collect();
+        open.sort_by_key(|change| change.act.index);
+        for mut change in open {
+            let Standing::Refused(reason) = change.standing else {
+                self.end_unconfirmed(&change.act);
+                continue;
+            };
+            if change.act.received_ms.saturating_add(self.setting.grace_ms) > end_ms {
+                self.found.untold += 1;
+                continue;
+            }
+            self.found.missing += 1;
+            let words = format!(
+                "entry {} is a change by {} that does not count ({}), and no refusal tells its \
+                 person.",
+                change.act.index,
+                self.organisations.name_of(change.organisation.unwrap_or(change.act.report.actor)),
+                tell::word(reason)
+            );
+            let shown = change.entry.take().filter(|_| !self.has_fault).map(|entry| {
+                let verdict = self.judge(&change.act, change.act.received_ms).verdict;
+                let details = entry.details.as_deref();
+                (OpenedEntry::from(&*entry), self.judged(&change.act, details, &verdict))
+            });
+            let fault = Fault::new(Flaw::RefusalMissing, words).at(change.act.index);
+            self.fault(fault, shown, tally);
+        }
+        self.found.say(self.setting.grace_ms, tally);
+    }
+}
+
+impl Replay<'_> {
+    /// What its person has said since.
+    fn end_unconfirmed(&mut self, act: &Act) {
+        match self.judge(act, self.setting.final_ms).verdict {
+            Verdict::Counts { .. } => {
+                self.found.unconfirmed -= 1;
+                self.found.confirmed += 1;
+            }
+            Verdict::DoesNotCount { .. } => {
+                self.found.unconfirmed -= 1;
+                self.found.contested += 1;
+            }
+            Verdict::Unconfirmed { .. } => {}
+        }
+    }
+}
+
+impl Named {
+    fn act(&self) -> Act {
+        Act {
+            report: Report {
+                kind: Kind::Change.number(),
+                subject: self.subject,
+                record: self.record,
+                fromVersion: self.from,
+                toVersion: self.to,
+                ..Report::default()
+            },
+            commitment: B256::ZERO,
+            index: self.index,
+            received_ms: 0,
+            in_vault: false,
+            signer: None,
+            party: self.party.clone(),
+            need: Need::default(),
+        }
+    }
+}
+
+fn line(entry: &Opened) -> Line<'_> {
+    Line {
+        index: entry.index,
+        report: &entry.report,
+        received_ms: entry.place.receivedMs,
+        is_relayed: entry.evidence == Evidence::Relayed,
+        details: entry.details.as_deref(),
+    }
+}
+
+fn party(entry: &Opened, organisation: Option<Address>) -> Vec<Address> {
+    let signer = (entry.evidence != Evidence::Relayed).then_some(entry.report.actor);
+    let mut party: Vec<Address> = organisation.into_iter().collect();
+    party.extend(signer.filter(|signer| !party.contains(signer)));
+    party
+}
+
+fn act(entry: &Opened, organisation: Option<Address>, need: Need) -> Act {
+    Act {
+        report: entry.report.clone(),
+        commitment: entry.commitment,
+        index: entry.index,
+        received_ms: entry.place.receivedMs,
+        in_vault: is_in_vault(entry),
+        signer: (entry.evidence != Evidence::Relayed).then_some(entry.report.actor),
+        party: party(entry, organisation),
+        need,
+    }
+}
+
+/// A change anywhere, and a look into the vault.
+fn is_replayed(entry: &Opened) -> bool {
+    match Kind::from_number(entry.report.kind) {
+        Kind::Change => true,
+        Kind::Access => is_in_vault(entry),
+        _ => false,
+    }
+}
+
+/// Whether it happened in the log's own vault: its details say so, and only the vault's routes take
+/// such details.
+fn is_in_vault(entry: &Opened) -> bool {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: String,
+    }
+    const VERSION: &str = "medtrail/version-v1";
+    let details = entry.details.as_deref().unwrap_or_default();
+    // Most details are long, and none of these.
+    let may_be = details.windows(VERSION.len()).any(|window| window == VERSION.as_bytes());
+    may_be && serde_json::from_slice::<Versioned>(details).is_ok_and(|read| read.version == VERSION)
+}
+
+/// The address that a subject id is, if it is one.
+fn address_of(subject: B256) -> Option<Address> {
+    let is_address = !subject.is_zero() && subject.0[..12] == [0; 12];
+    is_address.then(|| Address::from_word(subject))
+}

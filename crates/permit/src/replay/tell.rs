@@ -1,0 +1,171 @@
+//! What a replay found, as it is counted, told and kept.
+
+use super::Replay;
+use crate::permits::{Act, Refusal, Verdict};
+use crate::signed::PermissionDetails;
+use alloy_primitives::Address;
+use medtrail_ledger::audit::evidence::{Judged, RecordedDocument};
+use medtrail_ledger::audit::{Check, Tally};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Organisations that are named in words; the rest are counted.
+const NAMED_MAX: usize = 8;
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// Changes at organisations about people with an address.
+    pub changes: u64,
+    /// Those that their person had permitted or made.
+    pub permitted: u64,
+    /// Those that do not count.
+    pub refused: u64,
+    /// Those of them that a refusal tells.
+    pub told: u64,
+    /// Those of them for whose refusal the copy ends too early.
+    pub untold: u64,
+    /// Those of them that no refusal tells.
+    pub missing: u64,
+    /// Those that wait for their person's word.
+    pub unconfirmed: u64,
+    /// Those that waited, and were confirmed.
+    pub confirmed: u64,
+    /// Those that waited, and were not.
+    pub contested: u64,
+    /// Those so close to what decides that both answers are honest.
+    pub both: u64,
+    /// Changes about people without an address: nobody could be asked.
+    pub without_key: u64,
+    /// Changes and looks in the log's own vault.
+    pub in_vault: u64,
+    /// Those of them that a person's session made: the operator's word.
+    pub in_vault_relayed: u64,
+    /// Who made changes that do not count.
+    pub by: BTreeMap<Address, OfOne>,
+}
+
+/// The changes of one organisation that do not count.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfOne {
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub refused: u64,
+    /// How many of them name a permission that does not permit them.
+    pub claimed: u64,
+    /// The first of these: its entry, and why not.
+    pub first_claim: Option<(u64, Refusal)>,
+}
+
+/// The word for a reason, as in JSON.
+pub(super) fn word(reason: Refusal) -> String {
+    match serde_json::to_value(reason) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+impl Found {
+    pub(super) fn of_one(&mut self, id: Address, name: String, act: &Act, reason: Refusal) {
+        let one = self.by.entry(id).or_default();
+        one.name = name;
+        one.refused += 1;
+        if !act.report.permission.is_zero() {
+            one.claimed += 1;
+            one.first_claim.get_or_insert((act.index, reason));
+        }
+    }
+
+    pub(super) fn say(&self, grace_ms: u64, tally: &mut Tally) {
+        let Self { changes, permitted, refused, told, unconfirmed, .. } = self;
+        let mut words = format!(
+            "{changes} changes judged again: {permitted} permitted, {refused} not ({told} of them \
+             told), {unconfirmed} unconfirmed."
+        );
+        let others = [
+            (self.confirmed, "confirmed afterwards"),
+            (self.contested, "denied by their person afterwards"),
+            (self.both, "too new, or too close to what decides, to be held against anybody"),
+            (self.without_key, "about people without a key, who could not be asked"),
+            (self.in_vault, "in the log's own vault"),
+        ];
+        for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+            words.push_str(&format!(" {count} {what}."));
+        }
+        if !self.by.is_empty() {
+            let named = self.by.values().take(NAMED_MAX);
+            let named = named.map(|one| format!("{} ({})", one.name, one.refused));
+            words
+                .push_str(&format!(" Not permitted, by: {}", named.collect::<Vec<_>>().join(", ")));
+            match self.by.len().saturating_sub(NAMED_MAX) {
+                0 => words.push('.'),
+                more => words.push_str(&format!(", and {more} more.")),
+            }
+        }
+        for one in self.by.values().filter(|one| one.claimed > 0).take(NAMED_MAX) {
+            let Some((index, reason)) = one.first_claim else { continue };
+            tally.note(
+                Check::Permissions,
+                format!(
+                    "{} named a permission for {} changes that it does not permit, first in entry \
+                     {index} ({}).",
+                    one.name,
+                    one.claimed,
+                    word(reason)
+                ),
+            );
+        }
+        if self.untold > 0 {
+            tally.note(
+                Check::Permissions,
+                format!(
+                    "{} changes of the copy's last {} s do not count and are not told yet.",
+                    self.untold,
+                    grace_ms / 1000
+                ),
+            );
+        }
+        tally.say(Check::Permissions, words);
+    }
+}
+
+impl Replay<'_> {
+    /// All that an act was judged by.
+    pub(super) fn judged(&self, act: &Act, details: Option<&[u8]>, verdict: &Verdict) -> Judged {
+        let trail = self.trails.get(&act.report.subject);
+        let recorded = trail.into_iter().flat_map(|trail| trail.papers.documents());
+        let documents = recorded.map(|one| RecordedDocument {
+            index: one.index,
+            received_ms: one.received_ms,
+            details: serde_json::to_string(&PermissionDetails::of(one.signed.clone()))
+                .unwrap_or_default(),
+        });
+        let (verdict, reason, document) = match verdict {
+            Verdict::Counts { reason, document } => {
+                ("counts", serde_json::to_value(reason), document)
+            }
+            Verdict::DoesNotCount { reason, document } => {
+                ("doesNotCount", serde_json::to_value(reason), document)
+            }
+            Verdict::Unconfirmed { reason, document } => {
+                ("unconfirmed", serde_json::to_value(reason), document)
+            }
+        };
+        let reason = reason.ok().and_then(|value| value.as_str().map(str::to_owned));
+        Judged {
+            index: act.index,
+            commitment: act.commitment,
+            party: act.party.clone(),
+            details: details.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+            documents: documents.collect(),
+            chain: trail.and_then(|trail| trail.chain.clone()).unwrap_or_default(),
+            consent_registry: self.setting.registries.consent_registry,
+            verdict: verdict.to_owned(),
+            reason: reason.unwrap_or_default(),
+            document: *document,
+        }
+    }
+}

@@ -437,7 +437,7 @@ fn an_approval_is_used_once_also_by_a_change_that_came_before_it_was_shown() {
     let mut stolen = log.entries[at].clone();
     (stolen.index, stolen.place.receivedMs) = (50, NOON_MS - 2 * HOUR_MS);
     (stolen.commitment, stolen.report.actor) = (keccak256("stolen"), address(LAB));
-    let mut entries = log.entries.clone();
+    let mut entries = log.entries;
     entries.insert(0, stolen);
     let replayed = Log { entries, chain: Vec::new() }.replay();
     assert_eq!((replayed.found.refused, replayed.found.permitted), (1, 1));
@@ -447,7 +447,7 @@ fn an_approval_is_used_once_also_by_a_change_that_came_before_it_was_shown() {
 #[test]
 fn a_key_that_was_enrolled_later_speaks_for_its_organisation() {
     let (log, at) = log(change().naming(grant()).before(HOUR_MS, signed(MARI, grant())));
-    let mut entries = log.entries.clone();
+    let mut entries = log.entries;
     entries[at].report.actor = address(NEW_KEY);
     let unknown = Log { entries: entries.clone(), chain: Vec::new() };
     assert_eq!(unknown.replay().flaw(), Some(Flaw::RefusalMissing));

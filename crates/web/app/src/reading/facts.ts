@@ -123,8 +123,8 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     if (!isRelayed) return facts;
     const relayed = { ...facts, relayed: true, organisation: nameIn(tree, "organisation") };
     const inner = text(tree, "document");
-    const tree = inner === null ? null : parseTree(utf8(inner));
-    return { ...relayed, ...(vaultOf(relayed, report, tree, true, nameOf) ?? told(relayed, report, tree)) };
+    const within = inner === null ? null : parseTree(utf8(inner));
+    return { ...relayed, ...(vaultOf(relayed, report, within, true, nameOf) ?? told(relayed, report, within)) };
   }
   if (version === "medtrail/binding-v1" && isRelayed && kind === "binding") {
     const named = get(tree, "organisation");

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
@@ -8,10 +9,13 @@ pub(crate) mod fsck;
 pub(crate) mod gateway;
 pub(crate) mod keys;
 pub(crate) mod organisations;
+pub(crate) mod permit;
 pub(crate) mod proof;
+pub(crate) mod records;
 pub(crate) mod reindex;
 pub(crate) mod report;
 pub(crate) mod serve;
+mod signing;
 pub(crate) mod status;
 pub(crate) mod verify;
 

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod accounting;
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
@@ -11,11 +12,14 @@ pub(crate) mod gateway;
 pub(crate) mod holds;
 pub(crate) mod keys;
 pub(crate) mod organisations;
+pub(crate) mod permit;
 pub(crate) mod proof;
 pub(crate) mod questions;
+pub(crate) mod records;
 pub(crate) mod reindex;
 pub(crate) mod report;
 pub(crate) mod serve;
+mod signing;
 pub(crate) mod status;
 pub(crate) mod trail;
 pub(crate) mod verify;

@@ -155,3 +155,68 @@ impl VersionDetails {
 pub fn is_version(document: Option<&[u8]>) -> bool {
     document.is_some_and(|document| VersionDetails::read(document).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_the_documentation_are_read_and_written_the_same() {
+        const FORMATS: &str = include_str!("../../../../docs/formats.md");
+        let example = |version: &str| {
+            let start = format!(r#"{{"version":"{version}""#);
+            let mut lines = FORMATS.lines().filter(|line| line.starts_with(&start));
+            lines.next().expect("an example")
+        };
+        let version = VersionDetails::read(example(VERSION_VERSION).as_bytes()).unwrap();
+        assert_eq!(version.about.fault(), None);
+        assert_eq!(serde_json::to_string(&version).unwrap(), example(VERSION_VERSION));
+        let read: ReadDetails = serde_json::from_str(example(READ_VERSION)).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), example(READ_VERSION));
+        let request: ChangeRequestDetails = serde_json::from_str(example(REQUEST_VERSION)).unwrap();
+        assert_eq!(serde_json::to_string(&request).unwrap(), example(REQUEST_VERSION));
+    }
+
+    #[test]
+    fn a_document_with_anything_else_in_it_is_none() {
+        let good = r#"{"version":"medtrail/version-v1","about":{"title":"A","mediaType":"text/plain","resourceType":null,"confidentiality":null,"topics":[]},"bytes":1,"purposes":[]}"#;
+        assert!(is_version(Some(good.as_bytes())));
+        for (from, to) in [
+            ("\"bytes\":1", "\"bytes\":1,\"bytes\":2"),
+            ("\"bytes\":1", "\"bytes\":1,\"x\":2"),
+            ("version-v1", "version-v2"),
+            ("\"bytes\":1,", ""),
+        ] {
+            assert!(!is_version(Some(good.replacen(from, to, 1).as_bytes())), "{to}");
+        }
+        assert!(!is_version(None));
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_named() {
+        let good = About {
+            title: "A".to_owned(),
+            media_type: "text/plain".to_owned(),
+            ..About::default()
+        };
+        assert_eq!(good.fault(), None);
+        let long = "x".repeat(TITLE_CHARS_MAX + 1);
+        for (title, media_type, level, field) in [
+            ("", "text/plain", None, "title"),
+            (" A", "text/plain", None, "title"),
+            ("A\nB", "text/plain", None, "title"),
+            (long.as_str(), "text/plain", None, "title"),
+            ("A", "text", None, "mediaType"),
+            ("A", "text/pläin", None, "mediaType"),
+            ("A", "text/plain", Some("X"), "confidentiality"),
+        ] {
+            let about = About {
+                title: title.to_owned(),
+                media_type: media_type.to_owned(),
+                confidentiality: level.map(str::to_owned),
+                ..good.clone()
+            };
+            assert_eq!(about.fault().map(|(field, _)| field), Some(field), "{title} {media_type}");
+        }
+    }
+}

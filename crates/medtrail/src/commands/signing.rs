@@ -1,0 +1,167 @@
+//! What commands of a person or an organisation share: a key, a service, and reports of the vault
+//! signed with it.
+
+use super::PassphraseArgs;
+use super::verify::read_trust;
+use crate::exit::{Failure, OK, Outcome};
+use crate::node::now_ms;
+use crate::session::Session;
+use alloy_primitives::{Address, B256, Bytes};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use medtrail_chain::Contract;
+use medtrail_keys::person::PersonKey;
+use medtrail_ledger::entry::{details_hash, event_id};
+use medtrail_ledger::schema::{Report, domain};
+use medtrail_ledger::trust::TrustFile;
+use medtrail_permit::documents::Document;
+use medtrail_permit::statements::{Language, worded};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Who asks whom.
+#[derive(clap::Args)]
+pub(crate) struct Signing {
+    /// The service
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The log's trust file (its /.well-known/medtrail.json)
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// Your keystore (a person's, or an organisation's of `medtrail keys reporter`)
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Print JSON, as the service answers it
+    #[arg(long)]
+    json: bool,
+}
+
+/// Somebody signed in, who knows what log they sign for.
+pub(crate) struct Signed {
+    pub(crate) session: Session,
+    pub(crate) trust: TrustFile,
+    json: bool,
+}
+
+impl Signing {
+    pub(crate) async fn open(self) -> Result<Signed, Failure> {
+        let trust = read_trust(&self.trust)?;
+        let (path, passphrase) = (self.key, self.passphrase.read()?);
+        let opening = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
+        let key = opening.await??;
+        let session = Session::open(self.url.trim_end_matches('/'), key).await?;
+        Ok(Signed { session, trust, json: self.json })
+    }
+}
+
+impl Signed {
+    /// A report of the vault by this key, with all but what it is about.
+    pub(crate) fn report(&self, kind: u8, details: &Value) -> Result<Report, Failure> {
+        let mut draw = [0; 32];
+        aws_lc_rs::rand::fill(&mut draw)
+            .map_err(|_| Failure::new("the system gives no random bytes"))?;
+        let actor = self.session.address();
+        Ok(Report {
+            log: self.trust.log,
+            eventId: event_id(actor, &draw),
+            kind,
+            timeMs: now_ms(),
+            actor,
+            details: details_hash(details.to_string().as_bytes()),
+            ..Report::default()
+        })
+    }
+
+    pub(crate) fn sign(&self, report: &Report) -> Bytes {
+        let domain = domain(self.trust.chain_id, self.trust.registry);
+        self.session.key().sign_document(report, &domain)
+    }
+
+    /// The body that carries a signed report of the vault.
+    pub(crate) fn body(&self, report: &Report, details: &Value, content: Option<&[u8]>) -> Value {
+        let content = content.map(|bytes| STANDARD.encode(bytes));
+        json!({
+            "report": report,
+            "details": details,
+            "signature": self.sign(report),
+            "content": content,
+        })
+    }
+
+    /// Words, signs and records a document of the ConsentRegistry that this program knows: no
+    /// service says for which contract is signed.
+    pub(crate) async fn permit(&self, document: Document) -> Result<Value, Failure> {
+        let document = worded(document.clone(), Language::En).unwrap_or(document);
+        let domain = domain(self.trust.chain_id, Contract::ConsentRegistry.address());
+        let key = self.session.key();
+        let signature = match &document {
+            Document::Grant(document) => key.sign_document(document, &domain),
+            Document::ChangeApproval(document) => key.sign_document(document, &domain),
+            Document::Revoke(document) => key.sign_document(document, &domain),
+            Document::RevokeAll(document) => key.sign_document(document, &domain),
+            _ => return Err(Failure::new("this document is not signed by this command")),
+        };
+        let version = "medtrail/permission-v1";
+        let body = json!({ "version": version, "document": document, "signature": signature });
+        self.session.post("/v1/permissions", &body).await
+    }
+
+    /// The epoch that a permission of this person must name now.
+    pub(crate) async fn epoch(&self) -> Result<u64, Failure> {
+        let path = format!("/v1/subjects/{}/permissions", self.session.address());
+        let told = self.session.get(&path).await?;
+        told["epoch"].as_u64().ok_or_else(|| Failure::new("the service tells no epoch"))
+    }
+
+    /// Prints the answer, or what it says in words.
+    pub(crate) fn tell(&self, answer: &Value, words: impl FnOnce(&Value) -> String) -> Outcome {
+        match self.json {
+            true => println!("{answer:#}"),
+            false => println!("{}", words(answer)),
+        }
+        Ok(ExitCode::from(OK))
+    }
+
+    /// Prints the answer, or a table of it.
+    pub(crate) fn list(
+        &self,
+        answer: &Value,
+        head: &[&str],
+        rows: impl FnOnce(&Value) -> Vec<Vec<String>>,
+    ) -> Outcome {
+        match self.json {
+            true => println!("{answer:#}"),
+            false => crate::render::table(head, rows(answer)),
+        }
+        Ok(ExitCode::from(OK))
+    }
+}
+
+/// A text of an answer, harmless for a terminal.
+pub(crate) fn shown(value: &Value, name: &str) -> String {
+    crate::render::harmless(value[name].as_str().unwrap_or_default())
+}
+
+/// 32 bytes of the system's.
+pub(crate) fn salt() -> Result<B256, Failure> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Failure::new("the system gives no random bytes"))?;
+    Ok(bytes.into())
+}
+
+/// Seconds since 1970 in so many days.
+pub(crate) fn in_days(days: u64) -> u64 {
+    now_ms() / 1000 + days * 86_400
+}
+
+/// A person: an address or a pseudonym.
+pub(crate) fn subject(text: &str) -> Result<B256, String> {
+    if let Ok(address) = text.parse::<Address>() {
+        return Ok(address.into_word());
+    }
+    text.parse().map_err(|_| "a person is an address (20 bytes) or a pseudonym (32 bytes)".into())
+}

@@ -15,6 +15,7 @@
 //! - [`binding`]: how a pseudonym becomes a person's
 //! - [`inquiry`]: questions, corrections and claims, as their documents say them
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
+//! - [`notices`]: what leaves for a person, and who carries it
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
 pub mod audit;
@@ -28,6 +29,7 @@ pub mod entry;
 pub mod inquiry;
 pub mod merkle;
 pub mod note;
+pub mod notices;
 pub mod plan;
 pub mod ports;
 pub mod proof;

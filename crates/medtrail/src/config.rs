@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     #[serde(default)]
     pub(crate) questions: QuestionsConfig,
+    #[serde(default)]
+    pub(crate) notices: NoticesConfig,
     /// Who reports here.
     #[serde(default)]
     pub(crate) organisations: Vec<Organisation>,
@@ -134,6 +136,40 @@ pub(crate) struct QuestionsConfig {
 impl Default for QuestionsConfig {
     fn default() -> Self {
         Self { answer_within_s: medtrail_oracle::inquiries::ANSWER_WITHIN_MS / 1000 }
+    }
+}
+
+/// How people are told that something happened. Without it, nobody is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NoticesConfig {
+    /// The relay: `smtps://user:password@host`, or `smtp://host:port?tls=required`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp_url: Option<String>,
+    /// In the place of a relay, a folder that mail is written into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mail_folder: Option<PathBuf>,
+    /// The sender of mail: `Medtrail <notices@log.example>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// Whether webhooks are sent.
+    pub(crate) webhooks: bool,
+    /// Also to this machine, by http: for a demo.
+    pub(crate) webhooks_to_loopback: bool,
+    /// How long a mail waits for what else comes, in seconds.
+    pub(crate) gather_s: u64,
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self {
+            smtp_url: None,
+            mail_folder: None,
+            from: None,
+            webhooks: false,
+            webhooks_to_loopback: false,
+            gather_s: 60,
+        }
     }
 }
 

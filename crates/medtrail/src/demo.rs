@@ -33,7 +33,9 @@ mod words;
 
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
-use crate::config::{ChainConfig, Config, LimitsConfig, OperatorConfig, QuestionsConfig};
+use crate::config::{
+    ChainConfig, Config, LimitsConfig, NoticesConfig, OperatorConfig, QuestionsConfig,
+};
 use crate::exit::{FAILED, Failure, OK, Outcome};
 use crate::node::{self, Keys, Node, now_ms};
 use crate::session::Session;
@@ -321,6 +323,7 @@ fn configure(
         },
         limits: LimitsConfig::default(),
         questions: QuestionsConfig { answer_within_s: ANSWER_WITHIN_S },
+        notices: NoticesConfig::default(),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod exit;
 mod node;
+mod notices;
 mod pages;
 mod permission;
 mod render;

@@ -3,6 +3,7 @@
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
 use crate::config::{Config, RemoteSignerConfig};
 use crate::exit::Failure;
+use crate::notices::{NoticesError, notices};
 use crate::pages::Embedded;
 use crate::permission::{OnChain, need};
 use alloy_primitives::{Address, B256};
@@ -64,6 +65,8 @@ pub(crate) enum StartError {
     Rpc(#[from] RpcError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Notices(#[from] NoticesError),
     #[error("remote signer: {0}")]
     RemoteSigner(#[from] reqwest::Error),
     #[error(
@@ -209,6 +212,7 @@ pub(crate) async fn start(
         status,
         permissions,
         answer_within_ms: config.questions.answer_within_s * 1000,
+        notices: notices(&config.notices, &config.public_url)?,
         now_ms,
     };
     let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));

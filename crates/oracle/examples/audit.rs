@@ -109,6 +109,7 @@ async fn make(folder: &Path) -> Made {
         status,
         permissions: Permissions::of_the_log_alone(),
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+        notices: medtrail_oracle::notices::Notices::nowhere(),
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

@@ -6,6 +6,8 @@ use crate::feed::Anchors;
 use crate::inquiries::clerk::Clerk;
 use crate::judge::{Judge, TOLD_MAX, Told};
 use crate::live::Live;
+use crate::notices::Notices;
+use crate::notices::herald::Herald;
 use crate::opener::{Opener, tags};
 use crate::papers::Cabinet;
 use crate::permissions::Permissions;
@@ -40,6 +42,8 @@ pub struct Setup {
     pub permissions: Permissions,
     /// How long an organisation has for the answer to a question, in milliseconds.
     pub answer_within_ms: u64,
+    /// How people are told that something happened.
+    pub notices: Notices,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -52,6 +56,7 @@ pub struct Running {
     follower: JoinHandle<()>,
     judge: JoinHandle<()>,
     clerk: JoinHandle<()>,
+    herald: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -80,13 +85,13 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, filer, follower, judge and clerk.
+/// Opens the log with its directory, starts its writer, filer, follower, judge, clerk and herald.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
     let Setup { journal, outbox, keys, notary, trust, status, permissions, .. } = setup;
-    let (answer_within_ms, now_ms) = (setup.answer_within_ms, setup.now_ms);
+    let Setup { answer_within_ms, notices, now_ms, .. } = setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
     let tags = tags(&log_key);
@@ -126,6 +131,8 @@ pub fn start_with(
         judging: Mutex::default(),
         clerking: Mutex::default(),
         answer_within_ms,
+        notices,
+        heralding: Mutex::default(),
         queue: queue.clone(),
         journal,
         outbox,
@@ -144,13 +151,16 @@ pub fn start_with(
     let clerk = Clerk::new(service.clone(), told, ended.clone())?;
     let clerking = std::thread::Builder::new().name("clerk".into());
     let clerk = clerking.spawn(move || clerk.run()).map_err(no_thread)?;
+    let herald = Herald::new(service.clone(), ended.clone())?;
+    let heralding = std::thread::Builder::new().name("herald".into());
+    let herald = heralding.spawn(move || herald.run()).map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
         move || follow(&service, committed, &Telling { judge: telling, clerk: telling_clerk })
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, judge, clerk, ended }))
+    Ok((service, Running { queue, writer, filer, follower, judge, clerk, herald, ended }))
 }
 
 impl Running {
@@ -165,13 +175,14 @@ impl Running {
         let (writer, filer) = (self.writer.join(), self.filer.join());
         // Ends with the writer, whose last commits it still takes in.
         let (follower, judge) = (self.follower.join(), self.judge.join());
-        let clerk = self.clerk.join();
+        let (clerk, herald) = (self.clerk.join(), self.herald.join());
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
         filer.map_err(|_| panicked("filer"))??;
         follower.map_err(|_| panicked("follower"))?;
         judge.map_err(|_| panicked("judge"))?;
-        clerk.map_err(|_| panicked("clerk"))
+        clerk.map_err(|_| panicked("clerk"))?;
+        herald.map_err(|_| panicked("herald"))
     }
 }
 

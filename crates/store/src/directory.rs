@@ -1,6 +1,7 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry and correction, one for when each organisation was last heard, and one
-//! each for how far the log was judged and its inquiries are known.
+//! promised entry, inquiry, correction, person with channels and parcel for them, one for when each
+//! organisation was last heard, and one each for how far the log was judged, its inquiries are known
+//! and notices were made.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -10,8 +11,8 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, Contents, CorrectionRow, Directory, DirectoryChange, InquiryRow,
-    InviteRow, OrganisationRow, PendingEntry,
+    ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange,
+    DueNotice, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -36,7 +37,12 @@ const INQUIRIES: Rows = TableDefinition::new("inquiries");
 const CORRECTIONS: Rows = TableDefinition::new("corrections");
 /// One row without a key.
 const INQUIRED: Rows = TableDefinition::new("inquired");
-const TABLES: [Rows; 10] = [
+/// Addresses, codes and secrets of notices.
+const CHANNELS: Rows = TableDefinition::new("channels");
+const DUE: Rows = TableDefinition::new("due");
+/// One row without a key.
+const NOTICED: Rows = TableDefinition::new("noticed");
+const TABLES: [Rows; 13] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -47,6 +53,9 @@ const TABLES: [Rows; 10] = [
     INQUIRIES,
     CORRECTIONS,
     INQUIRED,
+    CHANNELS,
+    DUE,
+    NOTICED,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -168,6 +177,9 @@ impl Reader<'_> {
             inquiries: self.all(INQUIRIES, |row: &InquiryRow| (row.index, row.id))?,
             corrections: self.all(CORRECTIONS, |row: &CorrectionRow| (row.line, row.by))?,
             inquired: self.all(INQUIRED, |entries: &u64| *entries)?.pop(),
+            channels: self.all(CHANNELS, |row: &ChannelsRow| row.subject)?,
+            due: self.all(DUE, |row: &DueNotice| row.id)?,
+            noticed: self.all(NOTICED, |entries: &u64| *entries)?.pop(),
         })
     }
 }
@@ -215,6 +227,11 @@ impl Writer<'_> {
                 self.put(CORRECTIONS, &key, row)
             }
             DirectoryChange::Inquired(entries) => self.put(INQUIRED, &[], entries),
+            DirectoryChange::PutChannels(row) => self.put(CHANNELS, &row.subject[..], row),
+            DirectoryChange::DropChannels(subject) => self.drop(CHANNELS, &subject[..]),
+            DirectoryChange::PutDue(row) => self.put(DUE, &row.id[..], row),
+            DirectoryChange::DropDue(id) => self.drop(DUE, &id[..]),
+            DirectoryChange::Noticed(entries) => self.put(NOTICED, &[], entries),
         }
     }
 }

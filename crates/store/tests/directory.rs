@@ -6,8 +6,9 @@ mod support;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingParties, BindingRow, BindingState, Contents, CorrectionRow, Directory,
-    DirectoryChange, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
+    ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
+    Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, InquiryRow, InquirySort,
+    InviteRow, KeyRow, OrganisationRow, PendingEntry, WebhookChannel,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
 use medtrail_store::{DirectoryDb, FileName, OpenError};
@@ -36,6 +37,9 @@ struct Model {
     inquiries: BTreeMap<B256, InquiryRow>,
     corrections: BTreeMap<(u64, u64), CorrectionRow>,
     inquired: Option<u64>,
+    channels: BTreeMap<Address, ChannelsRow>,
+    due: BTreeMap<B256, DueNotice>,
+    noticed: Option<u64>,
 }
 
 impl Model {
@@ -80,6 +84,19 @@ impl Model {
                     self.corrections.insert((row.line, row.by), row);
                 }
                 DirectoryChange::Inquired(entries) => self.inquired = Some(entries),
+                DirectoryChange::PutChannels(row) => {
+                    self.channels.insert(row.subject, row);
+                }
+                DirectoryChange::DropChannels(subject) => {
+                    self.channels.remove(&subject);
+                }
+                DirectoryChange::PutDue(row) => {
+                    self.due.insert(row.id, row);
+                }
+                DirectoryChange::DropDue(id) => {
+                    self.due.remove(&id);
+                }
+                DirectoryChange::Noticed(entries) => self.noticed = Some(entries),
             }
         }
     }
@@ -98,6 +115,9 @@ impl Model {
             inquiries,
             corrections: self.corrections.values().copied().collect(),
             inquired: self.inquired,
+            channels: self.channels.values().cloned().collect(),
+            due: self.due.values().cloned().collect(),
+            noticed: self.noticed,
         }
     }
 }
@@ -206,6 +226,41 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
     );
     let correction = (0..3u64, 0..3u64, any::<bool>())
         .prop_map(|(line, by, is_wrong_person)| CorrectionRow { line, by, is_wrong_person });
+    let email =
+        prop::option::of((".{0,9}", any::<bool>(), word(), any::<u64>())).prop_map(|email| {
+            email.map(|(address, is_daily, code_hash, code_made_ms)| EmailChannel {
+                address,
+                is_daily,
+                language: "en".to_owned(),
+                is_confirmed: is_daily,
+                code_hash,
+                code_made_ms,
+            })
+        });
+    let webhook = prop::option::of((".{0,9}", prop::collection::vec(any::<u8>(), 0..33)))
+        .prop_map(|webhook| webhook.map(|(url, secret)| WebhookChannel { url, secret }));
+    let channels =
+        (address(), any::<u64>(), email, webhook).prop_map(|(subject, since, email, webhook)| {
+            ChannelsRow { subject, since, email, webhook }
+        });
+    let way = (0..4u8, ".{0,9}").prop_map(|(which, text)| match which {
+        0 => DueSort::Mail,
+        1 => DueSort::Digest,
+        2 => DueSort::Webhook,
+        _ => DueSort::Confirm { to: text.clone(), language: "et".to_owned(), code: text },
+    });
+    let about = prop::collection::vec(any::<u64>(), 0..3);
+    let due = (word(), address(), way, about, any::<u64>(), any::<u32>(), any::<bool>()).prop_map(
+        |(id, subject, sort, about, due_ms, tries, is_sent)| DueNotice {
+            id,
+            subject,
+            sort,
+            about,
+            due_ms,
+            tries,
+            is_sent,
+        },
+    );
     prop_oneof![
         organisation.prop_map(DirectoryChange::PutOrganisation),
         invite.prop_map(DirectoryChange::PutInvite),
@@ -221,6 +276,11 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         word().prop_map(DirectoryChange::DropInquiry),
         correction.prop_map(DirectoryChange::PutCorrection),
         any::<u64>().prop_map(DirectoryChange::Inquired),
+        channels.prop_map(DirectoryChange::PutChannels),
+        address().prop_map(DirectoryChange::DropChannels),
+        due.prop_map(DirectoryChange::PutDue),
+        word().prop_map(DirectoryChange::DropDue),
+        any::<u64>().prop_map(DirectoryChange::Noticed),
     ]
 }
 

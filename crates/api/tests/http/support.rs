@@ -10,6 +10,7 @@ use medtrail_keys::seal::DirectorySeal;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::entry::{batch_root, details_hash, event_id};
+use medtrail_ledger::notices::{Channels, MailText, Messenger, Parcel, Undelivered};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, Plan, PlanChange};
 use medtrail_ledger::ports::{
     Batch, CommitError, Consents, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox,
@@ -20,6 +21,7 @@ use medtrail_ledger::schema::{Report, ReportBatch, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::notices::Notices;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
@@ -172,6 +174,25 @@ impl Consents for Chain {
     }
 }
 
+/// Takes every notice.
+struct Mailbox;
+
+impl Messenger for Mailbox {
+    fn channels(&self) -> Channels {
+        Channels { email: true, webhook: true }
+    }
+
+    fn send(&self, parcel: &Parcel) -> Result<(), Undelivered> {
+        if let Parcel::Mail { says: MailText::Confirm { code }, .. } = parcel {
+            *CODE.lock().unwrap() = Some(code.clone());
+        }
+        Ok(())
+    }
+}
+
+/// The newest code that left any log of these tests.
+pub(crate) static CODE: Mutex<Option<String>> = Mutex::new(None);
+
 /// A signed report, as it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
@@ -269,6 +290,7 @@ impl Log {
             status: watched,
             permissions: Permissions { consents: chain.clone(), need: |_, _| Need::default() },
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+            notices: Notices { messenger: Arc::new(Mailbox), gather_ms: 0, retry_ms: 1_000 },
             now_ms,
         };
         let directory = folder.path().join("directory");

@@ -258,6 +258,7 @@ impl Log {
             status,
             permissions: Permissions::of_the_log_alone(),
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
+            notices: medtrail_oracle::notices::Notices::nowhere(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();

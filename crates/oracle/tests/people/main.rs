@@ -6,6 +6,7 @@ mod bindings;
 mod feeds;
 mod inquiries;
 mod judged;
+mod notices;
 mod organisations;
 mod others;
 mod permissions;

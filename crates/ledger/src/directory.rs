@@ -238,6 +238,8 @@ pub struct ChannelsRow {
     pub email: Option<EmailChannel>,
     /// By webhook.
     pub webhook: Option<WebhookChannel>,
+    /// When a code was sent last, milliseconds since 1970.
+    pub code_sent_ms: u64,
 }
 
 /// An e-mail address for notices.

@@ -151,8 +151,7 @@ impl Service {
             None => None,
             Some(_) if !channels.email => return Err(NoticeError::NoChannel("e-mail")),
             Some(mail) => {
-                let known = before.as_ref().and_then(|row| row.email.clone());
-                Some(self.email_channel(person, mail, known, now_ms, &mut changes)?)
+                Some(self.email_channel(person, mail, before.as_ref(), now_ms, &mut changes)?)
             }
         };
         let mut secret = None;
@@ -184,13 +183,18 @@ impl Service {
         let ended = rows.due.values().filter(is_for).filter(ends);
         changes.extend(ended.map(|due| DirectoryChange::DropDue(due.id)));
         drop(rows);
-        if email.is_none() && webhook.is_none() {
+        let is_new_code = email.as_ref().is_some_and(|email| email.code_made_ms == now_ms);
+        let sent_before = before.as_ref().map_or(0, |row| row.code_sent_ms);
+        let code_sent_ms = if is_new_code { now_ms } else { sent_before };
+        // Kept for the pause between two codes, which choosing anew must not shorten.
+        let is_forgotten = now_ms >= code_sent_ms + CONFIRM_PAUSE_MS;
+        if email.is_none() && webhook.is_none() && is_forgotten {
             changes.push(DirectoryChange::DropChannels(person));
             self.0.live.apply(changes)?;
             return Ok(Chosen::default());
         }
         let since = before.map_or_else(|| self.head().size, |row| row.since);
-        let row = ChannelsRow { subject: person, since, email, webhook };
+        let row = ChannelsRow { subject: person, since, email, webhook, code_sent_ms };
         let answer = chosen(&row, secret);
         changes.push(DirectoryChange::PutChannels(row));
         self.0.live.apply(changes)?;
@@ -201,21 +205,21 @@ impl Service {
         &self,
         person: Address,
         mail: WantedMail,
-        known: Option<EmailChannel>,
+        before: Option<&ChannelsRow>,
         now_ms: u64,
         changes: &mut Vec<DirectoryChange>,
     ) -> Result<EmailChannel, NoticeError> {
         let WantedMail { address, is_daily, language } = mail;
         check_address(&address)?;
         check_language(&language).map_err(|_| NoticeError::Language)?;
-        if let Some(known) = &known
+        if let Some(known) = before.and_then(|row| row.email.as_ref())
             && known.address == address
             && known.is_confirmed
         {
             return Ok(EmailChannel { is_daily, language, ..known.clone() });
         }
         // Somebody who names a stranger's address must not have it flooded.
-        if known.is_some_and(|known| now_ms < known.code_made_ms + CONFIRM_PAUSE_MS) {
+        if before.is_some_and(|row| now_ms < row.code_sent_ms + CONFIRM_PAUSE_MS) {
             return Err(NoticeError::Again);
         }
         let code = hex::encode(random::<16>()?);

@@ -241,7 +241,7 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         .prop_map(|webhook| webhook.map(|(url, secret)| WebhookChannel { url, secret }));
     let channels =
         (address(), any::<u64>(), email, webhook).prop_map(|(subject, since, email, webhook)| {
-            ChannelsRow { subject, since, email, webhook }
+            ChannelsRow { subject, since, email, webhook, code_sent_ms: since }
         });
     let way = (0..4u8, ".{0,9}").prop_map(|(which, text)| match which {
         0 => DueSort::Mail,

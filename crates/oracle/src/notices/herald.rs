@@ -387,6 +387,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_document_in_the_docs_is_what_is_written() {
+        let notice = Notice { version: "medtrail/notice-v1", channel: "email", about: &[51, 52] };
+        let text = serde_json::to_string(&notice).unwrap();
+        let docs = include_str!("../../../../docs/formats.md");
+        assert!(docs.lines().any(|line| line == text), "{text}");
+    }
+
+    #[test]
     fn a_digest_leaves_in_the_morning() {
         assert_eq!(next_digest(0), DIGEST_MS);
         assert_eq!(next_digest(DIGEST_MS - 1), DIGEST_MS);

@@ -136,13 +136,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let first = address.segments()[0];
-    let is_documentation = first == 0x2001 && address.segments()[1] == 0x0db8;
-    // Global unicast alone; of it not Teredo and its kin, nor what stands in books.
-    (0x2000..0x4000).contains(&first)
-        && !is_documentation
-        && !(first == 0x2001 && address.segments()[1] < 0x0200)
-        && !(first == 0x3fff && address.segments()[1] < 0x1000)
+    let [first, second, ..] = address.segments();
+    match first {
+        // Teredo and its kin, and what stands in books.
+        0x2001 => second >= 0x0200 && second != 0x0db8,
+        0x3fff => second >= 0x1000,
+        // Global unicast alone.
+        _ => (0x2000..0x4000).contains(&first),
+    }
 }
 
 /// The IPv4 address within: mapped, compatible, NAT64 or 6to4, by which a private one could be meant.

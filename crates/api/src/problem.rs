@@ -214,6 +214,8 @@ kinds! {
         "Nothing: it stands in the log, and no receipt can be made of it any more.";
     CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
         "Send the same document again later; nothing was written.";
+    NO_CHANNEL = "no-channel" CONFLICT: "This log has no such channel",
+        "Choose one of those that GET …/notices names as available.";
     NOBODY_TO_ASK = "nobody-to-ask" CONFLICT: "No organisation stands behind this line",
         "Ask about a line that an organisation reported.";
     QUESTION_OPEN = "question-open" CONFLICT: "A question about this line waits already",

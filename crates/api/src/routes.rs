@@ -16,6 +16,7 @@ pub(crate) mod health;
 mod holds;
 pub(crate) mod home;
 mod log;
+mod notices;
 mod organisations;
 mod permissions;
 mod problems;
@@ -57,6 +58,9 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(permissions::domain)
         .service(permissions::record)
         .service(permissions::list)
+        .service(notices::get)
+        .service(notices::set)
+        .service(notices::confirm)
         .service(questions::ask)
         .service(questions::list)
         .service(questions::get)

@@ -75,7 +75,7 @@ impl InquiryError {
 
 /// Whether a text may be shown to the other side.
 pub fn check_text(field: &'static str, text: &str) -> Result<(), InquiryError> {
-    let is_shown = |char: char| !(char.is_control() && char != '\n') && !is_hidden(char);
+    let is_shown = |char: char| char == '\n' || !(char.is_control() || is_hidden(char));
     let fits = (1..=TEXT_CHARS_MAX).contains(&text.chars().count());
     match fits && text.trim() == text && text.chars().all(is_shown) {
         true => Ok(()),

@@ -16,6 +16,7 @@
 //! - [`inquiry`]: questions, corrections and claims, as their documents say them
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
 //! - [`vault`]: records and their versions, as the operator keeps them, and their details documents
+//! - [`notices`]: what leaves for a person, and who carries it
 //! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
 
 pub mod audit;
@@ -29,6 +30,7 @@ pub mod entry;
 pub mod inquiry;
 pub mod merkle;
 pub mod note;
+pub mod notices;
 pub mod plan;
 pub mod ports;
 pub mod proof;

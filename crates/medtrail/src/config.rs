@@ -38,6 +38,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) questions: QuestionsConfig,
     pub(crate) erasure: ErasureConfig,
+    #[serde(default)]
+    pub(crate) notices: NoticesConfig,
     /// Who reports here.
     #[serde(default)]
     pub(crate) organisations: Vec<Organisation>,
@@ -152,6 +154,40 @@ pub(crate) struct ErasureConfig {
 impl Default for ErasureConfig {
     fn default() -> Self {
         Self { wait_s: WAIT_MS / 1000, keep_access_s: KEEP_MS / 1000 }
+    }
+}
+
+/// How people are told that something happened. Without it, nobody is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NoticesConfig {
+    /// The relay: `smtps://user:password@host`, or `smtp://host:port?tls=required`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp_url: Option<String>,
+    /// In the place of a relay, a folder that mail is written into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mail_folder: Option<PathBuf>,
+    /// The sender of mail: `Medtrail <notices@log.example>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// Whether webhooks are sent.
+    pub(crate) webhooks: bool,
+    /// Also to this machine, by http: for a demo.
+    pub(crate) webhooks_to_loopback: bool,
+    /// How long a mail waits for what else comes, in seconds.
+    pub(crate) gather_s: u64,
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self {
+            smtp_url: None,
+            mail_folder: None,
+            from: None,
+            webhooks: false,
+            webhooks_to_loopback: false,
+            gather_s: 60,
+        }
     }
 }
 

@@ -37,7 +37,8 @@ use crate::clock::{DemoClock, now_ms};
 use crate::commands::serve::asked_to_end;
 use crate::commands::verify::check_proof;
 use crate::config::{
-    ChainConfig, Config, ErasureConfig, LimitsConfig, OperatorConfig, QuestionsConfig,
+    ChainConfig, Config, ErasureConfig, LimitsConfig, NoticesConfig, OperatorConfig,
+    QuestionsConfig,
 };
 use crate::exit::{FAILED, Failure, OK, Outcome};
 use crate::node::{self, Keys, Node};
@@ -370,6 +371,7 @@ fn configure(
         limits: LimitsConfig::default(),
         questions: QuestionsConfig { answer_within_s: ANSWER_WITHIN_S },
         erasure: ErasureConfig::default(),
+        notices: NoticesConfig::default(),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod exit;
 mod node;
+mod notices;
 mod pages;
 mod permission;
 mod render;
@@ -48,6 +49,7 @@ enum Command {
     Approvals(commands::approvals::Args),
     Grant(commands::permit::GrantArgs),
     Revoke(commands::permit::RevokeArgs),
+    Notices(commands::questions::NoticesArgs),
     Status(commands::status::Args),
     Doctor(commands::doctor::Args),
     Deploy(commands::deploy::Args),
@@ -99,6 +101,7 @@ async fn run(command: Command) -> Outcome {
         Command::Approvals(args) => commands::approvals::run(args).await,
         Command::Grant(args) => commands::permit::grant(args).await,
         Command::Revoke(args) => commands::permit::revoke(args).await,
+        Command::Notices(args) => commands::questions::notices(args).await,
         Command::Status(args) => commands::status::run(args).await,
         Command::Doctor(args) => commands::doctor::run(args).await,
         Command::Deploy(args) => commands::deploy::run(args).await,

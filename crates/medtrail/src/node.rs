@@ -4,6 +4,7 @@ use crate::clock::now_ms;
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
 use crate::config::{Config, RemoteSignerConfig};
 use crate::exit::Failure;
+use crate::notices::{NoticesError, notices};
 use crate::pages::Embedded;
 use crate::permission::{OnChain, need};
 use alloy_primitives::{Address, B256};
@@ -70,6 +71,8 @@ pub(crate) enum StartError {
     Rpc(#[from] RpcError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Notices(#[from] NoticesError),
     #[error("remote signer: {0}")]
     RemoteSigner(#[from] reqwest::Error),
     #[error(
@@ -218,6 +221,7 @@ pub(crate) async fn start(
             records: Some(shelves.clone()),
             masters: Some(Arc::new(MasterFolder::new(&config.keys_dir, log))),
         },
+        notices: notices(&config.notices, &config.public_url)?,
         now_ms,
     };
     let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));

@@ -66,6 +66,11 @@ impl Session {
         }
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.request(Method::PUT, path).json(body);
+        Ok(checked(request.send().await?).await?.json().await?)
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
         checked(self.request(Method::DELETE, path).send().await?).await.map(drop)
     }

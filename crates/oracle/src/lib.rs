@@ -27,6 +27,7 @@ pub mod inquiries;
 pub mod intake;
 pub mod judge;
 mod live;
+pub mod notices;
 pub mod opener;
 pub mod organisations;
 mod overlay;

@@ -6,8 +6,8 @@ use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, BindingState, Contents, Directory, DirectoryChange, ErasureRow, HoldRow,
-    InviteRow, OrganisationRow, PendingEntry, organisation_id,
+    ApiKeyRow, BindingRow, BindingState, ChannelsRow, Contents, Directory, DirectoryChange,
+    DueNotice, ErasureRow, HoldRow, InviteRow, OrganisationRow, PendingEntry, organisation_id,
 };
 use medtrail_ledger::entry::subject_of;
 use medtrail_ledger::ports::JournalError;
@@ -38,6 +38,8 @@ pub(crate) struct Rows {
     pub(crate) book: Book,
     pub(crate) erasures: HashMap<B256, ErasureRow>,
     pub(crate) holds: HashMap<B256, HoldRow>,
+    pub(crate) channels: BTreeMap<Address, ChannelsRow>,
+    pub(crate) due: BTreeMap<B256, DueNotice>,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -52,6 +54,10 @@ impl Rows {
     fn of(mut contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
         let mut rows = Self { book: Book::of(&mut contents), ..Self::default() };
         let mut moved = HashMap::new();
+        let channels = std::mem::take(&mut contents.channels);
+        rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
+        let due = std::mem::take(&mut contents.due);
+        rows.due.extend(due.into_iter().map(|row| (row.id, row)));
         let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
         rows.erasures.extend(contents.erasures.into_iter().map(|row| (row.id, row)));
         rows.holds.extend(contents.holds.into_iter().map(|row| (row.id, row)));
@@ -155,9 +161,22 @@ impl Rows {
             DirectoryChange::DropHold(id) => {
                 self.holds.remove(&id);
             }
+            DirectoryChange::PutChannels(row) => {
+                self.channels.insert(row.subject, row);
+            }
+            DirectoryChange::DropChannels(subject) => {
+                self.channels.remove(&subject);
+            }
+            DirectoryChange::PutDue(row) => {
+                self.due.insert(row.id, row);
+            }
+            DirectoryChange::DropDue(id) => {
+                self.due.remove(&id);
+            }
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
-            | DirectoryChange::Inquired(_) => {}
+            | DirectoryChange::Inquired(_)
+            | DirectoryChange::Noticed(_) => {}
         }
     }
 }
@@ -178,6 +197,8 @@ pub(crate) struct Live {
     judged: Option<u64>,
     /// How far its inquiries were known then.
     inquired: Option<u64>,
+    /// How far it was read for notices then.
+    noticed: Option<u64>,
     rows: RwLock<Rows>,
     trust: RwLock<Arc<TrustFile>>,
     moved: RwLock<HashMap<B256, Moved>>,
@@ -206,6 +227,7 @@ impl Live {
     ) -> Result<Self, JournalError> {
         let contents = directory.load()?;
         let (judged, inquired) = (contents.judged, contents.inquired);
+        let noticed = contents.noticed;
         let (mut rows, moved, at_ms) = Rows::of(contents);
         let trust = rows.list(&configured);
         Ok(Self {
@@ -213,6 +235,7 @@ impl Live {
             directory,
             judged,
             inquired,
+            noticed,
             rows: RwLock::new(rows),
             trust: RwLock::new(trust),
             moved: RwLock::new(moved),
@@ -251,6 +274,11 @@ impl Live {
     /// How far inquiries and corrections were known when this was opened; none: nobody had asked.
     pub(crate) fn inquired(&self) -> Option<u64> {
         self.inquired
+    }
+
+    /// How far the log was read for notices when this was opened; none: nobody had begun to.
+    pub(crate) fn noticed(&self) -> Option<u64> {
+        self.noticed
     }
 
     /// Whether a sync failed: nothing that this process reads of the file can be trusted any more.

@@ -134,6 +134,8 @@ impl Service {
             match wait(self.enter_prepared(prepared)) {
                 Ok(index) => return Ok(index),
                 Err(error @ ReportError::Place(PlaceError::Stopped)) => return Err(error),
+                // Time does not cure it.
+                Err(error @ ReportError::Conflict { .. }) => return Err(error),
                 Err(error) if tries == TRIES => return Err(error),
                 Err(_) => {
                     tries += 1;

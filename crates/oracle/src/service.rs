@@ -12,6 +12,8 @@ use crate::feed::Anchors;
 use crate::inquiries::clerk::Clerking;
 use crate::judge::Judging;
 use crate::live::Live;
+use crate::notices::Notices;
+use crate::notices::herald::Heralding;
 use crate::opener::{Entry, EntryError, Opener};
 use crate::papers::Cabinet;
 use crate::permissions::Permissions;
@@ -51,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) clerking: Mutex<Clerking>,
     pub(crate) answer_within_ms: u64,
     pub(crate) erasing: Erasing,
+    pub(crate) notices: Notices,
+    pub(crate) heralding: Mutex<Heralding>,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

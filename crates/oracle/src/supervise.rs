@@ -7,6 +7,8 @@ use crate::feed::Anchors;
 use crate::inquiries::clerk::Clerk;
 use crate::judge::{Judge, TOLD_MAX, Told};
 use crate::live::Live;
+use crate::notices::Notices;
+use crate::notices::herald::Herald;
 use crate::opener::{Opener, tags};
 use crate::papers::Cabinet;
 use crate::permissions::Permissions;
@@ -43,6 +45,8 @@ pub struct Setup {
     pub answer_within_ms: u64,
     /// How what people ask to be erased is erased.
     pub erasing: Erasing,
+    /// How people are told that something happened.
+    pub notices: Notices,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -56,6 +60,7 @@ pub struct Running {
     judge: JoinHandle<()>,
     clerk: JoinHandle<()>,
     eraser: JoinHandle<()>,
+    herald: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -84,13 +89,14 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, filer, follower, judge, clerk and eraser.
+/// Opens the log with its directory, starts its writer, filer, follower, judge, clerk, herald and
+/// eraser.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
     let Setup { journal, outbox, keys, notary, trust, status, permissions, erasing, .. } = setup;
-    let (answer_within_ms, now_ms) = (setup.answer_within_ms, setup.now_ms);
+    let Setup { answer_within_ms, notices, now_ms, .. } = setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
     let tags = tags(&log_key);
@@ -131,6 +137,8 @@ pub fn start_with(
         clerking: Mutex::default(),
         answer_within_ms,
         erasing,
+        notices,
+        heralding: Mutex::default(),
         queue: queue.clone(),
         journal,
         outbox,
@@ -155,13 +163,16 @@ pub fn start_with(
         move || erasure::run(&service, &ended)
     });
     let eraser = eraser.map_err(no_thread)?;
+    let herald = Herald::new(service.clone(), ended.clone())?;
+    let heralding = std::thread::Builder::new().name("herald".into());
+    let herald = heralding.spawn(move || herald.run()).map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
         move || follow(&service, committed, &Telling { judge: telling, clerk: telling_clerk })
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, judge, clerk, eraser, ended }))
+    Ok((service, Running { queue, writer, filer, follower, judge, clerk, herald, eraser, ended }))
 }
 
 impl Running {
@@ -176,7 +187,7 @@ impl Running {
         let (writer, filer) = (self.writer.join(), self.filer.join());
         // Ends with the writer, whose last commits it still takes in.
         let (follower, judge) = (self.follower.join(), self.judge.join());
-        let clerk = self.clerk.join();
+        let (clerk, herald) = (self.clerk.join(), self.herald.join());
         let eraser = self.eraser.join();
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
@@ -184,6 +195,7 @@ impl Running {
         follower.map_err(|_| panicked("follower"))?;
         judge.map_err(|_| panicked("judge"))?;
         clerk.map_err(|_| panicked("clerk"))?;
+        herald.map_err(|_| panicked("herald"))?;
         eraser.map_err(|_| panicked("eraser"))
     }
 }

@@ -1,6 +1,7 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry, correction, erasure and hold, one for when each organisation was last
-//! heard, and one each for how far the log was judged and its inquiries are known.
+//! promised entry, inquiry, correction, erasure, hold, person with channels and parcel for them, one
+//! for when each organisation was last heard, and one each for how far the log was judged, its
+//! inquiries are known and notices were made.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -10,8 +11,8 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, Contents, CorrectionRow, Directory, DirectoryChange, ErasureRow,
-    HoldRow, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
+    ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange,
+    DueNotice, ErasureRow, HoldRow, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -38,7 +39,12 @@ const CORRECTIONS: Rows = TableDefinition::new("corrections");
 const INQUIRED: Rows = TableDefinition::new("inquired");
 const ERASURES: Rows = TableDefinition::new("erasures");
 const HOLDS: Rows = TableDefinition::new("holds");
-const TABLES: [Rows; 12] = [
+/// Addresses, codes and secrets of notices.
+const CHANNELS: Rows = TableDefinition::new("channels");
+const DUE: Rows = TableDefinition::new("due");
+/// One row without a key.
+const NOTICED: Rows = TableDefinition::new("noticed");
+const TABLES: [Rows; 15] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -51,6 +57,9 @@ const TABLES: [Rows; 12] = [
     INQUIRED,
     ERASURES,
     HOLDS,
+    CHANNELS,
+    DUE,
+    NOTICED,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -174,6 +183,9 @@ impl Reader<'_> {
             inquired: self.all(INQUIRED, |entries: &u64| *entries)?.pop(),
             erasures: self.all(ERASURES, |row: &ErasureRow| row.id)?,
             holds: self.all(HOLDS, |row: &HoldRow| row.id)?,
+            channels: self.all(CHANNELS, |row: &ChannelsRow| row.subject)?,
+            due: self.all(DUE, |row: &DueNotice| row.id)?,
+            noticed: self.all(NOTICED, |entries: &u64| *entries)?.pop(),
         })
     }
 }
@@ -224,6 +236,11 @@ impl Writer<'_> {
             DirectoryChange::PutErasure(row) => self.put(ERASURES, &row.id[..], row),
             DirectoryChange::PutHold(row) => self.put(HOLDS, &row.id[..], row),
             DirectoryChange::DropHold(id) => self.drop(HOLDS, &id[..]),
+            DirectoryChange::PutChannels(row) => self.put(CHANNELS, &row.subject[..], row),
+            DirectoryChange::DropChannels(subject) => self.drop(CHANNELS, &subject[..]),
+            DirectoryChange::PutDue(row) => self.put(DUE, &row.id[..], row),
+            DirectoryChange::DropDue(id) => self.drop(DUE, &id[..]),
+            DirectoryChange::Noticed(entries) => self.put(NOTICED, &[], entries),
         }
     }
 }

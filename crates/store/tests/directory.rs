@@ -6,9 +6,10 @@ mod support;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingParties, BindingRow, BindingState, Contents, CorrectionRow, Directory,
-    DirectoryChange, ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow,
-    OrganisationRow, PendingEntry,
+    ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
+    Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, ErasureRow, ErasureState,
+    HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
+    WebhookChannel,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
 use medtrail_store::{DirectoryDb, FileName, OpenError};
@@ -39,6 +40,9 @@ struct Model {
     inquired: Option<u64>,
     erasures: BTreeMap<B256, ErasureRow>,
     holds: BTreeMap<B256, HoldRow>,
+    channels: BTreeMap<Address, ChannelsRow>,
+    due: BTreeMap<B256, DueNotice>,
+    noticed: Option<u64>,
 }
 
 impl Model {
@@ -92,6 +96,19 @@ impl Model {
                 DirectoryChange::DropHold(id) => {
                     self.holds.remove(&id);
                 }
+                DirectoryChange::PutChannels(row) => {
+                    self.channels.insert(row.subject, row);
+                }
+                DirectoryChange::DropChannels(subject) => {
+                    self.channels.remove(&subject);
+                }
+                DirectoryChange::PutDue(row) => {
+                    self.due.insert(row.id, row);
+                }
+                DirectoryChange::DropDue(id) => {
+                    self.due.remove(&id);
+                }
+                DirectoryChange::Noticed(entries) => self.noticed = Some(entries),
             }
         }
     }
@@ -112,6 +129,9 @@ impl Model {
             inquired: self.inquired,
             erasures: self.erasures.values().cloned().collect(),
             holds: self.holds.values().cloned().collect(),
+            channels: self.channels.values().cloned().collect(),
+            due: self.due.values().cloned().collect(),
+            noticed: self.noticed,
         }
     }
 }
@@ -251,6 +271,41 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
             state,
         },
     );
+    let email =
+        prop::option::of((".{0,9}", any::<bool>(), word(), any::<u64>())).prop_map(|email| {
+            email.map(|(address, is_daily, code_hash, code_made_ms)| EmailChannel {
+                address,
+                is_daily,
+                language: "en".to_owned(),
+                is_confirmed: is_daily,
+                code_hash,
+                code_made_ms,
+            })
+        });
+    let webhook = prop::option::of((".{0,9}", prop::collection::vec(any::<u8>(), 0..33)))
+        .prop_map(|webhook| webhook.map(|(url, secret)| WebhookChannel { url, secret }));
+    let channels =
+        (address(), any::<u64>(), email, webhook).prop_map(|(subject, since, email, webhook)| {
+            ChannelsRow { subject, since, email, webhook, code_sent_ms: since }
+        });
+    let way = (0..4u8, ".{0,9}").prop_map(|(which, text)| match which {
+        0 => DueSort::Mail,
+        1 => DueSort::Digest,
+        2 => DueSort::Webhook,
+        _ => DueSort::Confirm { to: text.clone(), language: "et".to_owned(), code: text },
+    });
+    let about = prop::collection::vec(any::<u64>(), 0..3);
+    let due = (word(), address(), way, about, any::<u64>(), any::<u32>(), any::<bool>()).prop_map(
+        |(id, subject, sort, about, due_ms, tries, is_sent)| DueNotice {
+            id,
+            subject,
+            sort,
+            about,
+            due_ms,
+            tries,
+            is_sent,
+        },
+    );
     prop_oneof![
         erasure.prop_map(DirectoryChange::PutErasure),
         hold.prop_map(DirectoryChange::PutHold),
@@ -269,6 +324,11 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         word().prop_map(DirectoryChange::DropInquiry),
         correction.prop_map(DirectoryChange::PutCorrection),
         any::<u64>().prop_map(DirectoryChange::Inquired),
+        channels.prop_map(DirectoryChange::PutChannels),
+        address().prop_map(DirectoryChange::DropChannels),
+        due.prop_map(DirectoryChange::PutDue),
+        word().prop_map(DirectoryChange::DropDue),
+        any::<u64>().prop_map(DirectoryChange::Noticed),
     ]
 }
 

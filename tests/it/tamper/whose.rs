@@ -181,6 +181,7 @@ async fn relay(site: &Site, trust: &TrustFile) -> Receipt {
         permissions: Permissions::of_the_log_alone(),
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
         erasing: medtrail_oracle::erasure::Erasing::default(),
+        notices: medtrail_oracle::notices::Notices::nowhere(),
         now_ms: || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
     };
     let (service, running) = supervise::start(setup).unwrap();

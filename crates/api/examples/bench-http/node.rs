@@ -53,6 +53,7 @@ pub(crate) async fn run(folder: &Path) {
         permissions: Permissions::of_the_log_alone(),
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
         erasing: Erasing::default(),
+        notices: medtrail_oracle::notices::Notices::nowhere(),
         now_ms,
     };
     let (service, running) = supervise::start(setup).expect("a running log");

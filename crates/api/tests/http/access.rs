@@ -173,6 +173,14 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             r#"{"signature":"0x"}"#,
             [401, 403, 403, 404, 404, 403, 404, 401, 401],
         ),
+        get("/v1/subjects/{subject}/notices", &own("notices"), ONLY_THE_PERSON),
+        Row {
+            method: Method::PUT,
+            body: Some("{}"),
+            ..get("/v1/subjects/{subject}/notices", &own("notices"), ONLY_THE_PERSON)
+        },
+        // Whoever reads the mail has the code.
+        post("/v1/notices/confirm", "/v1/notices/confirm", r#"{"code":"0"}"#, [404; 9]),
         same("/v1/questions", ANY_SIDE),
         post("/v1/questions", "/v1/questions", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
         get("/v1/questions/{id}", &format!("/v1/questions/{word}"), NOT_THEIRS),
@@ -341,6 +349,7 @@ async fn what_is_not_yours_is_answered_byte_for_byte_like_what_does_not_exist() 
             "permissions",
             "erasure",
             "accounting",
+            "notices",
             "trail?counts=day",
             "trail?limit=0",
             "feed?after=x",

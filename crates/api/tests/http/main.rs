@@ -15,6 +15,7 @@ mod health;
 mod inquiries;
 mod log;
 mod metrics;
+mod notices;
 mod openapi;
 mod organisations;
 mod pages;

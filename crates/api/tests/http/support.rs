@@ -11,6 +11,7 @@ use medtrail_keys::vault::VaultKeys;
 use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::entry::{batch_root, details_hash, event_id};
+use medtrail_ledger::notices::{Channels, MailText, Messenger, Parcel, Undelivered};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, Plan, PlanChange};
 use medtrail_ledger::ports::{
     Batch, CommitError, Consents, EventKey, Journal, JournalError, KeyFile, KeyTag, Outbox,
@@ -22,6 +23,7 @@ use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::erasure::Erasing;
+use medtrail_oracle::notices::Notices;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
@@ -175,6 +177,25 @@ impl Consents for Chain {
     }
 }
 
+/// Takes every notice.
+struct Mailbox;
+
+impl Messenger for Mailbox {
+    fn channels(&self) -> Channels {
+        Channels { email: true, webhook: true }
+    }
+
+    fn send(&self, parcel: &Parcel) -> Result<(), Undelivered> {
+        if let Parcel::Mail { says: MailText::Confirm { code }, .. } = parcel {
+            *CODE.lock().unwrap() = Some(code.clone());
+        }
+        Ok(())
+    }
+}
+
+/// The newest code that left any log of these tests.
+pub(crate) static CODE: Mutex<Option<String>> = Mutex::new(None);
+
 /// A signed report, as it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
@@ -273,6 +294,7 @@ impl Log {
             permissions: Permissions { consents: chain.clone(), need: |_, _| Need::default() },
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             erasing: Erasing::default(),
+            notices: Notices { messenger: Arc::new(Mailbox), gather_ms: 0, retry_ms: 1_000 },
             now_ms,
         };
         let directory = folder.path().join("directory");

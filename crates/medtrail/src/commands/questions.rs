@@ -1,4 +1,4 @@
-//! `medtrail ask`, `questions`, `claims`, `correct`: what people and organisations ask each other,
+//! `medtrail ask`, `questions`, `claims`, `correct`, `notices`: what people and organisations ask each other,
 //! with a key of their own.
 
 use super::PassphraseArgs;
@@ -285,6 +285,87 @@ pub(crate) async fn claims(args: ClaimsArgs) -> Outcome {
             let noted = shared.sign_in().await?.post(&path, &body).await?;
             shared.tell(&noted, || println!("Answered, as line {}.", noted["index"]))
         }
+    }
+}
+
+/// Shows and chooses the channels by which one is told that something happened.
+#[derive(clap::Args)]
+pub(crate) struct NoticesArgs {
+    #[command(subcommand)]
+    command: NoticesCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum NoticesCommand {
+    /// Shows them
+    Show {
+        #[command(flatten)]
+        shared: Shared,
+    },
+    /// Chooses them anew, all at once: what is left out ends
+    Set {
+        /// An e-mail address; a code is sent there first
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// One mail a day of everything, in the place of one at once of what is urgent
+        #[arg(long, requires = "email")]
+        daily: bool,
+        /// The language of the mail: en, et
+        #[arg(long, value_name = "TAG", default_value = "en")]
+        language: String,
+        /// Where webhooks go, https://…; the secret is shown once
+        #[arg(long, value_name = "URL")]
+        webhook: Option<String>,
+        #[command(flatten)]
+        shared: Shared,
+    },
+}
+
+pub(crate) async fn notices(args: NoticesArgs) -> Outcome {
+    match args.command {
+        NoticesCommand::Show { shared } => {
+            let session = shared.sign_in().await?;
+            let path = format!("/v1/subjects/{}/notices", session.address());
+            let channels = session.get(&path).await?;
+            shared.tell(&channels, || print_channels(&channels))
+        }
+        NoticesCommand::Set { email, daily, language, webhook, shared } => {
+            let mut body = json!({});
+            if let Some(address) = email {
+                let when = if daily { "daily" } else { "at-once" };
+                body["email"] = json!({ "address": address, "when": when, "language": language });
+            }
+            if let Some(url) = webhook {
+                body["webhook"] = json!({ "url": url });
+            }
+            let session = shared.sign_in().await?;
+            let path = format!("/v1/subjects/{}/notices", session.address());
+            let channels = session.put(&path, &body).await?;
+            shared.tell(&channels, || print_channels(&channels))
+        }
+    }
+}
+
+fn print_channels(channels: &Value) {
+    let email = &channels["email"];
+    match email.is_null() {
+        true => println!("E-mail:   none"),
+        false => {
+            let confirmed = match email["confirmed"] == true {
+                true => "confirmed",
+                false => "not confirmed yet: open the link in the mail",
+            };
+            let (address, when) = (plain(&email["address"]), plain(&email["when"]));
+            println!("E-mail:   {address}, {when}, {confirmed}");
+        }
+    }
+    let webhook = &channels["webhook"];
+    match webhook.is_null() {
+        true => println!("Webhook:  none"),
+        false => println!("Webhook:  {}", plain(&webhook["url"])),
+    }
+    if let Some(secret) = webhook["secret"].as_str() {
+        println!("Secret:   {}   (shown this once)", harmless(secret));
     }
 }
 

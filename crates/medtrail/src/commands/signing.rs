@@ -3,8 +3,8 @@
 
 use super::PassphraseArgs;
 use super::verify::read_trust;
+use crate::clock::now_ms;
 use crate::exit::{Failure, OK, Outcome};
-use crate::node::now_ms;
 use crate::session::Session;
 use alloy_primitives::{Address, B256, Bytes};
 use base64::Engine;

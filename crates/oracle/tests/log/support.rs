@@ -283,6 +283,7 @@ impl Log {
             permissions: Permissions::of_the_log_alone(),
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             erasing: Erasing::default(),
+            notices: medtrail_oracle::notices::Notices::nowhere(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).unwrap();

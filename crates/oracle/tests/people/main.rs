@@ -9,6 +9,7 @@ mod feeds;
 mod heads;
 mod inquiries;
 mod judged;
+mod notices;
 mod organisations;
 mod others;
 mod permissions;

@@ -10,6 +10,7 @@ use medtrail_keys::wrap::MasterKey;
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::entry::{details_hash, event_id};
+use medtrail_ledger::notices::{Channels, Messenger, Parcel, Undelivered};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef, PlanChange};
 use medtrail_ledger::ports::{
     Batch, CommitError, Consents, Era, EventKey, Journal, JournalError, KeyFile, KeyTag,
@@ -23,6 +24,7 @@ use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::inquiries::ANSWER_WITHIN_MS;
 use medtrail_oracle::intake::Submission;
+use medtrail_oracle::notices::Notices;
 use medtrail_oracle::opener::Entry;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
@@ -272,6 +274,28 @@ impl Consents for Chain {
     }
 }
 
+/// Takes notices, or fails to.
+#[derive(Default)]
+pub(crate) struct Post {
+    pub(crate) sent: Mutex<Vec<Parcel>>,
+    /// The next ones fail in this way, after they arrived or not.
+    pub(crate) fails: Mutex<Vec<(bool, Undelivered)>>,
+}
+
+impl Messenger for Post {
+    fn channels(&self) -> Channels {
+        Channels { email: true, webhook: true }
+    }
+
+    fn send(&self, parcel: &Parcel) -> Result<(), Undelivered> {
+        let failure = self.fails.lock().unwrap().pop();
+        if failure.as_ref().is_none_or(|(arrives, _)| *arrives) {
+            self.sent.lock().unwrap().push(parcel.clone());
+        }
+        failure.map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
 /// In these tests the details say what the act was for, and of what.
 fn need(_: &Report, details: Option<&[u8]>) -> Need {
     #[derive(serde::Deserialize)]
@@ -297,6 +321,7 @@ pub(crate) struct World {
     pub(crate) log: B256,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) chain: Arc<Chain>,
+    pub(crate) post: Arc<Post>,
 }
 
 /// The configured organisation's key.
@@ -340,6 +365,7 @@ impl World {
         erasing: Erasing,
     ) -> Self {
         let chain = Arc::<Chain>::default();
+        let post = Arc::<Post>::default();
         let operator = Arc::new(OperatorKey::from_bytes(&[1; 32]).unwrap());
         let note = NoteKey::from_seed(ORIGIN, &[3; 32]).unwrap();
         let log = log_id(CHAIN, REGISTRY, operator.address(), ORIGIN);
@@ -391,10 +417,11 @@ impl World {
             permissions: Permissions { consents: chain.clone(), need },
             answer_within_ms,
             erasing,
+            notices: Notices { messenger: post.clone(), gather_ms: 50, retry_ms: 20 },
             now_ms,
         };
         let (service, running) = supervise::start_with(setup, book.clone()).unwrap();
-        Self { service, running, disk, book, keys, operator: address, log, status, chain }
+        Self { service, running, disk, book, keys, operator: address, log, status, chain, post }
     }
 
     pub(crate) async fn stop(self) {

@@ -19,7 +19,7 @@ pub(crate) mod records;
 pub(crate) mod reindex;
 pub(crate) mod report;
 pub(crate) mod serve;
-mod signing;
+pub(crate) mod signing;
 pub(crate) mod status;
 pub(crate) mod trail;
 pub(crate) mod verify;

@@ -7,12 +7,14 @@
 //! - `connect`, `permissions`: Mari joins what they hold about her to her address, and allows what
 //!   they may do
 //! - `routine`, `mari`, `audit_event`, `clock`, `chance`: what happens, and how their software
-//!   writes it down
-//! - `act_one`, `feed`, `trail`: a doctor looks, and the person sees it, over the product's HTTP
+//!   writes it down; `past`: how it passes by
+//! - `vault`, `desk_talk`: what Mari keeps here, and what others ask and do about it
+//! - `act_one`, `act_four`, `feed`, `trail`: what is played, over the product's HTTP
 //! - `live`, `routes`: what goes on while it runs, and what it adds to the page
 //! - `tell`, `words`: what is said
 
 mod accounts;
+mod act_four;
 mod act_one;
 mod anvil;
 mod audit_event;
@@ -20,21 +22,25 @@ mod chance;
 mod clock;
 mod connect;
 mod desk;
+mod desk_talk;
 mod feed;
 mod gateways;
 mod live;
 mod mari;
 mod organisations;
+mod past;
 mod permissions;
 mod reporters;
 mod routes;
 mod routine;
 mod tell;
 mod trail;
+mod vault;
 mod words;
 
 use crate::clock::{DemoClock, now_ms};
 use crate::commands::serve::asked_to_end;
+use crate::commands::signing::Signed;
 use crate::commands::verify::check_proof;
 use crate::config::{
     ChainConfig, Config, ErasureConfig, LimitsConfig, NoticesConfig, OperatorConfig,
@@ -46,7 +52,6 @@ use crate::session::Session;
 use accounts::Accounts;
 use act_one::Watch;
 use anvil::Anvil;
-use audit_event::Happening;
 use clock::Clock;
 use gateways::Gateways;
 use live::Live;
@@ -58,6 +63,7 @@ use medtrail_ledger::proof::spell;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
 use organisations::{HARBOUR, KALDA, LUMI, TIDE};
+use past::{Past, Stage};
 use reporters::Reporters;
 use routes::Routes;
 use routine::Routine;
@@ -70,6 +76,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tell::Teller;
 use trail::Names;
+use vault::Allergy;
 
 /// Starts a chain, a log and the gateways of four organisations on this machine, lets a doctor look
 /// at a patient's data, and checks the proof as a stranger would.
@@ -108,10 +115,6 @@ const MARKER: &str = "demo.json";
 /// Since when the organisations' keys speak, before the start: 100 days, for the story's lines
 /// reach back 90.
 const LISTED_MS: u64 = 100 * 24 * 3600 * 1000;
-/// How long before the first line of her story Mari connected her organisations, in milliseconds.
-const EARLIER_MS: u64 = 20 * 60 * 1000;
-/// How long after it happens something is reported, in milliseconds.
-const REPORTED_AFTER_MS: u64 = 1500;
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let accounts = Accounts::known();
@@ -122,8 +125,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     // Heard from the start: a demo that is cut short must not leave its chain running, which sits
     // in a process group of its own and is killed only when it is dropped.
     let mut quit = pin!(asked_to_end());
-    let day = Day::before(Clock::of_this_machine(), now_ms(), !args.no_seed);
-    let demo_clock = DemoClock::start_at(day.begins_ms);
+    let past = Past::before(Clock::of_this_machine(), now_ms(), !args.no_seed);
+    let demo_clock = DemoClock::start_at(past.begins_ms);
     let starting = start(&args, &folder, &accounts);
     let demo = tokio::select! {
         started = starting => started?,
@@ -132,7 +135,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     // Outside of what may be cut short: gateways that have started are stopped in order.
     let mut gateways = Gateways::default();
     let played = tokio::select! {
-        played = play(&folder, accounts, &demo, &mut gateways, (day, demo_clock), teller) => played.map(Some),
+        played = play(&folder, accounts, &demo, &mut gateways, (past, demo_clock), teller) => played.map(Some),
         () = &mut quit => Ok(None),
     };
     let Demo { anvil, node, url, .. } = demo;
@@ -170,31 +173,6 @@ pub(crate) async fn run(args: Args) -> Outcome {
         Some(Played { verdict: Verdict::Green, .. }) => OK,
         Some(_) => FAILED,
     }))
-}
-
-/// What has happened before the demo begins, by the clock of who watches it.
-struct Day {
-    clock: Clock,
-    /// When the log was opened, and Mari connected her organisations.
-    begins_ms: u64,
-    routine: Routine,
-    /// Oldest first.
-    happenings: Vec<Happening>,
-}
-
-impl Day {
-    fn before(clock: Clock, now_ms: u64, is_seeded: bool) -> Self {
-        let mut routine = Routine::new();
-        if !is_seeded {
-            return Self { clock, begins_ms: now_ms, routine, happenings: Vec::new() };
-        }
-        let story = mari::story(clock, now_ms);
-        let first_ms = story.first().map_or(now_ms, |first| first.time_ms);
-        let mut happenings = routine.past(now_ms);
-        happenings.extend(story);
-        happenings.sort_by_key(|happening| happening.time_ms);
-        Self { clock, begins_ms: first_ms - EARLIER_MS, routine, happenings }
-    }
 }
 
 /// What runs before anybody reports.
@@ -240,10 +218,10 @@ async fn play(
     accounts: Accounts,
     demo: &Demo,
     gateways: &mut Gateways,
-    (day, demo_clock): (Day, DemoClock),
+    (past, demo_clock): (Past, DemoClock),
     teller: Teller,
 ) -> Result<Played, Failure> {
-    let (url, clock) = (demo.url.as_str(), day.clock);
+    let (url, clock) = (demo.url.as_str(), past.clock);
     let operator = Session::open(url, accounts.key_of("Operator of the log")?).await?;
     let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
     let reporters = Reporters::start(folder, &accounts, url, &operator, clock, gateways).await?;
@@ -262,32 +240,43 @@ async fn play(
 
     permissions::give(&mari, &accounts).await?;
 
+    let allergy = Allergy::of(mari.address());
+    let mari = Signed::of(mari, (*trust).clone());
+    allergy.keep(&mari).await?;
+
     let began = Instant::now();
-    // What was before the log opened comes at once, and its lines say so.
-    let (before, after) = day
-        .happenings
-        .split_at(day.happenings.partition_point(|happening| happening.time_ms < day.begins_ms));
-    reporters.send_all(before).await?;
-    for happening in after {
-        // In the log before the clock goes on: what is reported late says how late.
-        gateways.settle().await?;
-        demo_clock.forward_to(happening.time_ms + REPORTED_AFTER_MS);
-        reporters.send(happening).await?;
-    }
-    gateways.settle().await?;
+    let stage = Stage {
+        url,
+        accounts: &accounts,
+        trust: &trust,
+        reporters: &reporters,
+        gateways,
+        mari: mari.session.address(),
+    };
+    past.play(&stage, &demo_clock).await?;
     demo_clock.present();
-    if !day.happenings.is_empty() {
+    if !past.is_empty() {
         teller.seeded(began.elapsed());
     }
     // Who signed in that morning is signed out by now.
     let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
-    let live = Arc::new(Live { accounts, reporters, rpc: demo.anvil.url() });
+    let live = Arc::new(Live {
+        accounts,
+        reporters,
+        rpc: demo.anvil.url(),
+        url: url.to_owned(),
+        trust: trust.clone(),
+        allergy,
+    });
     write_marker(folder, &live, &trust, url)?;
     demo.routes.open(live.clone());
 
     teller.doors(url, &live.accounts);
     let verdict = watch(folder, demo, &mari, &trust, clock, teller).await?;
-    Ok(Played { verdict, live, routine: day.routine })
+    if teller.is_long && !past.is_empty() {
+        act_four::play(url, &live.accounts, &trust, teller).await?;
+    }
+    Ok(Played { verdict, live, routine: past.routine })
 }
 
 /// Act 1: from the press of a button to a check that needs nobody's word.

@@ -58,6 +58,10 @@ impl Signing {
 }
 
 impl Signed {
+    pub(crate) fn of(session: Session, trust: TrustFile) -> Self {
+        Self { session, trust, json: false }
+    }
+
     /// A report of the vault by this key, with all but what it is about.
     pub(crate) fn report(&self, kind: u8, details: &Value) -> Result<Report, Failure> {
         let mut draw = [0; 32];
@@ -89,6 +93,11 @@ impl Signed {
             "signature": self.sign(report),
             "content": content,
         })
+    }
+
+    /// The body that carries a signed report of what is no record.
+    pub(crate) fn plain_body(&self, report: &Report, details: &Value) -> Value {
+        json!({ "report": report, "details": details, "signature": self.sign(report) })
     }
 
     /// Words, signs and records a document of the ConsentRegistry that this program knows: no

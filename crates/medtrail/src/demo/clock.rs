@@ -35,6 +35,11 @@ impl Clock {
         )
     }
 
+    /// `2026-11-27`.
+    pub(crate) fn day(self, at_ms: u64) -> String {
+        self.at(at_ms).date().to_string()
+    }
+
     /// `23:47`.
     pub(crate) fn hour_and_minute(self, at_ms: u64) -> String {
         let at = self.at(at_ms);

@@ -16,6 +16,29 @@ const HAND_OVER: &str = "7d1f3c52-190900";
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
+/// What happens in the morning after the night, and is no event of an organisation's software.
+pub(crate) struct Morning {
+    /// State Health Insurance tells of a bill.
+    pub(crate) billed_ms: u64,
+    /// The day that it is for.
+    pub(crate) bill_of: String,
+    /// The hospital tries to change her allergies.
+    pub(crate) overwritten_ms: u64,
+}
+
+/// Whoever starts the demo before that morning meets it all in the last minutes.
+pub(crate) fn morning(clock: Clock, now_ms: u64) -> Morning {
+    let night = clock.last(23, 47, now_ms);
+    let after = |hours: u64, minutes: u64, before_now_ms: u64| {
+        (night + hours * HOUR_MS + minutes * MINUTE_MS).min(now_ms - before_now_ms)
+    };
+    Morning {
+        billed_ms: after(7, 43, 2 * MINUTE_MS),
+        bill_of: clock.day(night),
+        overwritten_ms: after(8, 8, MINUTE_MS),
+    }
+}
+
 /// The day and the night before the demo, oldest first.
 pub(crate) fn story(clock: Clock, now_ms: u64) -> Vec<Happening> {
     // The newest night, and the evening and the morning before it.

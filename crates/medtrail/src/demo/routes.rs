@@ -2,7 +2,7 @@
 
 use super::anvil;
 use super::live::Live;
-use super::words::{ACTS, Act, LOOK, STRIP};
+use super::words::{ACTS, ANSWER, Act, LOOK, PROPERLY, STRIP};
 use alloy_primitives::bytes::Bytes;
 use futures::future::BoxFuture;
 use medtrail_api::{DemoAnswer, DemoRoutes};
@@ -24,7 +24,8 @@ impl Routes {
 impl DemoRoutes for Routes {
     fn answer(&self, method: &str, path: &str, _: Bytes) -> BoxFuture<'static, Option<DemoAnswer>> {
         let live = self.0.get().cloned();
-        let is_look = (method, path) == ("POST", LOOK.1);
+        let button = [LOOK.1, ANSWER.1, PROPERLY.1].into_iter().find(|known| *known == path);
+        let button = button.filter(|_| method == "POST");
         let found = match (method, path) {
             ("GET", "/demo/wallet.js") => wallet(),
             ("GET", "/demo/story.json") => {
@@ -33,25 +34,35 @@ impl DemoRoutes for Routes {
             _ => None,
         };
         Box::pin(async move {
-            match (is_look, live) {
-                (true, Some(live)) => Some(look(&live).await),
-                (true, None) => Some(starting()),
-                (false, _) => found,
+            match (button, live) {
+                (Some(button), Some(live)) => Some(press(button, live).await),
+                (Some(_), None) => Some(starting()),
+                (None, _) => found,
             }
         })
     }
 }
 
-async fn look(live: &Live) -> DemoAnswer {
-    match live.look().await {
-        Ok(()) => {
-            let text = "Dr Liis Kask opened Mari’s allergies. The gateway of her practice has \
-                        signed what it reports.";
-            answer(200, &json!({ "text": text }))
-        }
+/// What a button does, and what is told beside it.
+async fn press(button: &str, live: Arc<Live>) -> DemoAnswer {
+    let done = match button {
+        path if path == ANSWER.1 => live.answer().await.map(|count| match count {
+            0 => "Nobody has asked the hospital anything yet.",
+            _ => "The hospital’s desk has signed an answer.",
+        }),
+        path if path == PROPERLY.1 => live.ask().await.map(|()| {
+            "The hospital asks to write penicillin and ibuprofen. Look under “Waiting for you”."
+        }),
+        _ => live.look().await.map(|()| {
+            "Dr Liis Kask opened Mari’s allergies. The gateway of her practice has signed what it \
+             reports."
+        }),
+    };
+    match done {
+        Ok(text) => answer(200, &json!({ "text": text })),
         Err(failure) => {
             let detail = failure.to_string();
-            answer(502, &json!({ "title": "The doctor could not look", "detail": detail }))
+            answer(502, &json!({ "title": "It could not be done", "detail": detail }))
         }
     }
 }

@@ -78,6 +78,17 @@ impl Teller {
         println!("\nYou press “{}”.", LOOK.0);
     }
 
+    pub(crate) fn act_four(self) {
+        println!("\nAct 4: {}", ACTS[3].title);
+    }
+
+    /// The newest lines of her trail, oldest first.
+    pub(crate) fn newest(self, rows: &[Row], count: usize) {
+        for row in rows.iter().take(count).rev() {
+            println!("  {}", row.words);
+        }
+    }
+
     pub(crate) fn appeared(self, watch: &Watch, names: &Names) {
         let Watch { line, after, .. } = watch;
         let words = sentence(&line.facts(names));

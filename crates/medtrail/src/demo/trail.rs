@@ -68,6 +68,16 @@ impl Line {
     }
 }
 
+/// The newest line whose sentence begins like this.
+pub(crate) async fn find(session: &Session, names: &Names, words: &str) -> Result<Line, Failure> {
+    let path = format!("/v1/subjects/{}/trail?limit=1000", session.address());
+    let mut page = session.get(&path).await?;
+    let lines: Vec<Line> = serde_json::from_value(page["lines"].take())?;
+    let mut found =
+        lines.into_iter().filter(|line| sentence(&line.facts(names)).starts_with(words));
+    found.next().ok_or_else(|| Failure::new(format!("no line says “{words}”")))
+}
+
 /// What is shown of several lines at once.
 pub(crate) struct Row {
     pub(crate) at_ms: u64,

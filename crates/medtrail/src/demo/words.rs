@@ -18,6 +18,10 @@ pub(crate) const DOORS: [(&str, Option<&str>); 4] = [
 /// The button of act 1, and where it is posted.
 pub(crate) const LOOK: (&str, &str) = ("A doctor looks now", "/demo/look");
 
+/// The buttons of act 4.
+pub(crate) const ANSWER: (&str, &str) = ("The hospital answers", "/demo/answer");
+pub(crate) const PROPERLY: (&str, &str) = ("The hospital asks properly", "/demo/ask");
+
 /// An act of the story. One without buttons is not open yet.
 pub(crate) struct Act {
     pub(crate) title: &'static str,
@@ -46,8 +50,10 @@ pub(crate) static ACTS: [Act; 6] = [
     },
     Act {
         title: "Ask, refuse, allow",
-        text: "Ask why, refuse a change, approve one.",
-        buttons: &[],
+        text: "In Mari’s trail, ask why beside the look at 23:47; then the hospital answers. This \
+               morning it tried to change her allergies and was refused. Let it ask properly: \
+               under “Waiting for you” compare both, and approve or say no.",
+        buttons: &[ANSWER, PROPERLY],
     },
     Act { title: "Sell", text: "Sell 90 days of glucose, and be paid directly.", buttons: &[] },
     Act {
@@ -87,9 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn only_act_one_is_open() {
+    fn acts_one_and_four_are_open() {
         let open: Vec<bool> = ACTS.iter().map(|act| !act.buttons.is_empty()).collect();
-        assert_eq!(open, [true, false, false, false, false, false]);
-        assert!(LOOK.1.starts_with("/demo/"));
+        assert_eq!(open, [true, false, false, true, false, false]);
+        let mut buttons = ACTS.iter().flat_map(|act| act.buttons);
+        assert!(buttons.all(|(_, path)| path.starts_with("/demo/")));
     }
 }

@@ -30,7 +30,7 @@ async function openAsMari(t, options = {}) {
   signing.approve();
   await opened.page.getByText(/No gap/).waitFor();
   await opened.page.waitForFunction(() => document.querySelector(".state.live"));
-  return opened;
+  return { ...opened, wallet };
 }
 
 /** Kalda reports a look at Mari's allergies, signed by viem; answers when the log has it. */
@@ -129,4 +129,89 @@ test("Mari fits on 320 pixels", { skip }, async (t) => {
   const { page } = await openDemo(t, { hash: "#/trail", context: { viewport: { width: 320, height: 640 } } });
   await signInAsMari(page);
   await assertFits(page, "Mari's trail");
+});
+
+/** Opens the act in the bar above, and presses one of its buttons. */
+async function press(page, act, button) {
+  const summary = page.locator(".acts summary", { hasText: act });
+  if (!(await summary.locator("..").evaluate((details) => details.open))) await summary.click();
+  await page.getByRole("button", { name: button }).click();
+}
+
+test("act 4: Mari asks why, and the hospital's signed answer stands beside the line", { skip }, async (t) => {
+  const { page } = await openAsMari(t, { context: { viewport: { width: 1100, height: 900 } } });
+  const all = page.getByRole("region", { name: "All lines" });
+  const night = all.locator("article", { hasText: "A nurse at Harbour Hospital" }).first();
+  await night.getByRole("button", { name: /^Ask why/ }).click();
+  const dialog = page.getByRole("dialog", { name: "Ask Harbour Hospital" });
+  await dialog.getByLabel(/In your own words/).fill("Why was this note opened?");
+  await assertAccessible(page, "asking why");
+  await dialog.getByRole("button", { name: "Ask", exact: true }).click();
+  await night.getByText(/You asked why/).waitFor();
+  await night.getByText(/An answer is due by/).waitFor();
+  assert.equal(await night.getByRole("button", { name: /^Ask why/ }).count(), 0);
+  await press(page, "Ask, refuse, allow", "The hospital answers");
+  await night.getByText(/Harbour Hospital answered/).waitFor();
+  await night.getByText(/opened the wrong note/).waitFor();
+  await night.locator(".talk .badge", { hasText: "signed by Harbour Hospital" }).waitFor();
+  await assertAccessible(page, "an answer");
+  await assertPlainWords(page, "an answer");
+});
+
+test("act 4: a bill that is not hers, and a change that she compares, approves and sees done", { skip }, async (t) => {
+  const { page, wallet } = await openAsMari(t, { context: { viewport: { width: 1100, height: 900 } } });
+  await page.getByRole("region", { name: "All lines" }).getByText(/Harbour Hospital tried to change/).first().waitFor();
+  await press(page, "Ask, refuse, allow", "The hospital asks properly");
+  await page.getByRole("link", { name: /^Waiting for you/ }).click();
+
+  const bill = page.getByRole("region", { name: "Check this" });
+  await bill.getByText(/“MRI of the knee” was billed for you/).waitFor();
+  await assertAccessible(page, "what waits");
+  await assertPlainWords(page, "what waits");
+  await bill.getByRole("button", { name: "No, that was not me" }).click();
+  await page.getByText("You said that this was not you. State Health Insurance can read it.").waitFor();
+
+  const changes = page.getByRole("region", { name: "Changes that need your permission" });
+  await changes.getByText("Harbour Hospital asks to change “Allergies: penicillin and ibuprofen”.").first().waitFor();
+  await changes.getByRole("button", { name: "Compare" }).first().click();
+  await changes.getByRole("region", { name: "Now" }).getByText("Penicillin", { exact: true }).waitFor();
+  await changes.getByRole("region", { name: "As they want it" }).locator("mark", { hasText: "Penicillin and ibuprofen" }).waitFor();
+  await changes.getByText(/Checked on this device/).waitFor();
+  await assertAccessible(page, "comparing");
+  await takePicture(page, "compare");
+  await changes.getByRole("button", { name: "Approve…" }).click();
+  const words = await changes.locator("blockquote").textContent();
+  assert.match(words, /^I allow 0x[0-9a-fA-F]{40} to make one change in the health data of .*\(Medtrail approval 1\)$/);
+  await changes.getByRole("button", { name: "Sign this with my wallet" }).click();
+  const asked = await wallet.next("typed_data");
+  assert.equal(asked.details.message.statement, words);
+  asked.approve();
+  await page.getByText("You approved it. Harbour Hospital can make this one change now, and no other.").waitFor();
+  await page.getByText(/that (is|are) done$/).click();
+  await page.getByText("You approved it, and it was done.").first().waitFor({ timeout: 20_000 });
+
+  await page.getByRole("link", { name: "Records" }).click();
+  const record = page.locator("main li", { hasText: "Allergies: penicillin and ibuprofen" });
+  await record.getByRole("button", { name: /^Open/ }).click();
+  await record.getByText("Penicillin and ibuprofen", { exact: true }).waitFor();
+  await record.getByText(/Checked on this device/).waitFor();
+  await assertAccessible(page, "records");
+  await assertPlainWords(page, "records");
+  await page.setViewportSize({ width: 320, height: 640 });
+  await assertFits(page, "records");
+  await page.goto(`${demo.url}/#/waiting`);
+  await page.getByRole("heading", { name: "Waiting for you" }).waitFor();
+  await assertFits(page, "what waits");
+});
+
+test("the hospital's desk: what it is asked, what it asked for, what it billed", { skip }, async (t) => {
+  const wallet = await testWallet({ keys: [account("Harbour Hospital").privateKey], chainId: demo.chainId, rpc: demo.rpc });
+  const { page } = await openDemo(t, { hash: "#/desk", wallet });
+  await page.getByRole("button", { name: "Sign in with MetaMask (test)" }).click();
+  (await wallet.next("connect")).approve();
+  (await wallet.next("personal_sign")).approve();
+  await page.getByRole("heading", { name: "Desk of Harbour Hospital" }).waitFor();
+  await page.getByRole("heading", { name: "Questions to you" }).waitFor();
+  await page.getByRole("region", { name: "Changes you asked for" }).getByText("Allergies: penicillin and ibuprofen").first().waitFor();
+  await assertAccessible(page, "the desk");
 });

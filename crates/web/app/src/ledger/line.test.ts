@@ -94,6 +94,15 @@ describe("a line", () => {
     expect(await problems(await line(1, ZERO, { timeMs: 1_000 }))).toEqual(["stranger"]);
   });
 
+  it("may be signed by the person it is about, and by no other person", async () => {
+    const trust = await trusted();
+    const about = (address: Hex): Partial<Report> => ({ subject: `0x${address.slice(2).padStart(64, "0")}` });
+    const own = await line(1, ZERO, about(addressOf(NOBODY)), NOBODY);
+    expect(await checkLine(own, trust)).toMatchObject({ signedBy: addressOf(NOBODY), problems: [] });
+    const other = await line(1, ZERO, about(addressOf(CLINIC)), NOBODY);
+    expect(await checkLine(other, trust)).toMatchObject({ problems: ["stranger"] });
+  });
+
   it("that is malformed is said to be, whatever the server sent", async () => {
     const [one, trust] = [await line(1, ZERO), await trusted()];
     for (const change of [

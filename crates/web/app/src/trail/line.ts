@@ -1,6 +1,6 @@
 import { t } from "../i18n";
 import {
-  bindingOf, checkLine, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
+  bindingOf, checkLine, isOwn, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
   type Problem, type TrustFile,
 } from "../ledger";
 import { factsOf, sentence, type Facts } from "../reading";
@@ -46,6 +46,6 @@ export async function check(line: Line, trust: TrustFile, listed: readonly Liste
   return {
     line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust),
     erases: await erasedBy(line, trust), sentence: sentence(facts),
-    organisation: facts.organisation ?? t("line.unknownOrganisation"),
+    organisation: facts.organisation ?? t(signedBy !== null && isOwn(line.report) ? "line.you" : "line.unknownOrganisation"),
   };
 }

@@ -5,7 +5,7 @@ export { documentBytes, textOf } from "./bytes";
 export { agreeing, ChainError, reader, REGISTRY, rpc, wallet, type ChainReader } from "./chain";
 export { commitmentOf, documentHash, kindWord } from "./entry";
 export { checkLine, checkPart, type CheckedLine, type CheckedPart, type Problem } from "./line";
-export { leafHash, nodeHash, sha256, verifyConsistency, verifyInclusion } from "./merkle";
+export { leafHash, nodeHash, rootOf, sha256, verifyConsistency, verifyInclusion } from "./merkle";
 export { FormatError, parseProof, parseReceipt, parseTrust } from "./parse";
 export { digest, domainSeparator, placeHash, reportHash, structHash } from "./schema";
 export { recover } from "./signature";

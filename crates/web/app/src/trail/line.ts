@@ -5,6 +5,7 @@ import {
 } from "../ledger";
 import { factsOf, sentence, type Facts } from "../reading";
 import { erasedBy, type Erased } from "./erasure";
+import { subjectOf } from "./subject";
 
 /** How far a line is on its way to the chain. News of the chain tell no root: a proof does. */
 export interface Locking {
@@ -46,6 +47,6 @@ export async function check(line: Line, trust: TrustFile, listed: readonly Liste
   return {
     line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust),
     erases: await erasedBy(line, trust), sentence: sentence(facts),
-    organisation: facts.organisation ?? t("line.unknownOrganisation"),
+    organisation: facts.organisation ?? t(signedBy !== null && subjectOf(signedBy) === line.report.subject ? "line.you" : "line.unknownOrganisation"),
   };
 }

@@ -94,13 +94,14 @@ describe("a line", () => {
     expect(await problems(await line(1, ZERO, { timeMs: 1_000 }))).toEqual(["stranger"]);
   });
 
-  it("may be signed by the person it is about, and by no other person", async () => {
+  it("is no stranger's if the person it is about signed it, and only then", async () => {
     const trust = await trusted();
-    const about = (address: Hex): Partial<Report> => ({ subject: `0x${address.slice(2).padStart(64, "0")}` });
-    const own = await line(1, ZERO, about(addressOf(NOBODY)), NOBODY);
-    expect(await checkLine(own, trust)).toMatchObject({ signedBy: addressOf(NOBODY), problems: [] });
-    const other = await line(1, ZERO, about(addressOf(CLINIC)), NOBODY);
-    expect(await checkLine(other, trust)).toMatchObject({ problems: ["stranger"] });
+    const subject = (key: Hex): Hex => `0x${key.slice(2).padStart(64, "0")}`;
+    const { signedBy } = await checkLine(await line(1, ZERO, {}, NOBODY), trust);
+    const own = await line(1, ZERO, { subject: subject(signedBy as Hex) }, NOBODY);
+    expect(await checkLine(own, trust)).toMatchObject({ signedBy, problems: [] });
+    const byAnother = await line(1, ZERO, { subject: subject(`0x${"99".repeat(20)}`) }, NOBODY);
+    expect((await checkLine(byAnother, trust)).problems).toEqual(["stranger"]);
   });
 
   it("that is malformed is said to be, whatever the server sent", async () => {

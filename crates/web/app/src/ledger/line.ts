@@ -9,7 +9,7 @@ import type { Hex, Line, Report, ShownPlace, TrailPart, TrustFile } from "./type
  * - `otherLog`: it was reported to another log
  * - `details`: the details document is not the one that was reported
  * - `signature`: the signature is not its actor's
- * - `stranger`: signed by somebody the trust file does not name at that time, and who is not the person
+ * - `stranger`: signed by somebody the trust file does not name at that time, and not by the person it is about
  * - `relayedByStranger`: nobody signed, and the actor is no operator
  */
 export type Problem = "malformed" | "otherLog" | "details" | "signature" | "stranger" | "relayedByStranger";
@@ -33,11 +33,6 @@ function tryCommitment(report: Report, place: ShownPlace): Hex | null {
   }
 }
 
-/** Whether the person of the trail did it themself: their address is the subject. */
-export function isOwn({ actor, subject }: Report): boolean {
-  return subject === `0x${actor.slice(2).padStart(64, "0")}`;
-}
-
 /** Recomputes a line's commitment, its details' hash and its signature. */
 export async function checkLine(line: Line, trust: TrustFile): Promise<CheckedLine> {
   const { report, place, details, evidence } = line;
@@ -57,8 +52,10 @@ export async function checkLine(line: Line, trust: TrustFile): Promise<CheckedLi
     if (!isOperator(trust, report.actor)) problems.push("relayedByStranger");
     return { commitment, signedBy: null, problems };
   }
-  const isNamed = organisationOf(trust, report.actor, report.timeMs) !== null
-    || operatorSpeaks(trust, report.actor, report.timeMs) || isOwn(report);
+  // What a person signed about themself is their own word: no trust file names people.
+  const isOwn = report.subject === `0x${report.actor.slice(2).padStart(64, "0")}`;
+  const isNamed = isOwn || organisationOf(trust, report.actor, report.timeMs) !== null
+    || operatorSpeaks(trust, report.actor, report.timeMs);
   if (!isNamed) problems.push("stranger");
   return { commitment, signedBy: report.actor, problems };
 }

@@ -1,35 +1,17 @@
 import { t } from "../i18n";
-import { demo } from "../demo/story.svelte";
 import { isHex } from "../ledger/bytes";
 import type { Hex, ListedOrganisation, TrustFile } from "../ledger";
-import { documentId, signerOf, type Document, type Registries } from "../permit";
-import { ask, Refused } from "../server/client";
-import { switchTo } from "../session/chain";
-import { explain, isDeclined } from "../session/explain";
+import type { Document } from "../permit";
+import { ask } from "../server/client";
+import { explain } from "../session/explain";
 import { session } from "../session/session.svelte";
 import { subjectOf } from "../trail/subject";
 import { answerOf, checkAll, type Answer, type Checked } from "./check";
-import { forWallet } from "./typed-data";
+import { Signing } from "./signing.svelte";
 import { nameOf } from "./words";
 
 /** What was written a moment ago may not be read yet. */
 const AGAIN_MS = 300;
-
-/** `GET /v1/permissions`: the contract under whose name permissions are signed. It is deployed once and stays. */
-interface Domain {
-  readonly version: string;
-  readonly chainId: number;
-  readonly consentRegistry: string;
-}
-let domain: Promise<Domain> | null = null;
-
-function domainOnce(): Promise<Domain> {
-  domain ??= ask<Domain>("/v1/permissions").catch((error: unknown) => {
-    domain = null;
-    throw error;
-  });
-  return domain;
-}
 
 /** What a person permits, while the page is open: all of it checked on this device, and the ways to change it. */
 export class Given {
@@ -41,21 +23,17 @@ export class Given {
   error = $state("");
   checkedAtMs = $state(0);
   answer = $state.raw<Answer | null>(null);
-  /** Whether the wallet or the server is being asked: one thing at a time. */
-  isBusy = $state(false);
 
   readonly standing = $derived(this.permissions.filter(({ state, problems }) => problems.length === 0 && state === "standing"));
   readonly past = $derived(this.permissions.filter(({ state, problems }) => problems.length === 0 && state !== "standing"));
   readonly wrong = $derived(this.permissions.filter(({ problems }) => problems.length > 0));
 
-  registries: Registries | null = null;
+  readonly #signing: Signing;
   readonly #stop = new AbortController();
   readonly #takenBack = new Set<Hex>();
   /** What this page gave: if the server leaves it out, that is to be seen. */
   readonly #given = new Map<Hex, Document>();
   #epochMin = 0;
-  /** Signed, and perhaps not written down: it is sent again without asking the wallet again. */
-  #unsent: { readonly id: Hex; readonly signature: Hex } | null = null;
 
   /** To whom something can be given, by the name that the keys have: the list alone could put another's name beside them. */
   readonly grantees: readonly { readonly id: Hex; readonly name: string }[] = $derived(this.organisations
@@ -64,6 +42,12 @@ export class Given {
 
   constructor(address: string) {
     this.address = address.toLowerCase() as Hex;
+    this.#signing = new Signing(this.address);
+  }
+
+  /** Whether the wallet or the server is being asked: one thing at a time. */
+  get isBusy(): boolean {
+    return this.#signing.isBusy;
   }
 
   nameOf(address: Hex): string | null {
@@ -106,16 +90,10 @@ export class Given {
 
   async #learn(): Promise<void> {
     const { signal } = this.#stop;
-    const [trust, { organisations }, { version, chainId, consentRegistry: given }] = await Promise.all([
-      ask<TrustFile>("/.well-known/medtrail.json", { signal }),
+    const [trust, { organisations }] = await Promise.all([
+      this.#signing.learn(signal),
       ask<{ organisations: ListedOrganisation[] }>("/v1/organisations", { signal }),
-      domainOnce(),
     ]);
-    const consentRegistry = String(given).toLowerCase();
-    const isOurs = version === "medtrail/permissions-domain-v1" && chainId === trust.chainId && isHex(consentRegistry, 20);
-    // Under the name of another contract a signature could mean something else, or nothing.
-    if (!isOurs || /^0x0*$/.test(consentRegistry)) throw new Error(t("permissions.notThat"));
-    this.registries = { chainId, consentRegistry, anchorRegistry: trust.registry };
     this.trust = trust;
     this.organisations = organisations;
   }
@@ -129,7 +107,8 @@ export class Given {
   }
 
   async #readOnce(): Promise<void> {
-    const { address, registries } = this;
+    const { address } = this;
+    const { registries } = this.#signing;
     if (registries === null) throw new Error("the contract comes before the permissions");
     const told = await ask<unknown>(`/v1/subjects/${subjectOf(address)}/permissions`, { signal: this.#stop.signal });
     const answer = answerOf(told, address);
@@ -147,49 +126,12 @@ export class Given {
 
   /** Has it signed and written down. False: the person said no in the wallet, and nothing was done. Throws what went wrong. */
   async sign(document: Document): Promise<boolean> {
-    this.isBusy = true;
-    try {
-      const { registries } = this;
-      if (registries === null) throw new Error("the contract comes before the signature");
-      const id = documentId(document, registries);
-      const signature = this.#unsent?.id === id ? this.#unsent.signature : await this.#signature(document, id, registries);
-      this.#unsent = { id, signature };
-      await this.#send(document, id, signature);
-      this.#unsent = null;
-      this.#remember(document, id);
-    } catch (error) {
-      if (isDeclined(error)) return false;
-      throw error;
-    } finally {
-      this.isBusy = false;
-    }
+    const id = await this.#signing.sign(document);
+    if (id === null) return false;
+    this.#remember(document, id);
     // It is done: that the list cannot be read just now is another matter.
     await this.#read().catch((error: unknown) => { this.error = explain(error); });
     return true;
-  }
-
-  async #signature(document: Document, id: Hex, registries: Registries): Promise<Hex> {
-    const wallet = await session.findWallet();
-    if (!wallet) throw new Error(t("connect.noWallet"));
-    await switchTo(wallet, registries.chainId, demo.story?.chain ?? null);
-    const given = await wallet.provider.request({ method: "eth_signTypedData_v4", params: [this.address, forWallet(document, registries)] });
-    const signature = String(given).toLowerCase() as Hex;
-    const isHexText = /^0x(?:[0-9a-f]{2})*$/.test(signature);
-    if (!isHexText || await signerOf(id, signature) !== this.address) throw new Error(t("permissions.otherSigner"));
-    return signature;
-  }
-
-  async #send(document: Document, id: Hex, signature: Hex): Promise<void> {
-    try {
-      const body = { version: "medtrail/permission-v1", document, signature };
-      const written = await ask<{ id: string }>("/v1/permissions", { method: "POST", body });
-      if (String(written?.id).toLowerCase() !== id) throw new Error(t("permissions.otherWritten"));
-    } catch (error) {
-      // What the server refused it refuses again; of what got no answer nobody knows.
-      if (error instanceof Refused && error.status < 500) this.#unsent = null;
-      if (error instanceof Refused && error.status === 401) void session.probe();
-      throw error;
-    }
   }
 
   #remember(document: Document, id: Hex): void {

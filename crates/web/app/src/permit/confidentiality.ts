@@ -5,6 +5,11 @@ const LEVELS = ["U", "L", "M", "N", "R", "V"] as const;
 
 export type Confidentiality = (typeof LEVELS)[number];
 
+/** Whether a code is one of the levels. */
+export function isLevel(code: string): code is Confidentiality {
+  return (LEVELS as readonly string[]).includes(code);
+}
+
 /** Whether a level stands at or above another. */
 export function isAtLeast(level: Confidentiality, other: Confidentiality): boolean {
   return LEVELS.indexOf(level) >= LEVELS.indexOf(other);

@@ -3,6 +3,7 @@ export {
   documentId, documentOf, named, problemOf, signedOf, signerOf, statementOf, subjectOf, TYPES, type ChangeApproval,
   type Delegation, type Document, type Erase, type Grant, type Guardianship, type RecoveryPolicy, type Registries, type Revoke, type RevokeAll, type Signed,
 } from "./documents";
+export { isAtLeast, isLevel, MARKS, type Confidentiality } from "./confidentiality";
 export { permits } from "./permits";
 export { parsePurposes, PURPOSES, purposeCovers } from "./purposes";
 export { WORDS } from "./resources";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { sha256, type Hex } from "../ledger";
+import { reportHash, sha256, type Hex } from "../ledger";
 import { utf8 } from "../ledger/bytes";
-import { ownRecord, uploadOf, type Listed } from "./api";
+import { deletionOf, isWritten, ownRecord, resourceOf, titleText, uploadOf, type Listed } from "./api";
 import { shown } from "./read";
 
 const MARI: Hex = `0x${"ab".repeat(20)}`;
@@ -38,6 +38,56 @@ describe("an upload", () => {
     for (const other of [ownRecord(`0x${"22".repeat(32)}`, "watch", "2026-03-02"), ownRecord(SUBJECT, "watch2", "026-03-02"), ownRecord(SUBJECT, "", "watch2026-03-02")]) {
       expect(other).not.toBe(id);
     }
+  });
+});
+
+describe("a deletion", () => {
+  const around = { log: `0x${"11".repeat(32)}` as Hex, address: MARI, subject: SUBJECT, nowMs: 1_795_000_000_000 };
+  const head: Hex = `0x${"77".repeat(32)}`;
+  const zero: Hex = `0x${"0".repeat(64)}`;
+  const about = { title: "A", mediaType: "text/plain", resourceType: null, confidentiality: "R", topics: ["HIV"] };
+  const listed = { record: head, subject: SUBJECT, head, versions: 1, current: { ...about, version: head, index: 4, bytes: 5 } } as unknown as Listed;
+
+  it("names what it was, and nothing after it", () => {
+    const { report, details } = deletionOf(listed, around);
+    expect(report).toMatchObject({ kind: 2, action: 68, record: head, fromVersion: head, toVersion: zero, details: sha256(utf8(details)) });
+    expect(JSON.parse(details)).toEqual({ version: "medtrail/version-v1", about, bytes: 0, purposes: [] });
+  });
+
+  it("is of what is there", () => {
+    expect(() => deletionOf({ ...listed, head: zero }, around)).toThrow();
+    expect(() => deletionOf({ ...listed, current: null }, around)).toThrow();
+  });
+
+  it("is done only if the server wrote down what was signed", () => {
+    const draft = deletionOf(listed, around);
+    const written = { record: head, version: zero, receipt: { reportHash: reportHash(draft.report) } };
+    expect(isWritten(written, draft)).toBe(true);
+    for (const other of [null, {}, { ...written, version: head }, { ...written, record: zero }, { ...written, receipt: { reportHash: zero } }]) {
+      expect(isWritten(other, draft)).toBe(false);
+    }
+  });
+});
+
+describe("what a file says of itself", () => {
+  const of = (resource: object) => resourceOf(bytes(JSON.stringify(resource)));
+
+  it("is its type, the strictest of its levels, and its topics", () => {
+    const security = [{ code: "R" }, { code: "N" }, { code: "SUD" }, { code: "anything" }, {}];
+    expect(of({ resourceType: "Condition", meta: { security } })).toEqual({
+      mediaType: "application/fhir+json", resourceType: "Condition", confidentiality: "R", topics: ["SUD"],
+    });
+    expect(of({ resourceType: "Condition" })).toMatchObject({ confidentiality: null, topics: [] });
+  });
+
+  it("is nothing if it is no resource", () => {
+    for (const other of [{}, { resourceType: 5 }, { resourceType: "no type" }, []]) expect(of(other)).toBeNull();
+    expect(resourceOf(new Uint8Array([0xff]))).toBeNull();
+  });
+
+  it("has a name on one line, of a length that fits", () => {
+    expect(titleText("  a\n\tb  ")).toBe("a b");
+    expect([...titleText("\u{1f600}".repeat(300))]).toHaveLength(200);
   });
 });
 

@@ -16,6 +16,32 @@ export type EndReason = "asked" | "expired" | "account" | "elsewhere";
 /** Longest delay of a browser's timer. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/**
+ * That somebody was signed in on this device, and until when: whoever was not need not be asked for, and the browser's console
+ * keeps no refusal. It opens nothing; the cookie does, which no script can read.
+ */
+const HINT = "medtrail.session.until";
+
+const hint = {
+  /** Null: nothing was noted. Undefined: this browser keeps no notes, so nobody knows. */
+  read(): number | null | undefined {
+    try {
+      const found = localStorage.getItem(HINT);
+      return found === null ? null : Number(found);
+    } catch {
+      return undefined;
+    }
+  },
+  write(untilMs: number | null): void {
+    try {
+      if (untilMs === null) localStorage.removeItem(HINT);
+      else localStorage.setItem(HINT, String(untilMs));
+    } catch {
+      // Then it is asked for each time.
+    }
+  },
+};
+
 class Session {
   /** `undefined` until the server was asked. */
   who = $state.raw<Who | null | undefined>(undefined);
@@ -27,7 +53,18 @@ class Session {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #detach: (() => void) | undefined;
 
-  /** Who the cookie says we are; called when the page opens, and when a stream ends without a reason. */
+  /** When the page opens: who is signed in, if anybody may be. */
+  async start(): Promise<void> {
+    const untilMs = hint.read();
+    if (untilMs !== undefined && !(Number(untilMs) > Date.now())) {
+      hint.write(null);
+      this.who = null;
+      return;
+    }
+    await this.probe();
+  }
+
+  /** Who the cookie says we are. */
   async probe(): Promise<void> {
     try {
       this.#become(await ask<Who>("/v1/session"));
@@ -102,6 +139,7 @@ class Session {
   #become(who: Who): void {
     this.who = who;
     this.ended = null;
+    hint.write(who.expiresMs);
     clearTimeout(this.#timer);
     const left = who.expiresMs - Date.now();
     this.#timer = setTimeout(() => this.#end("expired"), Math.min(Math.max(left, 0), TIMER_MS_MAX));
@@ -111,6 +149,7 @@ class Session {
     clearTimeout(this.#timer);
     this.#detach?.();
     this.#detach = undefined;
+    hint.write(null);
     this.wallet = null;
     this.who = null;
     this.ended = reason;

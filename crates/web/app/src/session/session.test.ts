@@ -151,6 +151,44 @@ describe("signing in", () => {
   });
 });
 
+describe("a page that opens", () => {
+  beforeEach(() => {
+    localStorage.clear();
+    session.who = undefined;
+  });
+  afterEach(() => vi.restoreAllMocks());
+
+  it("asks the server only if somebody may be signed in", async () => {
+    const asked = serve({ "GET /v1/session": [200, who()] });
+    await session.start();
+    expect([session.who, asked]).toEqual([null, []]);
+    await session.probe();
+    session.who = undefined;
+    await session.start();
+    expect([(session.who as { address?: string } | null | undefined)?.address, asked.length]).toEqual([MARI, 2]);
+  });
+
+  it("asks nothing after signing out, nor once the time is over", async () => {
+    const asked = serve({ "GET /v1/session": [200, who()], "DELETE /v1/session": [204, null] });
+    await session.probe();
+    await session.signOut();
+    await session.start();
+    expect(asked.map(({ name }) => name)).toEqual(["GET /v1/session", "DELETE /v1/session"]);
+    localStorage.setItem("medtrail.session.until", String(Date.now() - 1));
+    await session.start();
+    expect([asked.length, localStorage.length, session.who]).toEqual([2, 0, null]);
+  });
+
+  it("asks where the browser keeps no notes", async () => {
+    for (const name of ["getItem", "setItem", "removeItem"] as const) {
+      vi.spyOn(Storage.prototype, name).mockImplementation(() => { throw new DOMException("no", "SecurityError"); });
+    }
+    const asked = serve({ "GET /v1/session": [200, who()] });
+    await session.start();
+    expect([asked.length, session.who?.address]).toEqual([1, MARI]);
+  });
+});
+
 describe("an error in words", () => {
   it("finds the code at any depth, and where phones put it", () => {
     expect(hasCode({ cause: { cause: { code: 4902 } } }, 4902)).toBe(true);

@@ -1,5 +1,5 @@
 // Places of the page stand behind the `#`: they need nothing from the server, and what stands there (an invite's
-// code) is never sent to one.
+// code, or that of a mail) is sent to one only by what it is for.
 
 export type Place =
   | { readonly name: "home" }
@@ -8,6 +8,9 @@ export type Place =
   | { readonly name: "connect" }
   | { readonly name: "waiting" }
   | { readonly name: "records" }
+  | { readonly name: "erasure" }
+  | { readonly name: "notices" }
+  | { readonly name: "confirm"; readonly code: string }
   | { readonly name: "desk" }
   | { readonly name: "permissions" }
   | { readonly name: "organisations" }
@@ -19,12 +22,17 @@ export function placeOf(hash: string): Place {
   if (invite) return { name: "invite", code: invite };
   const month = /^#\/trail\/statement\/(\d{4}-(?:0[1-9]|1[0-2]))$/.exec(hash)?.[1];
   if (month) return { name: "statement", month };
+  const confirm = /^#\/notices\/confirm\/([\w-]{1,128})$/.exec(hash)?.[1];
+  if (confirm) return { name: "confirm", code: confirm };
   switch (hash) {
     case "": case "#": case "#/": return { name: "home" };
-    case "#/trail": return { name: "trail" };
+    // The mails lead to #/data: their link, too, says nothing.
+    case "#/trail": case "#/data": return { name: "trail" };
     case "#/trail/connect": return { name: "connect" };
     case "#/waiting": return { name: "waiting" };
     case "#/records": return { name: "records" };
+    case "#/erasure": return { name: "erasure" };
+    case "#/notices": return { name: "notices" };
     case "#/desk": return { name: "desk" };
     case "#/permissions": return { name: "permissions" };
     case "#/organisations": return { name: "organisations" };

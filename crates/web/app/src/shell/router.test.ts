@@ -7,11 +7,13 @@ describe("a place of the page", () => {
     expect(["", "#", "#/", "#/trail", "#/trail/connect", "#/permissions", "#/organisations"].map((hash) => placeOf(hash).name))
       .toEqual(["home", "home", "home", "trail", "connect", "permissions", "organisations"]);
     expect(placeOf("#/trail/statement/2026-11")).toEqual({ name: "statement", month: "2026-11" });
+    expect(["#/data", "#/notices", "#/erasure"].map((hash) => placeOf(hash).name)).toEqual(["trail", "notices", "erasure"]);
+    expect(placeOf("#/notices/confirm/00ff")).toEqual({ name: "confirm", code: "00ff" });
     expect(placeOf("#invite=Ab_c-9")).toEqual({ name: "invite", code: "Ab_c-9" });
   });
 
   it("is unknown if it is anything else", () => {
-    for (const hash of ["#/nothing", "#/trail/statement/2026-13", "#/trail/statement/x", "#invite=", "#invite=<b>"]) {
+    for (const hash of ["#/nothing", "#/trail/statement/2026-13", "#/trail/statement/x", "#invite=", "#invite=<b>", "#/notices/confirm/", "#/notices/confirm/a/b"]) {
       expect(placeOf(hash).name, hash).toBe("unknown");
     }
   });

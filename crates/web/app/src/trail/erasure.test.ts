@@ -4,7 +4,7 @@ import { utf8 } from "../ledger/bytes";
 import { fixtureTrust } from "../ledger/testing";
 import { documentId, render, type Document, type Erase } from "../permit";
 import { KADRI_KEY, MARI, MARI_KEY, NOW, sign } from "../permissions/testing";
-import { erasedBy } from "./erasure";
+import { erasedBy, erasureOf } from "./erasure";
 import { healthOf } from "./health";
 import type { Checked } from "./line";
 import { subjectOf } from "./subject";
@@ -63,5 +63,25 @@ describe("a line that tells of an erasure", () => {
     expect(healthOf(own, [part(3)], [told(3)]).missing).toEqual([]);
     expect(healthOf(own, [part(3)], [told(2)]).missing).toEqual([{ organisation: null, number: 3 }]);
     expect(healthOf(own, [part(3)], []).missing).toHaveLength(3);
+  });
+});
+
+describe("what a line says of an erasure", () => {
+  it("is its day, and whether it shows what the person signed for it", async () => {
+    const trust = await fixtureTrust();
+    const asked = { act: "asked", dueMs: NOW + 1 };
+    expect(await erasureOf(line(trust, erase(trust), asked), trust)).toMatchObject({ act: "asked", form: "everything", dueMs: NOW + 1, isSigned: true });
+    expect(await erasureOf(line(trust, erase(trust)), trust)).toMatchObject({ act: "done", dueMs: null, isSigned: true });
+    for (const change of [{ signature: "0x00" }, { signature: undefined }, { erasure: PSEUDONYM }, { form: "records" }, { document: { revoke: {} } }]) {
+      expect((await erasureOf(line(trust, erase(trust), { ...asked, ...change }), trust))?.isSigned, JSON.stringify(change)).toBe(false);
+    }
+    expect((await erasureOf(line(trust, erase(trust), asked, KADRI_KEY), trust))?.isSigned).toBe(false);
+  });
+
+  it("is nothing without an act, a form, a number or a day that are some", async () => {
+    const trust = await fixtureTrust();
+    for (const change of [{ act: "begun" }, { form: "some" }, { erasure: 7 }, { act: "asked" }, { act: "asked", dueMs: "soon" }, { act: "asked", dueMs: 1e300 }, { version: "x" }]) {
+      expect(await erasureOf(line(trust, erase(trust), change), trust), JSON.stringify(change)).toBeNull();
+    }
   });
 });

@@ -1,10 +1,11 @@
 import { t } from "../i18n";
 import {
-  bindingOf, checkLine, isOwn, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
+  bindingOf, checkLine, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
   type Problem, type TrustFile,
 } from "../ledger";
 import { factsOf, sentence, type Facts } from "../reading";
-import { erasedBy, type Erased } from "./erasure";
+import { erasedBy, erasureOf, type Erased, type ErasureTold } from "./erasure";
+import { subjectOf } from "./subject";
 
 /** How far a line is on its way to the chain. News of the chain tell no root: a proof does. */
 export interface Locking {
@@ -24,6 +25,8 @@ export interface Checked extends Locking {
   readonly binds: Binding | null;
   /** What it says was erased, if the person signed that. */
   readonly erases?: Erased | null;
+  /** What it says of an erasure. */
+  readonly erasure?: ErasureTold | null;
   /** The organisation that reported, or whose word was passed on. */
   readonly organisation: string;
 }
@@ -45,7 +48,7 @@ export async function check(line: Line, trust: TrustFile, listed: readonly Liste
   const { commitment, signedBy, problems } = await checkLine(line, trust);
   return {
     line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust),
-    erases: await erasedBy(line, trust), sentence: sentence(facts),
-    organisation: facts.organisation ?? t(signedBy !== null && isOwn(line.report) ? "line.you" : "line.unknownOrganisation"),
+    erases: await erasedBy(line, trust), erasure: await erasureOf(line, trust), sentence: sentence(facts),
+    organisation: facts.organisation ?? t(signedBy !== null && subjectOf(signedBy) === line.report.subject ? "line.you" : "line.unknownOrganisation"),
   };
 }

@@ -47,8 +47,11 @@ export class Trail {
     return oldestFirst.map(shown).reverse();
   });
 
-  /** What asks something of the person. Clocks are looked at as the page reads. */
-  readonly waiting = $derived(waitingOf(this.lines, this.checkedAtMs || Date.now()));
+  /** The time by which clocks are told: they run on while no line comes. */
+  nowMs = $state(Date.now());
+
+  /** What asks something of the person. */
+  readonly waiting = $derived(waitingOf(this.lines, this.nowMs));
 
   readonly #subject: `0x${string}`;
   readonly #stop = new AbortController();
@@ -88,6 +91,11 @@ export class Trail {
     ]);
     this.trust = trust;
     this.organisations = organisations;
+  }
+
+  /** Lets the clocks run; called now and then while the page is open. */
+  tick(): void {
+    this.nowMs = Date.now();
   }
 
   close(): void {
@@ -196,6 +204,7 @@ export class Trail {
     this.health = health;
     this.error = "";
     this.checkedAtMs = Date.now();
+    this.tick();
   }
 
   async #take(given: readonly Line[]): Promise<void> {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Hex, Report } from "../ledger";
 import type { Checked } from "../trail/line";
 import { approvalOf } from "./approval";
+import { connectionsOf } from "./connections";
 import { sayingOf } from "./sayings";
 import { linesOfDay, mayAsk, talksOf, waitingOf } from "./waiting";
 
@@ -106,6 +107,37 @@ describe("what waits", () => {
     const calm = line(2, {}, { signed: true });
     expect(waitingOf([calm], NOW).emergencies).toEqual([]);
   });
+});
+
+describe("an erasure that runs", () => {
+  const told = (act: string, over: object = {}) =>
+    ({ ...line(10, {}), erasure: { act, erasure: word(90), form: "records", dueMs: act === "asked" ? NOW + 86_400_000 : null, isSigned: true, ...over } }) as unknown as Checked;
+
+  it("waits until it is cancelled, refused or done", () => {
+    const asked = told("asked");
+    expect(waitingOf([asked], NOW)).toMatchObject({ open: 1, clocks: [{ state: "running", form: "records", dueMs: NOW + 86_400_000, isSigned: true }] });
+    for (const act of ["cancelled", "refused", "done"] as const) {
+      expect(waitingOf([asked, told(act)], NOW)).toMatchObject({ open: 0, clocks: [{ state: act }] });
+    }
+  });
+
+  it("is not ended by another one, by one before it, by a line that is wrong, or by a word that nobody signed", () => {
+    const before = told("cancelled");
+    const asked = told("asked");
+    for (const other of [before, told("cancelled", { erasure: word(91) }), { ...told("cancelled"), problems: ["details"] } as unknown as Checked, told("done", { isSigned: false })]) {
+      expect(waitingOf([asked, other], NOW).open).toBe(1);
+    }
+    const signed = told("asked");
+    expect(waitingOf([{ ...signed, line: { ...signed.line, evidence: { signed: "0x" } } } as unknown as Checked], NOW).clocks).toEqual([]);
+  });
+});
+
+it("connections are those under way, read narrowly", () => {
+  const one = (state: string, change: object = {}) => ({ id: "0x1", organisation: { id: HOSPITAL, name: "Harbour" }, state, expiresMs: NOW + 1, ...change });
+  const states = (own: unknown[]) => connectionsOf({ own }, NOW).map(({ state }) => state);
+  expect(states([one("to-sign"), one("to-countersign"), one("entering"), one("entered"), one("refused"), one("toString")])).toEqual(["toSign", "toConfirm", "toConfirm"]);
+  expect(states([one("to-sign", { expiresMs: NOW }), one("entering", { expiresMs: NOW }), one("to-sign", { organisation: null }), null])).toEqual(["toConfirm"]);
+  expect(connectionsOf(null, NOW)).toEqual([]);
 });
 
 describe("what was said about a line", () => {

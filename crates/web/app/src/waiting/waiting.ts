@@ -35,7 +35,18 @@ export interface Emergency {
   readonly state: "open" | "confirmed" | "denied";
 }
 
+/** An erasure that was asked for: it runs until it is cancelled, or done. */
+export interface Clock {
+  readonly line: Checked;
+  readonly dueMs: number;
+  readonly form: "records" | "everything";
+  /** False: nobody shows that the person signed it. */
+  readonly isSigned: boolean;
+  readonly state: "running" | "cancelled" | "refused" | "done";
+}
+
 export interface Waiting {
+  readonly clocks: readonly Clock[];
   readonly questions: readonly Question[];
   readonly claims: readonly Claim[];
   readonly changes: readonly Change[];
@@ -83,6 +94,18 @@ function questionsOf(sayings: Sayings): readonly Question[] {
   }));
 }
 
+function clocksOf(lines: readonly Checked[]): readonly Clock[] {
+  const told = lines.filter(({ problems, line }) => problems.length === 0 && line.evidence === "relayed");
+  return told.flatMap((line) => {
+    const { erasure } = line;
+    if (erasure?.act !== "asked" || erasure.dueMs === null) return [];
+    const end = told.find((one) => one.line.index > line.line.index && one.erasure?.erasure === erasure.erasure && one.erasure.act !== "asked")?.erasure;
+    // That it is done shows what was signed; anybody's word would end a clock that still runs.
+    const state = end && end.act !== "asked" && (end.act !== "done" || end.isSigned) ? end.act : "running";
+    return [{ line, dueMs: erasure.dueMs, form: erasure.form, isSigned: erasure.isSigned, state }];
+  });
+}
+
 export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
   const sayings = new Sayings(lines);
   const [replies, ends, approvals, noes] =
@@ -107,12 +130,13 @@ export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
     return { line, state: isDenied ? "denied" : isApproved(line) ? "confirmed" : "open" };
   });
   const questions = questionsOf(sayings);
-  const open = claims.filter(({ reply }) => reply === null).length + changes.filter(({ state }) => state === "open").length
+  const clocks = clocksOf(lines);
+  const open = clocks.filter(({ state }) => state === "running").length + claims.filter(({ reply }) => reply === null).length + changes.filter(({ state }) => state === "open").length
     + emergencies.filter(({ state }) => state === "open").length;
   const newestFirst = <T extends { readonly line: Checked }>(all: readonly T[]) => [...all].sort((a, b) => b.line.line.index - a.line.line.index);
   return {
     questions: newestFirst(questions), claims: newestFirst(claims), changes: newestFirst(changes),
-    emergencies: newestFirst(emergencies), open,
+    emergencies: newestFirst(emergencies), clocks: newestFirst(clocks), open,
   };
 }
 

@@ -184,7 +184,10 @@ mod tests {
             topics: vec!["HIV".into()],
             ..Data::default()
         };
-        assert_eq!((of(version).data, of(version).purposes), (vec![expected], vec!["TREAT".into()]));
+        assert_eq!(
+            (of(version).data, of(version).purposes),
+            (vec![expected], vec!["TREAT".into()])
+        );
         let look = of(r#"{"version":"medtrail/read-v1","purposes":["TREAT"]}"#);
         assert_eq!((look.purposes.as_slice(), look.is_search), (&["TREAT".to_owned()][..], false));
         assert!(of(r#"{"version":"medtrail/read-v1","purposes":[],"listed":2}"#).is_search);

@@ -555,9 +555,8 @@ fn permitted(scopes: &str, entries: Vec<Opened>) -> Log {
 
 #[test]
 fn a_look_into_the_vault_is_judged_by_what_the_log_says_the_record_is() {
-    let of = |scopes: &str| {
-        permitted(scopes, vec![version(1, 0, 2, "Observation"), look(2)]).replay()
-    };
+    let of =
+        |scopes: &str| permitted(scopes, vec![version(1, 0, 2, "Observation"), look(2)]).replay();
     let fine = of("patient/Observation.crus");
     assert_eq!((fine.flaw(), fine.found.in_vault), (None, 2));
     assert_eq!(of("patient/Observation.cu").flaw(), Some(Flaw::VaultUnpermitted));

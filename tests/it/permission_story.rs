@@ -356,5 +356,22 @@ async fn a_question_is_answered_a_line_corrected_a_notice_sent_and_an_erasure_au
     story.node = Some(story.site.serve());
     let listed = story.json(&story.mari, &["records", "list"]);
     assert_eq!(listed["records"].as_array().unwrap().len(), 1, "{listed:#}");
-    story.node.take().unwrap().stop();
+    story.stop().await;
+
+    // Whoever shortens what people were promised has it in the log, once.
+    let before = {
+        story.node = Some(story.site.serve());
+        let size = story.size().await;
+        story.stop().await;
+        size
+    };
+    story.site.settings.more = more.replace("wait_s = 4", "wait_s = 1");
+    story.site.configure();
+    for _ in 0..2 {
+        story.node = Some(story.site.serve());
+        assert_eq!(story.size().await, before + 1);
+        story.stop().await;
+    }
+    let told = story.audit("changed").await;
+    assert_eq!(told["kinds"]["operation"], 1, "{told:#}");
 }

@@ -7,6 +7,7 @@ use crate::exit::Failure;
 use crate::notices::{NoticesError, notices};
 use crate::pages::Embedded;
 use crate::permission::{OnChain, need};
+use crate::promises;
 use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
@@ -208,7 +209,7 @@ pub(crate) async fn start(
     let permissions = Permissions { consents: Arc::new(OnChain::new(chain)), need };
     let setup = Setup {
         journal: store.clone(),
-        outbox: store,
+        outbox: store.clone(),
         keys: key_file,
         notary,
         trust,
@@ -228,6 +229,17 @@ pub(crate) async fn start(
     let (service, running) =
         starting.await.map_err(|lost| JournalError::Storage(lost.to_string()))??;
 
+    {
+        let (config, service) = (config.clone(), service.clone());
+        let telling = move || promises::tell(&config, &store, &service);
+        match tokio::task::spawn_blocking(telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("that the configuration changed is told at the next start: {error}");
+            }
+            Err(lost) => return Err(JournalError::Storage(lost.to_string()).into()),
+        }
+    }
     let vault = {
         let service = service.clone();
         let open = move || Vault::open(service, shelves, VaultLimits::default());

@@ -116,8 +116,7 @@ impl Story {
             self.site.run(flags)
         };
         assert!(matches!(said.code, Some(0 | 3)), "{}", again().out);
-        let told = serde_json::from_str(&said.out).unwrap();
-        told
+        serde_json::from_str(&said.out).unwrap()
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) listen: String,
     /// Name, key, and since when it speaks in milliseconds.
     pub(crate) organisations: Vec<(String, Address, u64)>,
+    /// Other tables, as they stand in the file.
+    pub(crate) more: String,
 }
 
 impl Settings {
@@ -57,6 +59,7 @@ impl Settings {
             public_url: "https://log.journeys.example".to_owned(),
             listen: "127.0.0.1:0".to_owned(),
             organisations: vec![("Fjord Clinic".to_owned(), Custodian::fjord().address(), 0)],
+            more: String::new(),
         }
     }
 }
@@ -103,7 +106,7 @@ impl Site {
 
     /// Writes `medtrail.toml` anew from the settings.
     pub(crate) fn configure(&self) {
-        let Settings { rpc, chain_id, origin, registry, public_url, listen, organisations } =
+        let Settings { rpc, chain_id, origin, registry, public_url, listen, organisations, more } =
             &self.settings;
         let (data_dir, keys_dir) = (&self.data_dir, self.keys_dir());
         let cold_key = ACCOUNTS[2];
@@ -133,6 +136,7 @@ impl Site {
                  keys = [{{ address = \"{address}\", fromMs = {from_ms} }}]\n"
             ));
         }
+        text.push_str(more);
         fs::write(self.path("medtrail.toml"), text).unwrap();
     }
 

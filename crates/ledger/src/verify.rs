@@ -233,6 +233,10 @@ fn reported(findings: &mut Findings, proof: &Proof, trust: Option<&TrustFile>, c
                     let words = format!("This {kind} is signed by the operator ({actor}){how}.");
                     findings.add("report", Verdict::Green, words);
                 }
+                None if actor.into_word() == report.subject => {
+                    let words = format!("This {kind} is signed by its own person ({actor}){how}.");
+                    findings.add("report", Verdict::Green, words);
+                }
                 None => {
                     let words = format!(
                         "This {kind} is signed by {actor}{how}: nobody your trust file names at \

@@ -10,6 +10,7 @@ mod node;
 mod notices;
 mod pages;
 mod permission;
+mod promises;
 mod render;
 mod session;
 

@@ -7,6 +7,7 @@ use crate::exit::Failure;
 use crate::notices::{NoticesError, notices};
 use crate::pages::Embedded;
 use crate::permission::{OnChain, need};
+use crate::promises;
 use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
@@ -208,7 +209,7 @@ pub(crate) async fn start(
     let permissions = Permissions { consents: Arc::new(OnChain::new(chain)), need };
     let setup = Setup {
         journal: store.clone(),
-        outbox: store,
+        outbox: store.clone(),
         keys: key_file,
         notary,
         trust,
@@ -228,6 +229,17 @@ pub(crate) async fn start(
     let (service, running) =
         starting.await.map_err(|lost| JournalError::Storage(lost.to_string()))??;
 
+    {
+        let (config, service) = (config.clone(), service.clone());
+        let telling = move || promises::tell(&config, &store, &service);
+        match tokio::task::spawn_blocking(telling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!("that the configuration changed is told at the next start: {error}");
+            }
+            Err(lost) => return Err(JournalError::Storage(lost.to_string()).into()),
+        }
+    }
     let vault = {
         let service = service.clone();
         let open = move || Vault::open(service, shelves, VaultLimits::default());
@@ -365,16 +377,33 @@ fn open_directory(
     Ok(directory)
 }
 
+/// The folder of the vault, and the note that there is one.
+const VAULT: &str = "vault";
+
 /// The vault, made once, also for a log of before there was one: without it a log would go on as if
 /// nobody had ever kept a record.
 fn open_vault(config: &Config, store: &Store, seal: VaultKeys) -> Result<VaultDb, StartError> {
-    const NAME: &str = "vault";
-    let is_new = store.meta(NAME)?.is_none();
-    let vault = VaultDb::open(&config.data_dir.join("vault"), is_new, Box::new(seal))?;
+    let is_new = store.meta(VAULT)?.is_none();
+    let vault = VaultDb::open(&config.data_dir.join(VAULT), is_new, Box::new(seal))?;
     if is_new {
-        store.set_meta(NAME, b"made")?;
+        store.set_meta(VAULT, b"made")?;
     }
     Ok(vault)
+}
+
+/// The vault of a stopped log; none: it never had one.
+pub(crate) fn existing_vault(
+    config: &Config,
+    store: &Store,
+    log: B256,
+    keys: Arc<dyn KeyFile>,
+) -> Result<Option<VaultDb>, StartError> {
+    let Some(log_key) = keys.open(KeyTag::Log)? else { return Ok(None) };
+    if store.meta(VAULT)?.is_none() {
+        return Ok(None);
+    }
+    let seal = Box::new(VaultKeys::new(&log_key, log, keys));
+    Ok(Some(VaultDb::open(&config.data_dir.join(VAULT), false, seal)?))
 }
 
 /// The key file under its master key. Both are made at the first start of a log and never again:

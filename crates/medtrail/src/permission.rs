@@ -7,21 +7,41 @@ use medtrail_fhir::usage::{UsedData, usage};
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::ports::{Consents, RegistryError};
 use medtrail_ledger::schema::Report;
+use medtrail_ledger::vault::{About, ReadDetails, VersionDetails};
 use medtrail_permit::confidentiality::{Confidentiality, is_mark};
 use medtrail_permit::permits::{Data, Need};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// What an act needs a permission for. A document that is no AuditEvent tells neither data nor
-/// purpose, so that no grant covers it; an approval does.
+/// What an act needs a permission for. A document that is neither an AuditEvent nor the vault's own
+/// tells neither data nor purpose, so that no grant covers it; an approval does.
+///
+/// Of what happens in the vault this is what the document itself tells: what stood there before, and
+/// what a look was at, follow from the log.
 pub(crate) fn need(_: &Report, details: Option<&[u8]>) -> Need {
+    if let Some(need) = details.and_then(in_vault) {
+        return need;
+    }
     let used = details.map(usage).unwrap_or_default();
     Need {
         data: used.data.into_iter().map(data).collect(),
         purposes: used.purposes,
         is_search: used.is_search,
     }
+}
+
+/// What a document of the vault tells.
+fn in_vault(details: &[u8]) -> Option<Need> {
+    if let Ok(version) = VersionDetails::read(details) {
+        let About { resource_type, confidentiality, topics, .. } = version.about;
+        let confidentiality = confidentiality.as_deref().and_then(level);
+        let data = Data { resource: resource_type, confidentiality, topics, ..Data::default() };
+        return Some(Need { data: vec![data], purposes: version.purposes, is_search: false });
+    }
+    let read = ReadDetails::read(details).ok()?;
+    let is_search = read.listed.is_some();
+    Some(Need { data: Vec::new(), purposes: read.purposes, is_search })
 }
 
 fn data(used: UsedData) -> Data {
@@ -153,6 +173,24 @@ mod tests {
         let shared = format!(r#"{{"version":"medtrail/shared-v1","event":{EVENT}}}"#);
         assert_eq!(of(&shared), told);
         assert!(of(&EVENT.replace("because", "BTG")).purposes.contains(&"BTG".to_owned()));
+    }
+
+    #[test]
+    fn a_version_in_the_vault_needs_what_it_says_it_is_and_a_look_its_purpose() {
+        let version = r#"{"version":"medtrail/version-v1","about":{"title":"A","mediaType":"text/plain","resourceType":"Observation","confidentiality":"R","topics":["HIV"]},"bytes":1,"purposes":["TREAT"]}"#;
+        let expected = Data {
+            resource: Some("Observation".into()),
+            confidentiality: Some(Confidentiality::R),
+            topics: vec!["HIV".into()],
+            ..Data::default()
+        };
+        assert_eq!(
+            (of(version).data, of(version).purposes),
+            (vec![expected], vec!["TREAT".into()])
+        );
+        let look = of(r#"{"version":"medtrail/read-v1","purposes":["TREAT"]}"#);
+        assert_eq!((look.purposes.as_slice(), look.is_search), (&["TREAT".to_owned()][..], false));
+        assert!(of(r#"{"version":"medtrail/read-v1","purposes":[],"listed":2}"#).is_search);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod steps;
 pub(crate) use details::erasure_in;
 pub use details::{Act, Done, Part, VERSION, read_done};
 pub use holds::{HoldError, TEXT_CHARS_MAX};
+pub use steps::EraserState;
 pub(crate) use steps::run;
 
 use crate::opener::EntryError;

@@ -119,6 +119,26 @@ impl Service {
         }
     }
 
+    /// Enters what the operator did, as an entry of kind 16: once for one event. Blocks.
+    ///
+    /// # Errors
+    /// Where the log does not take it now.
+    pub fn enter_operation(
+        &self,
+        event: B256,
+        time_ms: u64,
+        details: Vec<u8>,
+    ) -> Result<u64, ReportError> {
+        let report = Report {
+            eventId: event,
+            kind: Kind::Operation.number(),
+            timeMs: time_ms,
+            details: details_hash(&details),
+            ..self.own_report()
+        };
+        self.enter_own(report, details)
+    }
+
     /// What every entry of the log itself has in common.
     pub(crate) fn own_report(&self) -> Report {
         Report { log: self.trust().log, actor: self.operator(), ..Report::default() }

@@ -5,7 +5,7 @@ mod enter;
 pub use enter::Checked;
 pub(crate) use enter::Prepared;
 
-use crate::anchorer::Status;
+use crate::anchorer::{Problem, Status};
 use crate::bindings::Tries;
 use crate::erasure::Erasing;
 use crate::feed::Anchors;
@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) erasing: Erasing,
     pub(crate) notices: Notices,
     pub(crate) heralding: Mutex<Heralding>,
+    /// What is in the way of an erasure whose day has come.
+    pub(crate) eraser_problem: Mutex<Option<Problem>>,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

@@ -139,6 +139,7 @@ pub fn start_with(
         erasing,
         notices,
         heralding: Mutex::default(),
+        eraser_problem: Mutex::default(),
         queue: queue.clone(),
         journal,
         outbox,

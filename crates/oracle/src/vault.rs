@@ -5,12 +5,14 @@
 //! What a crash leaves in between is settled from the log at the next start, or the next look.
 
 mod bench;
+mod check;
 mod put;
 mod read;
 mod refusals;
 mod requests;
 mod settle;
 
+pub use check::{VaultCheck, VaultFinding, VaultReport};
 pub use put::{Put, Written};
 pub use read::{Content, Found, Reader};
 pub use requests::{Ask, AskedChange, Side, Standing};

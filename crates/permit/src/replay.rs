@@ -9,11 +9,12 @@
 //! - What happened in the log's own vault must have been permitted: there it is asked for before.
 //!
 //! What the engine wrote about itself is not believed: refusals are compared, never used. In memory
-//! stand the documents of each trail, and changes that no refusal has told or no person confirmed;
+//! stand the documents of each trail, what each record of the vault is, and changes that no refusal has told or no person confirmed;
 //! what was permitted is forgotten.
 
 mod organisations;
 mod readings;
+mod safe;
 mod tell;
 
 pub use readings::EDGE_MS;
@@ -34,6 +35,7 @@ use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
 use organisations::Organisations;
 use readings::Readings;
+use safe::{InVault, Safe};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
@@ -68,6 +70,10 @@ pub struct Replay<'a> {
     open: BTreeMap<B256, Change>,
     /// Those for which both answers are honest.
     both: HashSet<B256>,
+    /// What lies in the log's vault.
+    safe: Safe,
+    /// What happened there without a permission, by commitment, unless a refusal takes it back.
+    unpermitted: BTreeMap<B256, Unpermitted>,
     /// The newest that counted, for the evidence against a refusal of one.
     counted: VecDeque<Act>,
     now_ms: u64,
@@ -104,6 +110,14 @@ struct Change {
     entry: Option<Box<Opened>>,
 }
 
+/// What happened in the vault and was not permitted.
+struct Unpermitted {
+    index: u64,
+    reason: Refusal,
+    subject: B256,
+    shown: Option<(OpenedEntry, Judged)>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Counts,
@@ -113,6 +127,7 @@ enum Standing {
     Both,
 }
 
+/// What a refusal of the log is of.
 #[derive(Deserialize)]
 struct RefusalDetails {
     version: String,
@@ -129,6 +144,8 @@ impl<'a> Replay<'a> {
             young: Vec::new(),
             open: BTreeMap::new(),
             both: HashSet::new(),
+            safe: Safe::default(),
+            unpermitted: BTreeMap::new(),
             counted: VecDeque::new(),
             now_ms: 0,
             found: Found::default(),
@@ -218,8 +235,8 @@ impl<'a> Replay<'a> {
         let organisation = self.organisations.reporter_of(entry);
         let need = (self.setting.need)(&entry.report, entry.details.as_deref());
         let act = act(entry, organisation, need);
-        if act.in_vault {
-            return self.take_in_vault(entry, act, tally);
+        if let Some(what) = InVault::of(entry) {
+            return self.take_in_vault(what, entry, act);
         }
         let (standing, _) = self.standing(&act, act.received_ms);
         self.found.changes += 1;
@@ -229,26 +246,45 @@ impl<'a> Replay<'a> {
         self.young.push(Change { act, organisation, standing, documents, entry: whole });
     }
 
-    /// Nothing happens there before it is permitted: what was not is the operator's fault, and needs
-    /// no refusal beside it. What the operator relayed is its own word for a person's session.
-    fn take_in_vault(&mut self, entry: &Opened, act: Act, tally: &mut Tally) {
+    /// Nothing happens there before it is permitted: what was not is the operator's fault, unless it
+    /// was taken back by a refusal that names it, as where a permission ended in that very moment.
+    /// What the operator relayed is its own word for a person's session.
+    fn take_in_vault(&mut self, what: InVault, entry: &Opened, mut act: Act) {
         self.found.in_vault += 1;
+        let told = act.need.data.first().cloned();
+        let is_known = self.safe.complete(what, entry, &mut act.need);
         if act.signer.is_none() {
             self.found.in_vault_relayed += 1;
             self.both.insert(act.commitment);
-            return;
+            return self.safe.put(&act, told);
         }
         let (standing, verdict) = self.standing(&act, act.received_ms);
-        self.found.both += u64::from(standing == Standing::Both);
-        let Standing::Refused(reason) = standing else { return };
-        let words = format!(
-            "entry {} happened in the log's own vault and was not permitted: {}.",
-            act.index,
-            tell::word(reason)
-        );
-        let details = entry.details.as_deref();
-        let shown = (OpenedEntry::from(entry), self.judged(&act, details, &verdict));
-        self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(act.index), Some(shown), tally);
+        match standing {
+            Standing::Refused(reason) if is_known => {
+                let details = entry.details.as_deref();
+                let shown = (self.unpermitted.len() < WHOLE_MAX)
+                    .then(|| (OpenedEntry::from(entry), self.judged(&act, details, &verdict)));
+                let subject = act.report.subject;
+                let one = Unpermitted { index: act.index, reason, subject, shown };
+                self.unpermitted.insert(act.commitment, one);
+            }
+            Standing::Refused(_) | Standing::Both => self.found.both += 1,
+            Standing::Counts | Standing::Unconfirmed => {}
+        }
+        self.safe.put(&act, told);
+    }
+
+    fn end_unpermitted(&mut self, tally: &mut Tally) {
+        let left = std::mem::take(&mut self.unpermitted).into_values();
+        let mut left: Vec<Unpermitted> = left.collect();
+        left.sort_by_key(|one| one.index);
+        for Unpermitted { index, reason, shown, .. } in left {
+            let words = format!(
+                "entry {index} happened in the log's own vault and was not permitted: {}.",
+                tell::word(reason)
+            );
+            self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(index), shown, tally);
+        }
     }
 
     fn documents(&self, act: &Act) -> usize {
@@ -311,13 +347,22 @@ impl<'a> Replay<'a> {
     fn take_refusal(&mut self, entry: &Opened, tally: &mut Tally) {
         let details = entry.details.as_deref().unwrap_or_default();
         let read = serde_json::from_slice::<RefusalDetails>(details);
-        let is_of_change = |read: RefusalDetails| {
-            read.version == "medtrail/refusal-v1" && read.refused == "change"
-        };
-        if entry.evidence != Evidence::Relayed || !read.is_ok_and(is_of_change) {
-            return;
-        }
+        let is_of_the_log = entry.evidence == Evidence::Relayed;
+        let read = read.ok().filter(|read| is_of_the_log && read.version == "medtrail/refusal-v1");
         let named = entry.report.permission;
+        let Report { subject, record, .. } = entry.report;
+        match read.as_ref().map(|read| read.refused.as_str()) {
+            Some("change") => {}
+            Some("write" | "read") => {
+                let is_theirs = |one: &Unpermitted| one.subject == subject;
+                if self.unpermitted.get(&named).is_some_and(is_theirs) {
+                    self.unpermitted.remove(&named);
+                    self.found.in_vault_taken_back += 1;
+                }
+                return self.safe.refused(subject, record, named);
+            }
+            _ => return,
+        }
         let young = self.young.iter().position(|change| change.act.commitment == named);
         let change = match young {
             Some(at) => Some(self.young.swap_remove(at)),
@@ -412,6 +457,7 @@ impl InOrder for Replay<'_> {
         match Kind::from_number(entry.report.kind) {
             _ if is_replayed(entry) => self.take_act(entry, tally),
             Kind::Refusal => self.take_refusal(entry, tally),
+            Kind::Erasure => self.safe.forget(entry.report.subject),
             _ => {}
         }
     }
@@ -419,6 +465,7 @@ impl InOrder for Replay<'_> {
     fn finish(&mut self, tally: &mut Tally) {
         let end_ms = self.now_ms;
         self.age(u64::MAX);
+        self.end_unpermitted(tally);
         let mut open: Vec<Change> = std::mem::take(&mut self.open).into_values().collect();
         open.sort_by_key(|change| change.act.index);
         for mut change in open {
@@ -512,7 +559,7 @@ fn act(entry: &Opened, organisation: Option<Address>, need: Need) -> Act {
         commitment: entry.commitment,
         index: entry.index,
         received_ms: entry.place.receivedMs,
-        in_vault: is_in_vault(entry),
+        in_vault: InVault::of(entry).is_some(),
         signer: (entry.evidence != Evidence::Relayed).then_some(entry.report.actor),
         party: party(entry, organisation),
         need,
@@ -523,23 +570,9 @@ fn act(entry: &Opened, organisation: Option<Address>, need: Need) -> Act {
 fn is_replayed(entry: &Opened) -> bool {
     match Kind::from_number(entry.report.kind) {
         Kind::Change => true,
-        Kind::Access => is_in_vault(entry),
+        Kind::Access => InVault::of(entry).is_some(),
         _ => false,
     }
-}
-
-/// Whether it happened in the log's own vault: its details say so, and only the vault's routes take
-/// such details.
-fn is_in_vault(entry: &Opened) -> bool {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: String,
-    }
-    const VERSION: &str = "medtrail/version-v1";
-    let details = entry.details.as_deref().unwrap_or_default();
-    // Most details are long, and none of these.
-    let may_be = details.windows(VERSION.len()).any(|window| window == VERSION.as_bytes());
-    may_be && serde_json::from_slice::<Versioned>(details).is_ok_and(|read| read.version == VERSION)
 }
 
 /// The address that a subject id is, if it is one.

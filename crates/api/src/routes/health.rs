@@ -8,7 +8,7 @@ use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, routes};
 use medtrail_ledger::plan::Anchor;
-use medtrail_oracle::anchorer::{State as Anchoring, Status};
+use medtrail_oracle::anchorer::{Problem as Obstacle, State as Anchoring, Status};
 use medtrail_oracle::judge::Judging;
 use medtrail_oracle::sequencer::UNFILED_ENTRIES_MAX;
 use serde_json::{Value, json as value};
@@ -46,6 +46,8 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
     } else {
         None
     };
+    let (clerking, heralding) = (state.service.clerking(), state.service.heralding());
+    let eraser = state.service.eraser();
     let mut answer = json(&value!({
         "ready": problem.is_none(),
         "problem": problem.map(|(what, advice)| value!({ "what": what, "advice": advice })),
@@ -54,6 +56,11 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
         "queued": state.service.queued(),
         "anchoring": anchoring(&state.service.status()),
         "judging": judging(&state.service.judging()),
+        "questions": value!({ "open": clerking.open, "problem": problem_of(&clerking.problem) }),
+        "notices": value!({
+            "waiting": heralding.waiting, "problem": problem_of(&heralding.problem),
+        }),
+        "erasures": value!({ "waiting": eraser.waiting, "problem": problem_of(&eraser.problem) }),
     }));
     if problem.is_some() {
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -71,20 +78,17 @@ fn anchoring(status: &Status) -> Value {
         "pending": status.pending,
         "mined": status.mined.map(anchor),
         "final": status.settled.map(anchor),
-        "problem": status.problem.as_ref().map(|problem| {
-            value!({ "what": problem.what, "advice": problem.advice })
-        }),
+        "problem": problem_of(&status.problem),
     })
 }
 
 /// Changes that wait to be judged: nobody's report waits for that.
 fn judging(judging: &Judging) -> Value {
-    value!({
-        "waiting": judging.waiting,
-        "problem": judging.problem.as_ref().map(|problem| {
-            value!({ "what": problem.what, "advice": problem.advice })
-        }),
-    })
+    value!({ "waiting": judging.waiting, "problem": problem_of(&judging.problem) })
+}
+
+fn problem_of(problem: &Option<Obstacle>) -> Option<Value> {
+    problem.as_ref().map(|one| value!({ "what": one.what, "advice": one.advice }))
 }
 
 fn anchor(anchor: Anchor) -> Value {

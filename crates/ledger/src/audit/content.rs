@@ -7,6 +7,7 @@ use crate::proof::{BatchEvidence, Evidence, EvidenceError};
 use crate::schema::{Place, Report};
 use crate::signature;
 use crate::trust::TrustFile;
+use crate::vault::{ReadDetails, is_version};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::Eip712Domain;
 
@@ -40,6 +41,9 @@ pub struct Opened {
 pub enum Word {
     /// Signed, by somebody whom the trust file names at that time.
     Named,
+    /// Signed by a person, in their own trail or in their vault: no trust file names people, and
+    /// whether they may is told by the permissions.
+    Person,
     /// Signed, and there is no trust file to say by whom.
     Signed,
     /// The operator's only.
@@ -205,6 +209,9 @@ impl<'a> Rules<'a> {
         if is_named {
             return Ok(Word::Named);
         }
+        if is_persons(entry) {
+            return Ok(Word::Person);
+        }
         let words = format!(
             "entry {index} is signed by {actor}, whom your trust file does not name at {received} ms."
         );
@@ -223,4 +230,18 @@ impl<'a> Rules<'a> {
         fault.found = Some(actor.to_string());
         Err(fault.into())
     }
+}
+
+/// Whether an entry may be signed by somebody who is no organisation: the person themself, or who
+/// has control of what they keep in the vault. Of the latter the replay of permissions judges each.
+fn is_persons(entry: &Opened) -> bool {
+    let report = &entry.report;
+    let is_about_a_person = !report.subject.is_zero() && report.subject.0[..12] == [0; 12];
+    if !is_about_a_person {
+        return false;
+    }
+    let document = entry.details.as_deref();
+    let is_in_vault =
+        || is_version(document) || document.is_some_and(|bytes| ReadDetails::read(bytes).is_ok());
+    report.actor.into_word() == report.subject || is_in_vault()
 }

@@ -151,6 +151,21 @@ impl VersionDetails {
     }
 }
 
+impl ReadDetails {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong with it, in serde's words.
+    pub fn read(document: &[u8]) -> Result<Self, JournalError> {
+        let read: Result<Self, _> = serde_json::from_slice(document);
+        let read = read.map_err(|error| JournalError::Damaged(error.to_string()))?;
+        match read.version == READ_VERSION {
+            true => Ok(read),
+            false => Err(JournalError::Damaged(format!("version is not {READ_VERSION}"))),
+        }
+    }
+}
+
 /// Whether a details document says that its change happened in the vault. Cheap for what is none.
 pub fn is_version(document: Option<&[u8]>) -> bool {
     document.is_some_and(|document| VersionDetails::read(document).is_ok())

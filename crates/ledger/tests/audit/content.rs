@@ -276,3 +276,38 @@ fn a_row_without_a_key_is_a_fault_unless_a_later_erasure_names_it() {
     let both = erasure(&[first, last], Some(last - 1), first, 99, true);
     assert_found(&both, Flaw::RowUnopenable, last);
 }
+
+#[test]
+fn who_signs_in_their_own_trail_or_in_a_vault_is_a_person_and_who_signs_elsewhere_is_not() {
+    let mut nobody = trust();
+    nobody.organisations.clear();
+    let signed = |change: &dyn Fn(&mut Opened)| {
+        let mut entry = HONEST.entries[21].clone();
+        change(&mut entry);
+        let report = &entry.report;
+        let bytes = sign(&secret(2), digest(report, &domain(CHAIN_ID, REGISTRY)));
+        entry.evidence = Evidence::Signed(bytes.to_vec().into());
+        entry.header.subject = tags().subject_tag(report.subject);
+        entry.header.event = tags().event_key(report.actor, report.subject, report.eventId);
+        check_with(&committed(entry), Some(&nobody)).map_err(|fault| fault.flaw)
+    };
+    let version = br#"{"version":"medtrail/version-v1","about":{"title":"A","mediaType":"text/plain","resourceType":null,"confidentiality":null,"topics":[]},"bytes":1,"purposes":[]}"#;
+    let in_vault = |entry: &mut Opened| {
+        entry.report.details = medtrail_ledger::entry::details_hash(version);
+        entry.details = Some(version.to_vec());
+    };
+    let other = Address::repeat_byte(0x77).into_word();
+    assert_eq!(signed(&|_| {}), Err(Flaw::SignerUnknown));
+    assert_eq!(
+        signed(&|entry| entry.report.subject = entry.report.actor.into_word()),
+        Ok(Word::Person)
+    );
+    assert_eq!(signed(&|entry| entry.report.subject = other), Err(Flaw::SignerUnknown));
+    let elsewhere = |entry: &mut Opened| {
+        entry.report.subject = other;
+        in_vault(entry);
+    };
+    assert_eq!(signed(&elsewhere), Ok(Word::Person));
+    // Under a pseudonym nobody has a key: only organisations write there.
+    assert_eq!(signed(&in_vault), Err(Flaw::SignerUnknown));
+}

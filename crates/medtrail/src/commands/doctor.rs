@@ -120,21 +120,32 @@ async fn service(config: &Config, found: &mut Vec<Found>) -> Option<Address> {
                     found.push(amber("anchoring", words));
                 }
             }
-            let judging = &ready["judging"];
-            let waiting = &judging["waiting"];
-            found.push(match judging["problem"].as_object() {
-                None => green("judging", format!("{waiting} changes wait for their turn")),
-                Some(problem) => {
-                    let part =
-                        |name: &str| problem.get(name).and_then(|v| v.as_str()).unwrap_or("");
-                    let (what, advice) = (part("what"), part("advice"));
-                    amber("judging", format!("{waiting} wait: {what}. To do: {advice}"))
-                }
-            });
+            for (name, count, what) in FOLLOWERS {
+                let part = &ready[name];
+                // A service of an earlier version does not tell of all.
+                let Some(waiting) = part[count].as_u64() else { continue };
+                found.push(match part["problem"].as_object() {
+                    None => green(name, format!("{waiting} {what}")),
+                    Some(problem) => {
+                        let word =
+                            |name: &str| problem.get(name).and_then(|v| v.as_str()).unwrap_or("");
+                        let (why, advice) = (word("what"), word("advice"));
+                        amber(name, format!("{waiting} wait: {why}. To do: {advice}"))
+                    }
+                });
+            }
             trust["operator"]["keys"].as_array()?.last()?["address"].as_str()?.parse().ok()
         }
     }
 }
+
+/// What follows behind the head: where it stands in the service's answer, what of it waits.
+const FOLLOWERS: [(&str, &str, &str); 4] = [
+    ("judging", "waiting", "changes wait for their turn"),
+    ("questions", "open", "questions wait for their answers"),
+    ("notices", "waiting", "notices wait to be sent"),
+    ("erasures", "waiting", "erasures wait for their day"),
+];
 
 async fn chain(config: &Config, operator: Option<Address>, found: &mut Vec<Found>) {
     for url in &config.chain.rpc {

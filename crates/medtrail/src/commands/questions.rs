@@ -2,9 +2,10 @@
 //! with a key of their own.
 
 use super::PassphraseArgs;
+use super::organisations::time_text;
 use crate::client::Client;
 use crate::exit::{Failure, OK, Outcome};
-use crate::render::{harmless, wrapped_table};
+use crate::render::harmless;
 use crate::session::Session;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::person::PersonKey;
@@ -19,8 +20,6 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Who asks, where, and how it is shown.
 #[derive(clap::Args)]
@@ -419,65 +418,65 @@ fn plain(value: &Value) -> String {
     harmless(value.as_str().unwrap_or("-"))
 }
 
-fn day(value: &Value) -> String {
-    let at =
-        value.as_u64().and_then(|ms| OffsetDateTime::from_unix_timestamp(ms as i64 / 1000).ok());
-    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| "-".into())
-}
-
-/// Questions as a person reads them in a terminal.
+/// Questions as a person reads them in a terminal: each with its id whole, to be copied.
 pub(crate) fn print_questions(listed: &Value) {
-    let rows = listed["questions"].as_array().into_iter().flatten().map(|one| {
-        vec![
-            one["line"]["index"].to_string(),
-            plain(&one["organisation"]["name"]),
-            plain(&one["wants"]),
-            plain(&one["text"]),
-            plain(&one["state"]),
-            day(&one["dueMs"]),
-            plain(&one["answer"]["text"]),
-            plain(&one["id"]),
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
+    let questions = listed["questions"].as_array().map_or(&[][..], Vec::as_slice);
+    if questions.is_empty() {
         println!("No questions.");
         return;
     }
-    let head = ["LINE", "ASKED", "WANTS", "QUESTION", "STATE", "DUE", "ANSWER", "ID"];
-    wrapped_table(&head, rows);
+    for one in questions {
+        let wants = match one["wants"].as_str() {
+            Some("correction") => "to correct",
+            _ => "why there is",
+        };
+        let name = plain(&one["organisation"]["name"]);
+        println!("{name} was asked {wants} line {}.", one["line"]["index"]);
+        if !one["text"].is_null() {
+            println!("  \u{201c}{}\u{201d}", plain(&one["text"]));
+        }
+        match one["state"].as_str() {
+            Some("open") => println!("  open, to be answered by {}", time_text(&one["dueMs"])),
+            Some("unanswered") => println!("  not answered by {}", time_text(&one["dueMs"])),
+            _ => println!("  {}", plain(&one["state"])),
+        }
+        if one["answer"].is_object() {
+            let at = time_text(&one["answer"]["atMs"]);
+            println!("  Answer of {at}: {}", plain(&one["answer"]["text"]));
+        }
+        println!("  Question {}\n", plain(&one["id"]));
+    }
     print_next(listed);
 }
 
 fn print_claims(listed: &Value) {
-    let rows = listed["claims"].as_array().into_iter().flatten().map(|one| {
-        let amount = &one["amount"];
-        let amount = match amount.is_null() {
-            true => "-".to_owned(),
-            false => format!("{} {}", plain(&amount["value"]), plain(&amount["currency"])),
-        };
-        vec![
-            plain(&one["day"]),
-            plain(&one["organisation"]["name"]),
-            plain(&one["service"]["text"]),
-            amount,
-            one["accountedForBy"].as_array().map_or_else(
-                || "-".into(),
-                |lines| {
-                    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
-                    if lines.is_empty() { "no line".to_owned() } else { lines.join(", ") }
-                },
-            ),
-            plain(&one["answer"]["answer"]),
-            plain(&one["id"]),
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
+    let claims = listed["claims"].as_array().map_or(&[][..], Vec::as_slice);
+    if claims.is_empty() {
         println!("No claims.");
         return;
     }
-    wrapped_table(&["DAY", "BILLED BY", "WHAT", "AMOUNT", "MAY BE", "ANSWER", "ID"], rows);
+    for one in claims {
+        let amount = &one["amount"];
+        let amount = match amount.is_null() {
+            true => String::new(),
+            false => format!(", {} {}", plain(&amount["value"]), plain(&amount["currency"])),
+        };
+        let (day, name) = (plain(&one["day"]), plain(&one["organisation"]["name"]));
+        println!("{day}: {name} billed {}{amount}.", plain(&one["service"]["text"]));
+        if let Some(lines) = one["accountedForBy"].as_array() {
+            let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+            match lines.is_empty() {
+                true => println!("  No line of that day may be it."),
+                false => println!("  May be what these lines tell of: {}", lines.join(", ")),
+            }
+        }
+        match one["answer"]["answer"].as_str() {
+            Some("yes") => println!("  The person had it."),
+            Some("no") => println!("  The person says it was not them."),
+            _ => println!("  Not answered."),
+        }
+        println!("  Claim {}\n", plain(&one["id"]));
+    }
     print_next(listed);
 }
 

@@ -69,7 +69,8 @@ enum Command {
         /// Its type, if it is a FHIR R4 resource
         #[arg(long, value_name = "TYPE")]
         resource_type: Option<String>,
-        /// The version it builds on; by default the one that counts, as far as you may know it
+        /// The version it builds on; by default that of the approval, or the one that counts, as
+        /// far as you may know it
         #[arg(long, value_name = "0x…")]
         from: Option<B256>,
         /// The permission it rests on
@@ -178,6 +179,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let of = whose.subject.unwrap_or_else(|| signed.session.address().into_word());
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let record = record.unwrap_or_else(|| own_record(of, "file", &name));
+            let to = version_of(&content);
+            let from = match from {
+                Some(from) => Some(from),
+                None if permission.is_zero() => None,
+                None => approved(&signed, record, to).await?,
+            };
             let from = match from {
                 Some(from) => from,
                 None => head(&signed, &whose, record).await?,
@@ -186,7 +193,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let details = version_details(&about, content.len(), whose.purpose.as_deref());
             let mut report = signed.report(2, &details)?;
             (report.subject, report.record, report.permission) = (of, record, permission);
-            (report.fromVersion, report.toVersion) = (from, version_of(&content));
+            (report.fromVersion, report.toVersion) = (from, to);
             report.action = if from.is_zero() { b'C' } else { b'U' };
             let body = signed.body(&report, &details, Some(&content));
             let answer =
@@ -209,6 +216,19 @@ fn version_details(about: &About, bytes: usize, purpose: Option<&str>) -> Value 
         "bytes": bytes,
         "purposes": purposes,
     })
+}
+
+/// The version that an approval of this change builds on: whoever was allowed one change and nothing
+/// else may list no records.
+async fn approved(signed: &Signed, record: B256, to: B256) -> Result<Option<B256>, Failure> {
+    let told = signed.session.get("/v1/approvals").await?;
+    let mut all = told["requests"].as_array().into_iter().flatten();
+    let is_it = |one: &&Value| {
+        one["record"] == json!(record)
+            && one["toVersion"] == json!(to)
+            && one["state"] == "approved"
+    };
+    Ok(all.find(is_it).and_then(|one| one["fromVersion"].as_str()?.parse().ok()))
 }
 
 /// The version of a record that counts; zero for one that is not there.
@@ -244,8 +264,7 @@ async fn import(file: &Path, signing: Signing) -> Outcome {
         items.push((report, details, &piece.bytes));
     }
     if items.is_empty() {
-        println!("Nothing new in it.");
-        return Ok(ExitCode::from(OK));
+        return signed.tell(&json!({ "results": [] }), |_| "Nothing new in it.".to_owned());
     }
     let hashes: Vec<B256> = items.iter().map(|(report, ..)| report.hash()).collect();
     let batch = ReportBatch { root: B256::from(batch_root(&hashes)), count: hashes.len() as u64 };

@@ -82,6 +82,11 @@ fn line_of(ready: &Value) -> String {
     if let Some(what) = judging["problem"]["what"].as_str() {
         line.push_str(&format!(" · {} changes not judged: {what}", text(&judging["waiting"])));
     }
+    for part in ["questions", "notices", "erasures"] {
+        if let Some(what) = ready[part]["problem"]["what"].as_str() {
+            line.push_str(&format!(" · {part}: {what}"));
+        }
+    }
     line
 }
 
@@ -95,8 +100,12 @@ fn table_of(ready: &Value) {
         vec!["newest final anchor".to_owned(), text(&anchoring["final"]["size"])],
         vec!["anchoring".to_owned(), text(&anchoring["state"])],
         vec!["changes to be judged".to_owned(), text(&ready["judging"]["waiting"])],
+        vec!["questions without an answer".to_owned(), text(&ready["questions"]["open"])],
+        vec!["notices to be sent".to_owned(), text(&ready["notices"]["waiting"])],
+        vec!["erasures that wait".to_owned(), text(&ready["erasures"]["waiting"])],
     ];
-    for part in [anchoring, &ready["judging"]] {
+    let parts = ["judging", "questions", "notices", "erasures"].map(|part| &ready[part]);
+    for part in [anchoring].into_iter().chain(parts) {
         if let Some(problem) = part["problem"].as_object() {
             rows.push(vec!["in the way".to_owned(), text(&problem["what"])]);
             rows.push(vec!["to do".to_owned(), text(&problem["advice"])]);

@@ -157,6 +157,8 @@ fn check(line: Line, subject: Address, trust: &TrustFile) -> Result<Checked, Str
         .verify(&report, &domain(trust.chain_id, trust.registry))
         .map_err(|error| error.to_string())?;
     let organisation = match is_signed {
+        // The person's own.
+        true if report.actor == subject => None,
         true => {
             let named = trust.organisation_of(report.actor, place.receivedMs);
             let named = named.ok_or_else(|| {

@@ -5,6 +5,7 @@
 
 use super::details::{self, Act, By, Told};
 use super::{Form, Obstacle, own};
+use crate::anchorer::Problem;
 use crate::erasure;
 use crate::intake::ReportError;
 use crate::opener::EntryError;
@@ -18,6 +19,7 @@ use medtrail_ledger::schema::Report;
 use medtrail_permit::consents;
 use medtrail_permit::documents::Document;
 use medtrail_permit::permits;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -55,7 +57,13 @@ pub(crate) fn run(service: &Service, ended: &watch::Receiver<bool>) {
         if Instant::now() < not_before {
             continue;
         }
-        if let Err(error) = service.erase_due() {
+        let done = service.erase_due();
+        let problem = done.as_ref().err().map(|error| Problem {
+            what: format!("an erasure waits: {error}"),
+            advice: "check the disk; if the log is busy, nothing: it is tried again",
+        });
+        *service.0.eraser_problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        if let Err(error) = done {
             if error.is_fatal() {
                 tracing::error!("an erasure failed, the process ends: {error}");
                 let _ = service.0.queue.blocking_send(Ask::Stop);
@@ -67,7 +75,26 @@ pub(crate) fn run(service: &Service, ended: &watch::Receiver<bool>) {
     }
 }
 
+/// How erasing is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EraserState {
+    /// Erasures whose day has not come, or that are being done.
+    pub waiting: u64,
+    /// What is in the way of one whose day has come.
+    pub problem: Option<Problem>,
+}
+
 impl Service {
+    /// How erasing is doing.
+    pub fn eraser(&self) -> EraserState {
+        let is_open = |row: &&ErasureRow| {
+            matches!(row.state, ErasureState::Waiting | ErasureState::Erasing { .. })
+        };
+        let waiting = self.0.live.rows().erasures.values().filter(is_open).count() as u64;
+        let problem = self.0.eraser_problem.lock().unwrap_or_else(PoisonError::into_inner);
+        EraserState { waiting, problem: problem.clone() }
+    }
+
     /// Does whatever is due. Blocks.
     pub(crate) fn erase_due(&self) -> Result<(), Stuck> {
         let now_ms = (self.0.now_ms)();

@@ -42,6 +42,8 @@ pub struct Found {
     pub in_vault: u64,
     /// Those of them that a person's session made: the operator's word.
     pub in_vault_relayed: u64,
+    /// Those of them that were not permitted and that a refusal took back: they had no effect.
+    pub in_vault_taken_back: u64,
     /// Who made changes that do not count.
     pub by: BTreeMap<Address, OfOne>,
 }

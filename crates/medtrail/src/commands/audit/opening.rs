@@ -46,6 +46,7 @@ pub(super) struct Opening<'a> {
 #[derive(Default)]
 struct Words {
     named: u64,
+    persons: u64,
     signed: u64,
     relayed: u64,
 }
@@ -141,11 +142,14 @@ impl<'a> Opening<'a> {
         self.work(tally)?;
         self.in_order().for_each(|one| one.finish(tally));
         tally.say(Check::Content, "Rows open to what the log committed to.");
-        let Words { named, signed, relayed } = self.words;
+        let Words { named, persons, signed, relayed } = self.words;
         match signed {
             0 => tally.say(
                 Check::Signatures,
-                format!("{named} signed by whom your trust file names, {relayed} relayed."),
+                format!(
+                    "{named} signed by whom your trust file names, {persons} by people themselves, \
+                     {relayed} relayed."
+                ),
             ),
             _ => tally.note(
                 Check::Signatures,
@@ -201,9 +205,10 @@ impl<'a> Opening<'a> {
                 match outcome {
                     Ok(word) => {
                         tally.count(Check::Signatures, 1);
-                        let Words { named, signed, relayed } = &mut self.words;
+                        let Words { named, persons, signed, relayed } = &mut self.words;
                         *match word {
                             Word::Named => named,
+                            Word::Person => persons,
                             Word::Signed => signed,
                             Word::Relayed => relayed,
                         } += 1;

@@ -142,6 +142,9 @@ async function reported(steps: Steps, proof: Proof, trust: TrustFile | null, cha
   if (meant !== null && operatorSpeaks(meant, report.actor, report.timeMs)) {
     return add(steps, "report", "green", `This ${kind} is signed by the operator (${actor})${how}.`);
   }
+  if (report.subject === `0x${"0".repeat(24)}${report.actor.slice(2)}`) {
+    return add(steps, "report", "green", `This ${kind} is signed by its own person (${actor})${how}.`);
+  }
   const words = `This ${kind} is signed by ${actor}${how}: nobody your trust file names at that time.`;
   return add(steps, "report", "amber", words);
 }

@@ -8,10 +8,12 @@ mod demo;
 mod exit;
 mod node;
 mod notices;
+mod outbound;
 mod pages;
 mod permission;
 mod render;
 mod session;
+mod sources;
 
 use clap::{Parser, Subcommand};
 use exit::{FAILED, Outcome};

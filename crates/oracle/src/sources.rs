@@ -10,7 +10,7 @@ pub mod prober;
 pub(crate) mod register;
 mod seen;
 
-use crate::inquiries::{Noted, Whose, check_word_of};
+use crate::inquiries::{Noted, PAGE_MAX, Whose, check_word_of};
 use crate::intake::{Intake, ReportError, Submission};
 use crate::opener::EntryError;
 use crate::sequencer::PlaceError;
@@ -19,6 +19,7 @@ use alloy_primitives::B256;
 use medtrail_ledger::directory::{SourceOwner, SourceRow, SourceState};
 use medtrail_ledger::entry::{Kind, commitment};
 use medtrail_ledger::ports::JournalError;
+use medtrail_ledger::schema::Report;
 use medtrail_ledger::source::{
     Elsewhere, Fetcher, Nothing, Registered, SourceError, Told, Whereabouts,
 };
@@ -205,10 +206,7 @@ impl Service {
     }
 
     /// Where this event of a signed report stands already.
-    fn standing(
-        &self,
-        report: &medtrail_ledger::schema::Report,
-    ) -> Result<Option<u64>, JournalError> {
+    fn standing(&self, report: &Report) -> Result<Option<u64>, JournalError> {
         let key = self.0.tags.event_key(report.actor, report.subject, report.eventId);
         self.0.recent.reach(self.head().size)?;
         match self.0.recent.find(key) {
@@ -217,8 +215,8 @@ impl Service {
         }
     }
 
-    /// The sources of a person's records, or those that an organisation registered, newest first.
-    /// Blocks.
+    /// The sources of a person's records, or those that an organisation registered, newest first, and
+    /// the `before` of the next page. Blocks.
     ///
     /// # Errors
     /// Where the disk cannot be read.
@@ -227,7 +225,8 @@ impl Service {
         whose: Whose,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<SourceView>, EntryError> {
+    ) -> Result<(Vec<SourceView>, Option<u64>), EntryError> {
+        let limit = limit.clamp(1, PAGE_MAX);
         let parts = match whose {
             Whose::Person(person) => self.parts(person),
             Whose::Organisation(_) => Vec::new(),
@@ -238,16 +237,31 @@ impl Service {
             match whose {
                 Whose::Person(_) => {
                     let found = rows.sources.of_subjects(&parts).filter(is_wished);
-                    found.take(limit).cloned().collect()
+                    found.take(limit + 1).cloned().collect()
                 }
                 Whose::Organisation(id) => {
                     let found = rows.sources.of_owner(SourceOwner::Organisation(id));
-                    found.filter(is_wished).take(limit).cloned().collect()
+                    found.filter(is_wished).take(limit + 1).cloned().collect()
                 }
             }
         };
-        let views = rows.into_iter().filter_map(|row| self.source_view(row).transpose());
-        views.collect()
+        let has_more = rows.len() > limit;
+        let next = rows.get(limit - 1).filter(|_| has_more).map(|row| row.index);
+        let views = rows.into_iter().take(limit).filter_map(|row| {
+            let view = self.source_view(row);
+            view.transpose()
+                .filter(|view| view.as_ref().map_or(true, |view| self.is_shown(whose, view)))
+        });
+        Ok((views.collect::<Result<_, _>>()?, next))
+    }
+
+    /// Where a person has moved a source is not told to who kept it before.
+    fn is_shown(&self, whose: Whose, view: &SourceView) -> bool {
+        let Whose::Organisation(id) = whose else { return true };
+        view.row.told_at == view.row.index
+            || self
+                .open_row(view.row.told_at)
+                .is_ok_and(|entry| self.0.live.reporter_of(&entry) == Some(id))
     }
 
     fn source_view(&self, row: SourceRow) -> Result<Option<SourceView>, EntryError> {

@@ -1,5 +1,5 @@
-//! Keeps the book of questions, claims and corrections, and the register of sources, behind the head, and tells a person when
-//! the time for an answer has passed.
+//! Keeps the book of questions, claims and corrections, and the register of sources, behind the
+//! head, and tells a person when the time for an answer has passed.
 //!
 //! The book is made from entries alone. How far it is made is saved with what it holds, so that
 //! after a crash some entries are read again, which changes nothing. An entry that says that nobody

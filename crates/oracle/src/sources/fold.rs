@@ -9,6 +9,7 @@ use medtrail_ledger::directory::{DirectoryChange, SourceOwner, SourceRow, Source
 use medtrail_ledger::entry::{commitment, subject_of};
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::proof::Evidence;
+use medtrail_ledger::schema::Report;
 use medtrail_ledger::source::{Found, Registered, Relocated, Told, Whereabouts};
 
 impl Service {
@@ -29,11 +30,11 @@ impl Service {
     }
 
     /// Who says it by this key, about this subject: an organisation, or the person themself.
-    pub(super) fn owner_of(&self, entry: &medtrail_ledger::schema::Report) -> Option<SourceOwner> {
-        match self.0.live.organisation_of(entry.actor) {
+    pub(super) fn owner_of(&self, report: &Report) -> Option<SourceOwner> {
+        match self.0.live.organisation_of(report.actor) {
             Some(id) => Some(SourceOwner::Organisation(id)),
-            None => (subject_of(entry.actor) == self.subject_now(entry.subject))
-                .then_some(SourceOwner::Person(entry.actor)),
+            None => (subject_of(report.actor) == self.subject_now(report.subject))
+                .then_some(SourceOwner::Person(report.actor)),
         }
     }
 
@@ -105,7 +106,7 @@ impl Service {
         let at_ms = entry.place.receivedMs;
         Ok(Some(SourceRow {
             told_at: entry.index,
-            after: self::line(entry),
+            after: line(entry),
             has_url: moved.to.url().is_some(),
             state: SourceState::Moved,
             since_ms: at_ms,
@@ -119,11 +120,7 @@ impl Service {
 
     /// Whether whoever signed this report may say where the source is: who registered it, and the
     /// person whose data it is.
-    pub(super) fn may_move(
-        &self,
-        report: &medtrail_ledger::schema::Report,
-        row: &SourceRow,
-    ) -> bool {
+    pub(super) fn may_move(&self, report: &Report, row: &SourceRow) -> bool {
         let subject = self.subject_now(row.subject);
         let is_theirs = self.subject_now(report.subject) == subject;
         let is_owner = self.owner_of(report) == Some(row.by);

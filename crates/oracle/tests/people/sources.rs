@@ -93,7 +93,7 @@ fn moved(world: &World, seed: u8, person: u8, id: B256, from: &str, to: &str) ->
 
 impl World {
     fn sources_of(&self, person: u8) -> Vec<SourceView> {
-        self.service.sources(Whose::Person(address_of(person)), None, 100).unwrap()
+        self.service.sources(Whose::Person(address_of(person)), None, 100).unwrap().0
     }
 
     /// The one source of a person, once it stands so.

@@ -468,10 +468,6 @@ fn only_the_log_says_that_a_source_is_lost() {
         read("a source lost, kept here"),
         "Tide Sensors stopped answering. Still kept here: 90 days of readings."
     );
-    assert_eq!(
-        read("a source that its person moved"),
-        "You told of a new place for data of yours, with Harbour Hospital."
-    );
     let bare = "Harbour Hospital told something new about where your data are kept.";
     assert_eq!(read("a signed loss"), bare);
     assert!(!read("a source of the log").contains("Tide Sensors"));

@@ -245,7 +245,6 @@ pub(crate) mod tests {
             "http://127.0.0.1:80/",
             "https://user@93.184.216.34/",
             "https://user:word@93.184.216.34/",
-            "https://good.example\\@127.0.0.1/",
             "https://[fe80::1%25eth0]/",
             "https://[fe80::1%eth0]/",
             "ftp://93.184.216.34/",

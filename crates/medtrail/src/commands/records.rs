@@ -12,6 +12,8 @@ use medtrail_ledger::vault::{About, own_record, version_of};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Keeps, reads and lists records in a log's vault.
 #[derive(clap::Args)]
@@ -252,8 +254,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
 
 /// The form of a day, so that one day is one record.
 fn day(text: &str) -> Result<String, String> {
-    let form = time::format_description::parse("[year]-[month]-[day]");
-    let is_day = form.is_ok_and(|form| time::Date::parse(text, &form).is_ok());
+    // RFC 3339 reads a whole moment: midnight makes one of a day.
+    let is_day = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).is_ok();
     match is_day && text.len() == 10 {
         true => Ok(text.to_owned()),
         false => Err("a day of the calendar, as 2026-11-27".to_owned()),

@@ -52,7 +52,7 @@ struct Problem {
 #[derive(utoipa::OpenApi)]
 struct Nothing;
 
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("session", "Signing in with an Ethereum address (EIP-4361)"),
     ("trail", "What was reported about whoever is signed in"),
     ("entries", "Single entries, their receipts and proofs"),
@@ -60,6 +60,7 @@ const TAGS: [(&str, &str); 17] = [
     ("organisations", "Who reports here, invites and keys"),
     ("permissions", "What people permit, and take back"),
     ("questions", "A person asks about a line, and who reported it answers"),
+    ("sources", "Where records are kept, and whether they still are"),
     ("notices", "By which channels a person is told that something happened"),
     ("corrections", "Who reported a line says that it was wrong"),
     ("claims", "Something was billed for a person, who says whether they had it"),

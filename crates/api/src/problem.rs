@@ -228,6 +228,12 @@ kinds! {
         "Correct that answer (kind 13) if it was wrong.";
     ANSWERED_OFTEN = "answered-often" CONFLICT: "The answer was changed as often as it can be",
         "Tell the organisation by another way.";
+    NO_SUCH_SOURCE = "no-such-source" NOT_FOUND: "No source that you may move",
+        "Take the id from GET /v1/sources, and sign as who registered it, or as the person.";
+    SOURCE_ELSEWHERE = "source-elsewhere" CONFLICT: "The source is not there any more",
+        "Read where it is from GET /v1/sources, and sign a move from there.";
+    TOO_MANY_SOURCES = "too-many-sources" CONFLICT: "As many sources as there is room for",
+        "Move one that is not needed any more instead of registering another.";
     INQUIRY_MISMATCH = "inquiry-mismatch" UNPROCESSABLE_ENTITY: "Signed about something else",
         "Name the commitment, the subject and the kind that belong to it, and sign the report anew.";
     NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE: "Not in a form you read",

@@ -25,6 +25,7 @@ mod records;
 mod reports;
 mod said;
 mod session;
+mod sources;
 mod trail;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -65,6 +66,8 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(questions::list)
         .service(questions::get)
         .service(questions::take_answer)
+        .service(sources::tell)
+        .service(sources::list)
         .service(corrections::correct)
         .service(claims::bill)
         .service(claims::list)

@@ -4,6 +4,7 @@
 //! with the same two, says the same (`tests/vectors/lines.json`).
 
 mod said;
+mod source;
 mod vault;
 
 use crate::event::{Agent, Coding, Event, Party};
@@ -200,6 +201,7 @@ pub fn reading(
             facts.organisation = name_in(tree.text("organisation"), None);
         }
         _ if facts.take_vault(report, &tree, !is_relayed, names) => {}
+        _ if facts.take_source(report, &tree, !is_relayed) => {}
         _ if is_relayed => {
             facts.take(report, &tree);
             let named = facts.take_said(kind, &tree, Voice::Log);

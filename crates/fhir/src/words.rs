@@ -4,6 +4,7 @@
 //! line unless [`clean`] has been over it.
 
 mod said;
+mod source;
 
 use crate::reading::{Facts, Who};
 
@@ -182,7 +183,8 @@ pub fn sentence(facts: &Facts) -> String {
     if facts.verb == "none" {
         return relayed(facts, other_kind(facts));
     }
-    if let Some(told) = permission(facts).or_else(|| said::said(facts)) {
+    let told = permission(facts).or_else(|| said::said(facts));
+    if let Some(told) = told.or_else(|| source::source(facts)) {
         return relayed(facts, told);
     }
     let mut parts = Vec::new();

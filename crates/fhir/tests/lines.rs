@@ -247,6 +247,7 @@ fn all() -> Vec<Line> {
     all.extend(hostile_words());
     all.extend(permissions());
     all.extend(inquiries());
+    all.extend(sources());
     all.extend(vault());
     let refused = plain(Kind::Refusal, b'U');
     all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
@@ -418,6 +419,59 @@ fn inquiries() -> Vec<Line> {
         own("a notice by pigeon", Notice, notice("pigeon"), None),
         signed("a signed notice", Notice, notice("email"), harbour),
     ]
+}
+
+/// Where records are kept, by those who may say so and by others.
+fn sources() -> Vec<Line> {
+    let harbour = Some("Harbour Hospital");
+    let report = || plain(Kind::Source, 0);
+    let mine = || {
+        let report = report();
+        Report { actor: Address::from_slice(&report.subject[12..]), ..report }
+    };
+    let place = r#""title":"90 days of readings","keeper":"Tide Sensors""#;
+    let told = |act: &str, rest: &str| {
+        Some(format!(r#"{{"version":"medtrail/source-v1","act":"{act}",{rest}}}"#))
+    };
+    let found = |act: &str, rest: &str| told(act, &format!(r#""source":{{{place}}}{rest}"#));
+    let moved = || told("moved", r#""keeper":"Harbour Hospital""#);
+    let mut lines = vec![
+        line("a source", report(), told("registered", place), harbour),
+        line("a source of nobody known", report(), told("registered", place), None),
+        line("a source of one's own", mine(), told("registered", place), None),
+        line("a source that moved", report(), moved(), harbour),
+        line("a source that its person moved", mine(), moved(), None),
+        relayed("a source that is back", report(), found("back", "")),
+        line("a signed loss", report(), found("lost", ""), harbour),
+        relayed("a source of the log", report(), told("registered", place)),
+        relayed("a loss without words", report(), told("lost", r#""source":{}"#)),
+        relayed("a loss in an access", plain(Kind::Access, b'R'), found("lost", "")),
+    ];
+    for act in ["lost", "changed"] {
+        for kept in ["here", "elsewhere", "nowhere"] {
+            let rest = format!(r#","kept":"{kept}""#);
+            let name = format!("a source {act}, kept {kept}");
+            lines.push(relayed(&name, report(), found(act, &rest)));
+        }
+    }
+    lines
+}
+
+#[test]
+fn only_the_log_says_that_a_source_is_lost() {
+    let lines = sources();
+    let read = |name: &str| {
+        let line = lines.iter().find(|line| line.name == name).unwrap_or_else(|| panic!("{name}"));
+        line.sentence.as_str()
+    };
+    assert_eq!(
+        read("a source lost, kept here"),
+        "Tide Sensors stopped answering. Still kept here: 90 days of readings."
+    );
+    let bare = "Harbour Hospital told something new about where your data are kept.";
+    assert_eq!(read("a signed loss"), bare);
+    assert!(!read("a source of the log").contains("Tide Sensors"));
+    assert!(!read("a loss in an access").contains("stopped answering"));
 }
 
 #[test]

@@ -117,7 +117,7 @@ macro_rules! word {
     ($(#[$doc:meta])* $name:ident, $word:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-        pub(super) struct $name;
+        pub(crate) struct $name;
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -136,7 +136,7 @@ macro_rules! word {
         }
     };
 }
-use word;
+pub(crate) use word;
 
 #[cfg(test)]
 mod tests {

@@ -37,6 +37,7 @@ pub mod proof;
 pub mod receipt;
 pub mod schema;
 pub mod signature;
+pub mod source;
 pub mod tile;
 pub mod trust;
 pub mod vault;

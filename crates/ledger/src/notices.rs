@@ -74,6 +74,19 @@ pub struct Channels {
     pub webhook: bool,
 }
 
+/// Bytes of a URL that this log asks.
+pub const URL_BYTES_MAX: usize = 2_000;
+
+/// Whether a stranger's URL has the form of one that this log may ask: what its text alone shows.
+/// Where it leads is looked at whenever it is asked. `http://127.0.0.1:…` is for the demo: whoever
+/// asks refuses it unless the operator said otherwise.
+pub fn is_outward_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://127.0.0.1:"));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#', '\\']).next()).unwrap_or_default();
+    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain && !host.is_empty() && !host.contains('@') && url.len() <= URL_BYTES_MAX
+}
+
 /// Reaches nobody. For tools and tests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nobody;

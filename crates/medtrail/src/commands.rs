@@ -20,6 +20,7 @@ pub(crate) mod reindex;
 pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod signing;
+pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod trail;
 pub(crate) mod verify;

@@ -7,6 +7,7 @@ use medtrail_chain::Contract;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::trust::Organisation;
 use medtrail_oracle::erasure::{KEEP_MS, WAIT_MS};
+use medtrail_oracle::sources::{EVERY_MS, LOST_AFTER};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) erasure: ErasureConfig,
     #[serde(default)]
     pub(crate) notices: NoticesConfig,
+    #[serde(default)]
+    pub(crate) sources: SourcesConfig,
     /// Who reports here.
     #[serde(default)]
     pub(crate) organisations: Vec<Organisation>,
@@ -188,6 +191,34 @@ impl Default for NoticesConfig {
             webhooks: false,
             webhooks_to_loopback: false,
             gather_s: 60,
+        }
+    }
+}
+
+/// How the places where records are kept are asked whether they still are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SourcesConfig {
+    /// The time between two askings of one source, in seconds.
+    pub(crate) every_s: u64,
+    /// After how many in vain, one after the other, it is told to be lost.
+    pub(crate) lost_after: u32,
+    /// How long one asking may take, in seconds.
+    pub(crate) timeout_s: u64,
+    /// Bytes that are read of an answer.
+    pub(crate) bytes_max: u64,
+    /// Also on this machine, by http: for a demo.
+    pub(crate) to_loopback: bool,
+}
+
+impl Default for SourcesConfig {
+    fn default() -> Self {
+        Self {
+            every_s: EVERY_MS / 1000,
+            lost_after: LOST_AFTER,
+            timeout_s: 20,
+            bytes_max: 64 << 20,
+            to_loopback: false,
         }
     }
 }

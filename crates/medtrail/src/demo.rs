@@ -44,7 +44,7 @@ use crate::commands::signing::Signed;
 use crate::commands::verify::check_proof;
 use crate::config::{
     ChainConfig, Config, ErasureConfig, LimitsConfig, NoticesConfig, OperatorConfig,
-    QuestionsConfig,
+    QuestionsConfig, SourcesConfig,
 };
 use crate::exit::{FAILED, Failure, OK, Outcome};
 use crate::node::{self, Keys, Node};
@@ -361,6 +361,7 @@ fn configure(
         questions: QuestionsConfig { answer_within_s: ANSWER_WITHIN_S },
         erasure: ErasureConfig::default(),
         notices: NoticesConfig::default(),
+        sources: SourcesConfig { every_s: 5, to_loopback: true, ..SourcesConfig::default() },
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;

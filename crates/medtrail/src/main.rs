@@ -8,11 +8,13 @@ mod demo;
 mod exit;
 mod node;
 mod notices;
+mod outbound;
 mod pages;
 mod permission;
 mod promises;
 mod render;
 mod session;
+mod sources;
 
 use clap::{Parser, Subcommand};
 use exit::{FAILED, Outcome};
@@ -47,6 +49,7 @@ enum Command {
     Claims(commands::questions::ClaimsArgs),
     Trail(commands::trail::Args),
     Records(commands::records::Args),
+    Sources(commands::sources::Args),
     Approvals(commands::approvals::Args),
     Grant(commands::permit::GrantArgs),
     Revoke(commands::permit::RevokeArgs),
@@ -99,6 +102,7 @@ async fn run(command: Command) -> Outcome {
         Command::Claims(args) => commands::questions::claims(args).await,
         Command::Trail(args) => commands::trail::run(args).await,
         Command::Records(args) => commands::records::run(args).await,
+        Command::Sources(args) => commands::sources::run(args).await,
         Command::Approvals(args) => commands::approvals::run(args).await,
         Command::Grant(args) => commands::permit::grant(args).await,
         Command::Revoke(args) => commands::permit::revoke(args).await,

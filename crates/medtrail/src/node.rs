@@ -8,6 +8,7 @@ use crate::notices::{NoticesError, notices};
 use crate::pages::Embedded;
 use crate::permission::{OnChain, need};
 use crate::promises;
+use crate::sources::sources;
 use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
@@ -223,6 +224,7 @@ pub(crate) async fn start(
             masters: Some(Arc::new(MasterFolder::new(&config.keys_dir, log))),
         },
         notices: notices(&config.notices, &config.public_url)?,
+        sources: sources(&config.sources),
         now_ms,
     };
     let starting = tokio::task::spawn_blocking(move || supervise::start_with(setup, directory));

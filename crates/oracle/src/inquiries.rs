@@ -13,7 +13,7 @@ mod words;
 
 pub use acts::{Ask, Noted};
 pub use words::WordError;
-pub(crate) use words::check_word;
+pub(crate) use words::{check_word, check_word_of};
 
 use crate::intake::ReportError;
 use crate::opener::{Entry, EntryError};

@@ -278,7 +278,7 @@ const VAULTS_DOCUMENTS: [&str; 3] =
 
 /// Every text that a document gives as its version. Readers differ in which of two members of the
 /// same name they take: any of them counts.
-fn versions(document: &[u8]) -> Vec<String> {
+pub(crate) fn versions(document: &[u8]) -> Vec<String> {
     serde_json::from_slice(document).map_or_else(|_| Vec::new(), |Versions(versions)| versions)
 }
 

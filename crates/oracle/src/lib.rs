@@ -7,6 +7,7 @@
 //! - [`permissions`], with `papers`: what people permit, in the log and on the chain
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
+//! - [`sources`]: where records are kept, and whether they still are
 //! - [`vault`]: records, whose versions count only with their person's permission
 //! - [`erasure`]: what a person asked to be erased, when its day has come; legal holds
 //! - `own`: entries that the log itself writes
@@ -43,6 +44,7 @@ pub mod sender;
 pub mod sequencer;
 pub mod service;
 mod signing;
+pub mod sources;
 mod subjects;
 pub mod supervise;
 pub mod trail;

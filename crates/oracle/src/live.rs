@@ -4,6 +4,7 @@
 use crate::inquiries::book::Book;
 use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
+use crate::sources::register::Register;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
     ApiKeyRow, BindingRow, BindingState, ChannelsRow, Contents, Directory, DirectoryChange,
@@ -40,6 +41,7 @@ pub(crate) struct Rows {
     pub(crate) holds: HashMap<B256, HoldRow>,
     pub(crate) channels: BTreeMap<Address, ChannelsRow>,
     pub(crate) due: BTreeMap<B256, DueNotice>,
+    pub(crate) sources: Register,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -56,6 +58,7 @@ impl Rows {
         let mut moved = HashMap::new();
         let channels = std::mem::take(&mut contents.channels);
         rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
+        std::mem::take(&mut contents.sources).into_iter().for_each(|row| rows.sources.put(row));
         let due = std::mem::take(&mut contents.due);
         rows.due.extend(due.into_iter().map(|row| (row.id, row)));
         let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
@@ -173,6 +176,8 @@ impl Rows {
             DirectoryChange::DropDue(id) => {
                 self.due.remove(&id);
             }
+            DirectoryChange::PutSource(row) => self.sources.put(row),
+            DirectoryChange::DropSource(id) => self.sources.drop(id),
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
             | DirectoryChange::Inquired(_)

@@ -17,7 +17,7 @@ use medtrail_ledger::directory::{
 };
 use medtrail_ledger::entry::event_id;
 use medtrail_ledger::inquiry::check_language;
-use medtrail_ledger::notices::{Channels, Messenger};
+use medtrail_ledger::notices::{Channels, Messenger, URL_BYTES_MAX, is_outward_url};
 use medtrail_ledger::ports::JournalError;
 use std::sync::Arc;
 
@@ -25,9 +25,8 @@ use std::sync::Arc;
 pub const CODE_MS: u64 = 24 * 3_600_000;
 /// The time between two confirmation mails of one person, in milliseconds.
 pub const CONFIRM_PAUSE_MS: u64 = 60_000;
-/// Bytes of an e-mail address (RFC 5321) and of a URL.
+/// Bytes of an e-mail address (RFC 5321).
 const ADDRESS_BYTES_MAX: usize = 254;
-const URL_BYTES_MAX: usize = 2_000;
 /// People with channels.
 const SUBSCRIBERS_MAX: usize = 1_000_000;
 
@@ -302,15 +301,8 @@ fn check_address(address: &str) -> Result<(), NoticeError> {
     }
 }
 
-/// What a URL alone shows; where it leads is looked at whenever something is sent there.
 fn check_url(url: &str) -> Result<(), NoticeError> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://127.0.0.1:"));
-    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
-    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic());
-    match is_plain && !host.is_empty() && !host.contains('@') && url.len() <= URL_BYTES_MAX {
-        true => Ok(()),
-        false => Err(NoticeError::Url),
-    }
+    if is_outward_url(url) { Ok(()) } else { Err(NoticeError::Url) }
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use crate::permissions::Permissions;
 use crate::recent::Recent;
 use crate::room::Room;
 use crate::sequencer::{Ask, Head};
+use crate::sources::Sources;
+use crate::sources::prober::Probing;
 use alloy_primitives::B256;
 use medtrail_ledger::entry::Keyed;
 use medtrail_ledger::merkle::{Hash, leaf_hash};
@@ -57,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) heralding: Mutex<Heralding>,
     /// What is in the way of an erasure whose day has come.
     pub(crate) eraser_problem: Mutex<Option<Problem>>,
+    pub(crate) sources: Sources,
+    pub(crate) probing: Mutex<Probing>,
     pub(crate) tags: Keyed,
     pub(crate) opener: Opener,
     pub(crate) queue: mpsc::Sender<Ask>,

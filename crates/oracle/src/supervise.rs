@@ -16,6 +16,8 @@ use crate::recent::Recent;
 use crate::room::{QUEUE_REPORTS_MAX, Room};
 use crate::sequencer::{self, Ask, Committed, Head, Sequencer, SequencerError};
 use crate::service::{Inner, Service};
+use crate::sources::Sources;
+use crate::sources::prober::Prober;
 use medtrail_ledger::directory::{Contents, Directory, DirectoryChange};
 use medtrail_ledger::ports::{Journal, JournalError, KeyFile, KeyTag, Notary, Outbox};
 use medtrail_ledger::trust::TrustFile;
@@ -47,6 +49,8 @@ pub struct Setup {
     pub erasing: Erasing,
     /// How people are told that something happened.
     pub notices: Notices,
+    /// How the places where records are kept are asked.
+    pub sources: Sources,
     /// Milliseconds since 1970.
     pub now_ms: fn() -> u64,
 }
@@ -61,6 +65,7 @@ pub struct Running {
     clerk: JoinHandle<()>,
     eraser: JoinHandle<()>,
     herald: JoinHandle<()>,
+    prober: JoinHandle<()>,
     /// Changes when the writer has ended, for whatever reason.
     ended: watch::Receiver<bool>,
 }
@@ -89,14 +94,14 @@ pub fn start(setup: Setup) -> Result<(Service, Running), SequencerError> {
     start_with(setup, Arc::new(Forgetful))
 }
 
-/// Opens the log with its directory, starts its writer, filer, follower, judge, clerk, herald and
-/// eraser.
+/// Opens the log with its directory, starts its writer, filer, follower, judge, clerk, herald, prober
+/// and eraser.
 pub fn start_with(
     setup: Setup,
     directory: Arc<dyn Directory>,
 ) -> Result<(Service, Running), SequencerError> {
     let Setup { journal, outbox, keys, notary, trust, status, permissions, erasing, .. } = setup;
-    let Setup { answer_within_ms, notices, now_ms, .. } = setup;
+    let Setup { answer_within_ms, notices, sources, now_ms, .. } = setup;
     let log_key = keys.create(&[KeyTag::Log])?.pop();
     let log_key = log_key.ok_or_else(|| JournalError::Damaged("no log key".into()))?;
     let tags = tags(&log_key);
@@ -140,6 +145,8 @@ pub fn start_with(
         notices,
         heralding: Mutex::default(),
         eraser_problem: Mutex::default(),
+        sources,
+        probing: Mutex::default(),
         queue: queue.clone(),
         journal,
         outbox,
@@ -167,13 +174,18 @@ pub fn start_with(
     let herald = Herald::new(service.clone(), ended.clone())?;
     let heralding = std::thread::Builder::new().name("herald".into());
     let herald = heralding.spawn(move || herald.run()).map_err(no_thread)?;
+    let prober = Prober::new(service.clone(), ended.clone());
+    let probing = std::thread::Builder::new().name("prober".into());
+    let prober = probing.spawn(move || prober.run()).map_err(no_thread)?;
     let follower = std::thread::Builder::new().name("follower".into());
     let follower = follower.spawn({
         let service = service.clone();
         move || follow(&service, committed, &Telling { judge: telling, clerk: telling_clerk })
     });
     let follower = follower.map_err(no_thread)?;
-    Ok((service, Running { queue, writer, filer, follower, judge, clerk, herald, eraser, ended }))
+    let running =
+        Running { queue, writer, filer, follower, judge, clerk, herald, prober, eraser, ended };
+    Ok((service, running))
 }
 
 impl Running {
@@ -189,7 +201,7 @@ impl Running {
         // Ends with the writer, whose last commits it still takes in.
         let (follower, judge) = (self.follower.join(), self.judge.join());
         let (clerk, herald) = (self.clerk.join(), self.herald.join());
-        let eraser = self.eraser.join();
+        let (eraser, prober) = (self.eraser.join(), self.prober.join());
         let panicked = |who| SequencerError::Contradiction(format!("the {who} panicked"));
         writer.unwrap_or_else(|_| Err(panicked("writer")))?;
         filer.map_err(|_| panicked("filer"))??;
@@ -197,6 +209,7 @@ impl Running {
         judge.map_err(|_| panicked("judge"))?;
         clerk.map_err(|_| panicked("clerk"))?;
         herald.map_err(|_| panicked("herald"))?;
+        prober.map_err(|_| panicked("prober"))?;
         eraser.map_err(|_| panicked("eraser"))
     }
 }

@@ -1,5 +1,5 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry, correction, erasure, hold, person with channels and parcel for them, one
+//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them and source, one
 //! for when each organisation was last heard, and one each for how far the log was judged, its
 //! inquiries are known and notices were made.
 //!
@@ -13,6 +13,7 @@ use alloy_primitives::Address;
 use medtrail_ledger::directory::{
     ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange,
     DueNotice, ErasureRow, HoldRow, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
+    SourceRow,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -44,7 +45,8 @@ const CHANNELS: Rows = TableDefinition::new("channels");
 const DUE: Rows = TableDefinition::new("due");
 /// One row without a key.
 const NOTICED: Rows = TableDefinition::new("noticed");
-const TABLES: [Rows; 15] = [
+const SOURCES: Rows = TableDefinition::new("sources");
+const TABLES: [Rows; 16] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -60,6 +62,7 @@ const TABLES: [Rows; 15] = [
     CHANNELS,
     DUE,
     NOTICED,
+    SOURCES,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -186,6 +189,7 @@ impl Reader<'_> {
             channels: self.all(CHANNELS, |row: &ChannelsRow| row.subject)?,
             due: self.all(DUE, |row: &DueNotice| row.id)?,
             noticed: self.all(NOTICED, |entries: &u64| *entries)?.pop(),
+            sources: self.all(SOURCES, |row: &SourceRow| (row.index, row.id))?,
         })
     }
 }
@@ -241,6 +245,8 @@ impl Writer<'_> {
             DirectoryChange::PutDue(row) => self.put(DUE, &row.id[..], row),
             DirectoryChange::DropDue(id) => self.drop(DUE, &id[..]),
             DirectoryChange::Noticed(entries) => self.put(NOTICED, &[], entries),
+            DirectoryChange::PutSource(row) => self.put(SOURCES, &row.id[..], row),
+            DirectoryChange::DropSource(id) => self.drop(SOURCES, &id[..]),
         }
     }
 }

@@ -9,9 +9,11 @@ use medtrail_ledger::directory::{
     ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
     Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, ErasureRow, ErasureState,
     HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
-    WebhookChannel,
+    SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
 };
+use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
+use medtrail_ledger::source::Elsewhere;
 use medtrail_store::{DirectoryDb, FileName, OpenError};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -43,6 +45,7 @@ struct Model {
     channels: BTreeMap<Address, ChannelsRow>,
     due: BTreeMap<B256, DueNotice>,
     noticed: Option<u64>,
+    sources: BTreeMap<B256, SourceRow>,
 }
 
 impl Model {
@@ -109,6 +112,12 @@ impl Model {
                     self.due.remove(&id);
                 }
                 DirectoryChange::Noticed(entries) => self.noticed = Some(entries),
+                DirectoryChange::PutSource(row) => {
+                    self.sources.insert(row.id, row);
+                }
+                DirectoryChange::DropSource(id) => {
+                    self.sources.remove(&id);
+                }
             }
         }
     }
@@ -132,6 +141,7 @@ impl Model {
             channels: self.channels.values().cloned().collect(),
             due: self.due.values().cloned().collect(),
             noticed: self.noticed,
+            sources: self.sources.values().cloned().collect(),
         }
     }
 }
@@ -142,6 +152,48 @@ fn word() -> impl Strategy<Value = B256> {
 
 fn address() -> impl Strategy<Value = Address> {
     (0..6u8).prop_map(Address::repeat_byte)
+}
+
+fn source() -> impl Strategy<Value = SourceRow> {
+    let found =
+        (any::<u64>(), any::<u32>(), word(), 0..4u8).prop_map(|(since_ms, tries, found, which)| {
+            let kept =
+                [Elsewhere::Here, Elsewhere::Elsewhere, Elsewhere::Nowhere][usize::from(which % 3)];
+            let what = match which {
+                0 => SourceFound::Lost { since_ms, tries, kept },
+                1 => SourceFound::Changed { found, kept },
+                _ => SourceFound::Back { since_ms },
+            };
+            SourceFinding { what, at_ms: since_ms, subject: found }
+        });
+    let owed = prop::option::of(found);
+    let times = (any::<u64>(), prop::option::of(any::<u64>()), any::<u32>());
+    // Its place follows from its id, as in the log: the rows are listed by it.
+    (word(), address(), any::<bool>(), times, owed).prop_map(
+        |(id, by, flag, (ms, other, failed), owed)| {
+            let by = if flag { SourceOwner::Person(by) } else { SourceOwner::Organisation(by) };
+            let state = if flag { SourceState::Lost } else { SourceState::Changed };
+            SourceRow {
+                id,
+                index: id[0].into(),
+                subject: id,
+                record: id,
+                version: id,
+                by,
+                registered_ms: ms,
+                told_at: ms,
+                after: LineRef { index: ms, commitment: id },
+                has_url: flag,
+                state,
+                since_ms: ms,
+                failed,
+                failing_since_ms: other,
+                probed_ms: other,
+                due_ms: ms,
+                owed,
+            }
+        },
+    )
 }
 
 fn signature() -> impl Strategy<Value = Bytes> {
@@ -329,6 +381,8 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         due.prop_map(DirectoryChange::PutDue),
         word().prop_map(DirectoryChange::DropDue),
         any::<u64>().prop_map(DirectoryChange::Noticed),
+        source().prop_map(DirectoryChange::PutSource),
+        word().prop_map(DirectoryChange::DropSource),
     ]
 }
 

@@ -182,6 +182,7 @@ async fn relay(site: &Site, trust: &TrustFile) -> Receipt {
         answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
         erasing: medtrail_oracle::erasure::Erasing::default(),
         notices: medtrail_oracle::notices::Notices::nowhere(),
+        sources: medtrail_oracle::sources::Sources::nowhere(),
         now_ms: || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
     };
     let (service, running) = supervise::start(setup).unwrap();

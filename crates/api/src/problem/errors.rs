@@ -7,13 +7,13 @@ use super::{
     ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT, EVENT_ID_MISSING,
     FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED,
     KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
-    NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED,
-    NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING,
+    NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NO_SUCH_SOURCE, NOBODY_TO_ASK, NONCE_UNKNOWN,
+    NOT_ANCHORED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING,
     ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN,
-    SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, STOPPED, STORAGE, SUBJECT_MOVED,
-    TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS,
-    TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL, VERSION_CONFLICT,
-    WRONG_LOG,
+    SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, SOURCE_ELSEWHERE, STOPPED, STORAGE,
+    SUBJECT_MOVED, TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS,
+    TOO_MANY_RECORDS, TOO_MANY_SOURCES, TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN,
+    UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -29,6 +29,7 @@ use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
 use medtrail_oracle::permissions::PermissionError;
 use medtrail_oracle::sequencer::PlaceError;
+use medtrail_oracle::sources::SourceRefusal;
 use medtrail_oracle::vault::VaultError;
 use medtrail_permit::permits::Refusal;
 use tokio::task::JoinError;
@@ -235,6 +236,27 @@ impl From<InquiryError> for Problem {
             InquiryError::RepliedOften => Self::new(&ANSWERED_OFTEN, told),
             InquiryError::Report(error) => Self::from(&error),
             InquiryError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<SourceRefusal> for Problem {
+    fn from(error: SourceRefusal) -> Self {
+        let told = error.to_string();
+        match error {
+            SourceRefusal::Form => Self::new(&INVALID_FIELD, told).at("details"),
+            SourceRefusal::Field(error) => {
+                Self::new(&INVALID_FIELD, told).at(format!("details.{}", error.field()))
+            }
+            SourceRefusal::Report { field, .. } => {
+                Self::new(&INVALID_FIELD, told).at(format!("report.{field}"))
+            }
+            SourceRefusal::NoSuchSource => Self::new(&NO_SUCH_SOURCE, told),
+            SourceRefusal::Elsewhere => Self::new(&SOURCE_ELSEWHERE, told).at("details.from"),
+            SourceRefusal::TooMany => Self::new(&TOO_MANY_SOURCES, told),
+            SourceRefusal::NotTaken(error) => Self::from(&error),
+            SourceRefusal::Entry(error) => error.into(),
             other => Self::fault(&other),
         }
     }

@@ -183,6 +183,9 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         post("/v1/notices/confirm", "/v1/notices/confirm", r#"{"code":"0"}"#, [404; 9]),
         same("/v1/questions", ANY_SIDE),
         post("/v1/questions", "/v1/questions", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
+        same("/v1/sources", ANY_SIDE),
+        // Who signed it is who says it.
+        post("/v1/sources", "/v1/sources", "{}", [422; 9]),
         get("/v1/questions/{id}", &format!("/v1/questions/{word}"), NOT_THEIRS),
         post("/v1/questions/{id}/answer", &format!("/v1/questions/{word}/answer"), "{}", SPEAKS),
         post("/v1/corrections", "/v1/corrections", "{}", SPEAKS),

@@ -26,6 +26,7 @@ mod records;
 mod reports;
 mod server;
 mod session;
+mod sources;
 mod support;
 mod trail;
 mod trust;

@@ -295,6 +295,7 @@ impl Log {
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             erasing: Erasing::default(),
             notices: Notices { messenger: Arc::new(Mailbox), gather_ms: 0, retry_ms: 1_000 },
+            sources: medtrail_oracle::sources::Sources::nowhere(),
             now_ms,
         };
         let directory = folder.path().join("directory");

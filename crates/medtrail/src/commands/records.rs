@@ -12,6 +12,8 @@ use medtrail_ledger::vault::{About, own_record, version_of};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Keeps, reads and lists records in a log's vault.
 #[derive(clap::Args)]
@@ -78,6 +80,25 @@ enum Command {
         permission: B256,
         #[command(flatten)]
         whose: Whose,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Keeps a sensor's day: the file that grows with it is the next version of that day's record
+    Append {
+        /// All of the day so far
+        file: PathBuf,
+        /// The sensor, always by the same name
+        #[arg(long, value_name = "NAME")]
+        source: String,
+        /// The day of its readings: 2026-11-27
+        #[arg(long, value_name = "DAY", value_parser = day)]
+        day: String,
+        /// What a person calls it; by default the sensor and the day
+        #[arg(long)]
+        title: Option<String>,
+        /// Its media type
+        #[arg(long, value_name = "TYPE", default_value = "text/csv")]
+        media_type: String,
         #[command(flatten)]
         signing: Signing,
     },
@@ -200,7 +221,51 @@ pub(crate) async fn run(args: Args) -> Outcome {
                 signed.session.post(&format!("/v1/records/{record}/versions"), &body).await?;
             signed.tell(&answer, |told| format!("Record {record} counts, line {}.", told["index"]))
         }
+        Command::Append { file, source, day, title, media_type, signing } => {
+            let content = read(&file)?;
+            let signed = signing.open().await?;
+            let of = signed.session.address().into_word();
+            let record = own_record(of, &source, &day);
+            let known = signed.session.get("/v1/records").await?;
+            let mut all = known["records"].as_array().into_iter().flatten();
+            let now = all.find(|one| one["record"] == json!(record)).cloned().unwrap_or_default();
+            let from: B256 =
+                now["head"].as_str().and_then(|head| head.parse().ok()).unwrap_or_default();
+            let to = version_of(&content);
+            if from == to {
+                let answer = json!({ "record": record, "version": to, "isNew": false });
+                return signed.tell(&answer, |_| format!("Record {record} holds this already."));
+            }
+            // Whoever appends takes nothing away: a shorter file is another one, or a broken one.
+            let kept = now["current"]["bytes"].as_u64().filter(|_| !from.is_zero());
+            if kept.is_some_and(|kept| kept > content.len() as u64) {
+                return Err(Failure::new(
+                    "the file is shorter than what is kept of this day: records put replaces it",
+                ));
+            }
+            let title = title.unwrap_or_else(|| format!("{source}, {day}"));
+            let about = About { title, media_type, ..About::default() };
+            let details = version_details(&about, content.len(), None);
+            let mut report = signed.report(2, &details)?;
+            (report.subject, report.record) = (of, record);
+            (report.fromVersion, report.toVersion) = (from, to);
+            report.action = if from.is_zero() { b'C' } else { b'U' };
+            let body = signed.body(&report, &details, Some(&content));
+            let path = format!("/v1/records/{record}/versions");
+            let answer = signed.session.post(&path, &body).await?;
+            signed.tell(&answer, |told| format!("Record {record} counts, line {}.", told["index"]))
+        }
         Command::Import { file, signing } => import(&file, signing).await,
+    }
+}
+
+/// The form of a day, so that one day is one record.
+fn day(text: &str) -> Result<String, String> {
+    // RFC 3339 reads a whole moment: midnight makes one of a day.
+    let is_day = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).is_ok();
+    match is_day && text.len() == 10 {
+        true => Ok(text.to_owned()),
+        false => Err("a day of the calendar, as 2026-11-27".to_owned()),
     }
 }
 

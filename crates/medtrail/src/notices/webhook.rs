@@ -1,15 +1,10 @@
-//! Webhooks by the Standard Webhooks scheme, to addresses that anybody on the internet reaches.
-//!
-//! The URL is a stranger's: it must not make this machine knock at its own doors. Names are resolved
-//! here, every address they have is looked at, and the connection goes to what was looked at.
+//! Webhooks by the Standard Webhooks scheme. The URL is a stranger's: see [`crate::outbound`].
 
+use crate::outbound::{NoWay, Outbound};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use medtrail_ledger::notices::Undelivered;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 
@@ -19,14 +14,13 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Sends webhooks.
 pub(super) struct Hooks {
     runtime: Handle,
-    /// For the demo: its listener stands on this machine.
-    to_loopback: bool,
+    outbound: Outbound,
 }
 
 impl Hooks {
-    /// Called in the runtime.
+    /// Called in the runtime. To this machine itself only for the demo, whose listener stands there.
     pub(super) fn new(to_loopback: bool) -> Self {
-        Self { runtime: Handle::current(), to_loopback }
+        Self { runtime: Handle::current(), outbound: Outbound::new(to_loopback) }
     }
 
     pub(super) fn send(
@@ -55,29 +49,13 @@ impl Hooks {
     ) -> Result<(), Undelivered> {
         let never = |why: &str| Undelivered::Never(why.to_owned());
         let later = |error: &dyn std::error::Error| Undelivered::Later(error.to_string());
-        let url = Url::parse(url).map_err(|_| never("the webhook's URL is none"))?;
-        if !(url.scheme() == "https" || (self.to_loopback && url.scheme() == "http")) {
-            return Err(never("the webhook's URL is not https"));
-        }
-        let host = url.host_str().ok_or_else(|| never("the webhook's URL names no host"))?;
-        let port = url.port_or_known_default().unwrap_or(443);
-        let name = host.trim_matches(['[', ']']);
-        let found: Vec<SocketAddr> =
-            tokio::net::lookup_host((name, port)).await.map_err(|error| later(&error))?.collect();
-        let may = |address: &SocketAddr| self.may_reach(address.ip(), url.scheme());
-        // All of them: which one is taken is not ours to say.
-        if found.is_empty() || !found.iter().all(may) {
-            return Err(never("the webhook's host is not one on the internet"));
-        }
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .resolve_to_addrs(host, &found)
-            .build()
-            .map_err(|error| later(&error))?;
+        let (client, url) =
+            self.outbound.client(url, TIMEOUT).await.map_err(|error| match error {
+                NoWay::Unresolved(_) | NoWay::Client(_) => Undelivered::Later(error.to_string()),
+                _ => Undelivered::Never(format!("the webhook: {error}")),
+            })?;
         let request = client
-            .post(url.clone())
+            .post(url)
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", at_s.to_string())
@@ -91,13 +69,6 @@ impl Hooks {
             status => Err(Undelivered::Later(format!("the webhook answered {status}"))),
         }
     }
-
-    fn may_reach(&self, address: IpAddr, scheme: &str) -> bool {
-        match address.is_loopback() {
-            true => self.to_loopback,
-            false => scheme == "https" && is_public(address),
-        }
-    }
 }
 
 /// `v1,` and the base64 of HMAC-SHA-256 over `id.timestamp.body`.
@@ -107,105 +78,11 @@ fn signature(secret: &[u8], id: &str, at_s: u64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(hmac::sign(&key, &signed)))
 }
 
-/// Whether an address is one that everybody reaches (RFC 6890 and its registries).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded(address) {
-            Some(inner) => is_public_v4(inner),
-            None => is_public_v6(address),
-        },
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        // Behind a carrier's NAT, protocol assignments, benchmarks, 6to4 relays.
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b))
-        || (a == 192 && b == 88 && c == 99))
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    match first {
-        // Teredo and its kin, and what stands in books.
-        0x2001 => second >= 0x0200 && second != 0x0db8,
-        0x3fff => second >= 0x1000,
-        // Global unicast alone.
-        _ => (0x2000..0x4000).contains(&first),
-    }
-}
-
-/// The IPv4 address within: mapped, compatible, NAT64 or 6to4, by which a private one could be meant.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let segments = address.segments();
-    let of = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match segments {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => Some(of(high, low)),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
-        [0x2002, high, low, ..] => Some(of(high, low)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::TcpListener;
-
-    #[test]
-    fn only_addresses_on_the_internet_are_reached() {
-        for good in ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"] {
-            assert!(is_public(good.parse().unwrap()), "{good}");
-        }
-        for bad in [
-            "127.0.0.1",
-            "0.0.0.0",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "192.0.0.8",
-            "198.18.0.1",
-            "192.0.2.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "240.0.0.1",
-            "192.88.99.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fc00::1",
-            "fd12::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "::127.0.0.1",
-            "64:ff9b::a00:1",
-            "2002:7f00:1::",
-            "2001:db8::1",
-            "2001::1",
-            "3fff::1",
-        ] {
-            assert!(!is_public(bad.parse().unwrap()), "{bad}");
-        }
-    }
 
     /// The example of the scheme's own documentation.
     #[test]

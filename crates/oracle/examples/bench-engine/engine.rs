@@ -84,6 +84,7 @@ impl Engine {
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             erasing: Erasing::default(),
             notices: medtrail_oracle::notices::Notices::nowhere(),
+            sources: medtrail_oracle::sources::Sources::nowhere(),
             now_ms,
         };
         let (service, running) = supervise::start(setup).expect("a running log");

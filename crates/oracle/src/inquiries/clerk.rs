@@ -1,5 +1,5 @@
-//! Keeps the book of questions, claims and corrections behind the head, and tells a person when
-//! the time for an answer has passed.
+//! Keeps the book of questions, claims and corrections, and the register of sources, behind the
+//! head, and tells a person when the time for an answer has passed.
 //!
 //! The book is made from entries alone. How far it is made is saved with what it holds, so that
 //! after a crash some entries are read again, which changes nothing. An entry that says that nobody
@@ -36,7 +36,7 @@ const GRACE_MS: u64 = 1_500;
 
 /// Whether entries of this kind may change the book.
 pub(crate) fn is_inquiry(kind: Kind) -> bool {
-    matches!(kind, Kind::Question | Kind::Claim | Kind::Correction)
+    matches!(kind, Kind::Question | Kind::Claim | Kind::Correction | Kind::Source)
 }
 
 /// How the book of inquiries is doing.

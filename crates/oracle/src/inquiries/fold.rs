@@ -54,6 +54,9 @@ impl Service {
 
     /// What the book changes by this entry. The same entry again changes nothing more.
     pub(super) fn fold(&self, entry: &Entry) -> Result<Option<DirectoryChange>, EntryError> {
+        if Kind::from_number(entry.report.kind) == Kind::Source {
+            return self.fold_source(entry);
+        }
         let Some(word) = self.word_of(entry) else { return Ok(None) };
         Ok(match (Kind::from_number(entry.report.kind), word) {
             (Kind::Question, Word::Own(bytes)) => match read(&bytes) {

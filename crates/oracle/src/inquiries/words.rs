@@ -1,10 +1,13 @@
 //! Which of these documents an organisation may say: checked on its reporter's thread.
 
+use crate::intake::{ReportError, versions};
+use alloy_primitives::B256;
 use medtrail_ledger::entry::Kind;
 use medtrail_ledger::inquiry::{
     Answered, Billed, CLAIM_VERSION, CORRECTION_VERSION, Correction, InquiryError, QUESTION_VERSION,
 };
 use medtrail_ledger::schema::Report;
+use medtrail_ledger::source::{SOURCE_VERSION, SourceError, Told};
 use serde::de::DeserializeOwned;
 
 /// Why a document is not one that an organisation may say.
@@ -27,6 +30,9 @@ pub enum WordError {
     /// A field breaks its rule.
     #[error(transparent)]
     Field(#[from] InquiryError),
+    /// A field of a source does.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The report is of another kind.
     #[error("a {version} belongs into a report of kind {kind}")]
     Kind {
@@ -36,15 +42,18 @@ pub enum WordError {
         kind: u8,
     },
     /// The report names something else than its document.
-    #[error("report.permission must be the commitment that the document names")]
+    #[error(
+        "report.permission must be the commitment that the document names, or zero if it names none"
+    )]
     Permission,
 }
 
 /// How versions of these documents begin.
-const FAMILIES: [(&str, &str); 3] = [
+const FAMILIES: [(&str, &str); 4] = [
     ("medtrail/question-", QUESTION_VERSION),
     ("medtrail/claim-", CLAIM_VERSION),
     ("medtrail/correction-", CORRECTION_VERSION),
+    ("medtrail/source-", SOURCE_VERSION),
 ];
 
 /// Checks an organisation's report whose document gives one of these texts as its version. A person
@@ -68,6 +77,16 @@ pub(crate) fn check_word(
             read::<Billed>(version, "a bill (act `billed`)", document)?.check()?;
             (Kind::Claim, None)
         }
+        SOURCE_VERSION => {
+            let form = "one that keeps it (act `registered` or `moved`)";
+            let told: Told = read(version, form, document)?;
+            told.check()?;
+            let named = match told {
+                Told::Registered(_) => B256::ZERO,
+                Told::Moved(moved) => moved.source,
+            };
+            (Kind::Source, Some(named))
+        }
         _ => {
             let correction: Correction = read(version, "a correction (act `corrected`)", document)?;
             correction.check()?;
@@ -81,6 +100,11 @@ pub(crate) fn check_word(
         true => Ok(()),
         false => Err(WordError::Permission),
     }
+}
+
+/// The same for a person's report, which names its versions itself.
+pub(crate) fn check_word_of(report: &Report, document: &[u8]) -> Result<(), ReportError> {
+    Ok(check_word(report, document, &versions(document))?)
 }
 
 fn read<T: DeserializeOwned>(
@@ -98,7 +122,6 @@ fn read<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::B256;
 
     #[test]
     fn an_organisation_answers_bills_and_corrects_and_says_nothing_for_others() {

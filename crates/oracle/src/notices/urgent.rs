@@ -42,6 +42,7 @@ pub(super) fn soon(entry: &Entry) -> Soon {
         | Kind::Binding
         | Kind::Sale
         | Kind::Delivery => Soon::AtOnce,
+        Kind::Source if is_own && says("version") == "medtrail/source-v1" => Soon::AtOnce,
         Kind::Access | Kind::Change | Kind::HandOver if is_emergency(details) => Soon::AtOnce,
         Kind::Access | Kind::Change | Kind::HandOver | Kind::Source | Kind::Other(_) => {
             Soon::InTheDigest
@@ -112,6 +113,8 @@ mod tests {
             (Kind::Question, false, asked, AtOnce),
             (Kind::Claim, true, answer, Never),
             (Kind::Claim, false, "{}", AtOnce),
+            (Kind::Source, true, r#"{"version":"medtrail/source-v1","act":"lost"}"#, AtOnce),
+            (Kind::Source, false, r#"{"version":"medtrail/source-v1"}"#, InTheDigest),
             (Kind::Refusal, true, "{}", AtOnce),
             (Kind::Notice, true, "{}", Never),
             (Kind::Operation, true, "{}", Never),

@@ -15,6 +15,7 @@ mod others;
 mod permissions;
 mod permits;
 mod safe;
+mod sources;
 mod support;
 mod trails;
 mod vault;

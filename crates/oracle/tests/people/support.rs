@@ -28,6 +28,7 @@ use medtrail_oracle::notices::Notices;
 use medtrail_oracle::opener::Entry;
 use medtrail_oracle::permissions::Permissions;
 use medtrail_oracle::service::Service;
+use medtrail_oracle::sources::Sources;
 use medtrail_oracle::supervise::{self, Running, Setup};
 use medtrail_oracle::trail::TrailQuery;
 use medtrail_permit::documents::Registries;
@@ -339,12 +340,20 @@ impl World {
 
     /// Starts with so many milliseconds for an answer.
     pub(crate) fn start_waiting(folder: &TempDir, answer_within_ms: u64) -> Self {
-        Self::start_whole(folder, now_ms, &[], answer_within_ms, Erasing::default())
+        let sources = Sources::nowhere();
+        Self::start_whole(folder, now_ms, &[], answer_within_ms, Erasing::default(), sources)
+    }
+
+    /// Starts with places where records are kept.
+    pub(crate) fn start_watching(folder: &TempDir, now_ms: fn() -> u64, sources: Sources) -> Self {
+        let erasing = Erasing::default();
+        Self::start_whole(folder, now_ms, &[], ANSWER_WITHIN_MS, erasing, sources)
     }
 
     /// Starts with further keys of the operator, newest last.
     pub(crate) fn start_as(folder: &TempDir, now_ms: fn() -> u64, newer: &[u8]) -> Self {
-        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS, Erasing::default())
+        let sources = Sources::nowhere();
+        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS, Erasing::default(), sources)
     }
 
     /// Starts with other periods of erasure, and the master keys in its folder.
@@ -354,7 +363,7 @@ impl World {
         newer: &[u8],
         erasing: Erasing,
     ) -> Self {
-        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS, erasing)
+        Self::start_whole(folder, now_ms, newer, ANSWER_WITHIN_MS, erasing, Sources::nowhere())
     }
 
     fn start_whole(
@@ -363,6 +372,7 @@ impl World {
         newer: &[u8],
         answer_within_ms: u64,
         erasing: Erasing,
+        sources: Sources,
     ) -> Self {
         let chain = Arc::<Chain>::default();
         let post = Arc::<Post>::default();
@@ -418,6 +428,7 @@ impl World {
             answer_within_ms,
             erasing,
             notices: Notices { messenger: post.clone(), gather_ms: 50, retry_ms: 20 },
+            sources,
             now_ms,
         };
         let (service, running) = supervise::start_with(setup, book.clone()).unwrap();

@@ -10,6 +10,7 @@ import {
 } from "./event";
 import { get, parseTree, text } from "./json";
 import { saidOf, type SaidVerb } from "./said";
+import { sourceOf, type SourceVerb } from "./source";
 import { CATEGORIES, ROLES, TOPICS } from "./tables";
 import { vaultOf } from "./vault";
 
@@ -20,7 +21,7 @@ const CATEGORIES_MAX = 4;
 
 export type Verb =
   | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "account" | "none"
-  | PermissionVerb | SaidVerb | ErasureVerb | VaultVerb;
+  | PermissionVerb | SaidVerb | SourceVerb | ErasureVerb | VaultVerb;
 /** What people asked to be erased, and what came of it. */
 export type ErasureVerb =
   | "eraseAsk" | "eraseAskRecords" | "eraseCancel" | "eraseDuty" | "eraseHold" | "eraseDone" | "eraseDoneRecords";
@@ -164,7 +165,8 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
   const said = saidOf(kind, tree, isRelayed ? "log" : "organisation");
   const id = said !== null && isRelayed ? get(tree, "organisation") : undefined;
   const named = typeof id === "string" ? { organisation: nameIn({ id }, "id") } : {};
-  return { ...facts, ...(vaultOf(facts, report, tree, !isRelayed, nameOf) ?? told(facts, report, tree)), ...said, ...named };
+  const own = vaultOf(facts, report, tree, !isRelayed, nameOf) ?? sourceOf(report, tree, !isRelayed);
+  return { ...facts, ...(own ?? told(facts, report, tree)), ...said, ...named };
 }
 
 /** What a report alone tells. */

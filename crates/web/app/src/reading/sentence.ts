@@ -1,11 +1,12 @@
 // The sentence a person reads of facts, in English. None of the log's own words stands here.
 import type { Facts } from "./facts";
 import { saidSentence } from "./said";
+import { sourceSentence } from "./source";
 import { CATEGORIES, PURPOSES, TOPICS } from "./tables";
 
 export function sentence(facts: Facts): string {
   if (facts.verb === "none") return relayed(facts, otherKind(facts));
-  const told = permission(facts) ?? saidSentence(facts);
+  const told = permission(facts) ?? saidSentence(facts) ?? sourceSentence(facts);
   if (told !== null) return relayed(facts, told);
   const parts = [
     facts.refused ? "Refused." : facts.emergency ? "Emergency." : facts.flags.includes("unusual") ? "Unusual." : null,

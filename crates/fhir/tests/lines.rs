@@ -427,7 +427,7 @@ fn sources() -> Vec<Line> {
     let report = || plain(Kind::Source, 0);
     let mine = || {
         let report = report();
-        Report { actor: Address::from_slice(&report.subject[12..]), ..report }
+        Report { subject: report.actor.into_word(), ..report }
     };
     let place = r#""title":"90 days of readings","keeper":"Tide Sensors""#;
     let told = |act: &str, rest: &str| {

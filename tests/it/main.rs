@@ -7,6 +7,7 @@ mod gateway;
 mod journey;
 mod operator;
 mod outage;
+mod recovery;
 mod replayed;
 mod site;
 mod story;

@@ -58,16 +58,15 @@ pub(crate) struct Seer {
     pub(crate) subject: B256,
     /// It is their own.
     pub(crate) is_own: bool,
+    /// Until when they may, by the clock alone.
+    pub(crate) until_ms: u64,
 }
 
 impl Seer {
-    /// Until when by the clock alone they may go on looking; none: no more. Blocks.
-    pub(crate) fn until_ms(&self, service: &Service) -> Option<u64> {
-        if self.is_own {
-            return Some(u64::MAX);
-        }
-        let seeing = service.may_see(self.session.address, self.subject);
-        seeing.ok().flatten().map(|seeing| seeing.until_ms)
+    /// Whether they still may; not, if nobody can tell. Blocks.
+    pub(crate) fn may_go_on(&self, service: &Service) -> bool {
+        let sees = || service.may_see(self.session.address, self.subject);
+        self.is_own || matches!(sees(), Ok(Some(_)))
     }
 }
 
@@ -121,17 +120,17 @@ impl Caller {
         };
         let subject = parse_subject(subject).ok_or_else(Problem::no_such_trail)?;
         let is_own = subject == who.address.into_word();
-        let seer = Seer { session: who.clone(), subject, is_own };
+        let seer = |until_ms| Seer { session: who.clone(), subject, is_own, until_ms };
         if is_own {
-            return Ok(seer);
+            return Ok(seer(u64::MAX));
         }
         let (service, address) = (state.service.clone(), who.address);
-        blocking(move || match service.may_see(address, subject)? {
-            Some(_) => Ok(service.note_look(address, subject)?),
-            None => Err(Problem::no_such_trail()),
-        })
-        .await?;
-        Ok(seer)
+        let looking = blocking(move || {
+            let seeing = service.may_see(address, subject)?.ok_or_else(Problem::no_such_trail)?;
+            service.note_look(address, subject)?;
+            Ok::<_, Problem>(seeing.until_ms)
+        });
+        looking.await.map(seer)
     }
 
     /// The person whose trail `subject` is, if that is who asks. An address in 20 or 32 bytes.

@@ -27,7 +27,8 @@ pub use act::{Act, DELAY_MS_MAX, Data, Need, is_judged};
 pub use paper::{Seeing, State, epoch, may_record, sees, speaks, states};
 pub use verdict::{Basis, Pending, Refusal, Verdict};
 pub use world::{
-    Bound, ChainState, Controller, End, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use, World,
+    Bound, ChainState, Controller, End, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use,
+    World,
 };
 
 use crate::documents::Document;

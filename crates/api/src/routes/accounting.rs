@@ -185,9 +185,9 @@ impl Writing {
         let mut has_line = matches!(self.step, Step::Lines(true));
         let (service, seer, query) =
             (self.state.service.clone(), self.seer.clone(), self.query.clone());
-        let page = blocking(move || match seer.until_ms(&service) {
-            Some(_) => Ok(service.trail_about(seer.subject, &query)?),
-            None => Err(Problem::no_such_trail()),
+        let page = blocking(move || match seer.may_go_on(&service) {
+            true => Ok(service.trail_about(seer.subject, &query)?),
+            false => Err(Problem::no_such_trail()),
         })
         .await?;
         for entry in &page.entries {

@@ -69,7 +69,8 @@ pub(super) async fn get(
         None => Ok(service.feed_about(subject)),
     })
     .await?;
-    let left_ms = seer.session.expires_ms.saturating_sub(state.now_ms());
+    let until_ms = seer.session.expires_ms.min(seer.until_ms);
+    let left_ms = until_ms.saturating_sub(state.now_ms());
     let stream = Running {
         feed,
         service: state.service.clone(),
@@ -174,8 +175,7 @@ impl Running {
                 return self.still_sees().await.then(|| ": still here\n\n".to_owned());
             }
         };
-        // What takes the right away is an item itself; on the chain, and by the clock, it comes
-        // without one.
+        // What takes the right away in the log is an item itself; on the chain it comes without.
         if !self.still_sees().await {
             return None;
         }
@@ -201,8 +201,7 @@ impl Running {
             return true;
         }
         let (seer, service) = (self.seer.clone(), self.service.clone());
-        let until = tokio::task::spawn_blocking(move || seer.until_ms(&service)).await;
-        until.ok().flatten().is_some_and(|until_ms| self.service.now_ms() < until_ms)
+        tokio::task::spawn_blocking(move || seer.may_go_on(&service)).await.unwrap_or(false)
     }
 
     async fn told(&self, item: FeedItem) -> Option<String> {

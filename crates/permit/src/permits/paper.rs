@@ -109,9 +109,8 @@ pub fn sees(subject: B256, who: Address, now_ms: u64, world: &World) -> Option<S
         return Some(Seeing { document: None, until_ms: u64::MAX });
     }
     let all = person.names().into_iter().flat_map(|name| person.representatives(name));
-    let stands = all.filter(|one| {
-        one.who() == who && one.rights().see && person.stands(one, now_ms)
-    });
+    let stands =
+        all.filter(|one| one.who() == who && one.rights().see && person.stands(one, now_ms));
     // Of several the one that lasts.
     let seeing = stands.map(|one| Seeing { document: Some(one.id()), until_ms: one.expires_ms() });
     seeing.max_by_key(|seeing| (seeing.until_ms, seeing.document))

@@ -37,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     #[serde(default)]
     pub(crate) questions: QuestionsConfig,
+    #[serde(default)]
     pub(crate) erasure: ErasureConfig,
     #[serde(default)]
     pub(crate) notices: NoticesConfig,

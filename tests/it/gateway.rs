@@ -185,7 +185,7 @@ async fn sign_in(site: &Site, node: &Node, keystore: &str) -> String {
     sign_in_as(node, &wallet).await
 }
 
-async fn sign_in_as(node: &Node, wallet: &PrivateKeySigner) -> String {
+pub(crate) async fn sign_in_as(node: &Node, wallet: &PrivateKeySigner) -> String {
     let nonce = node.json(&format!("/v1/session/nonce?address={}", wallet.address())).await;
     let message = nonce["message"].as_str().unwrap();
     let signature = wallet.sign_message_sync(message.as_bytes()).unwrap().as_bytes();

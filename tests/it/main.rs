@@ -8,6 +8,7 @@ mod journey;
 mod operator;
 mod outage;
 mod permission_story;
+mod recovery;
 mod replayed;
 mod site;
 mod story;

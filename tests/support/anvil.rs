@@ -54,11 +54,14 @@ pub struct Options {
     pub mining: Mining,
     /// Twice as many blocks above a block make it final.
     pub slots_in_an_epoch: u64,
+    /// The first block's time, seconds since 1970; none: now. For waits that a contract demands:
+    /// the chain's clock is set forward, and must not run ahead of everybody else's.
+    pub genesis_s: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mining: Mining::Explicit, slots_in_an_epoch: 1 }
+        Self { mining: Mining::Explicit, slots_in_an_epoch: 1, genesis_s: None }
     }
 }
 
@@ -283,6 +286,9 @@ impl Anvil {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        if let Some(genesis_s) = self.options.genesis_s {
+            command.args(["--timestamp", &genesis_s.to_string()]);
+        }
         match self.options.mining {
             Mining::Explicit => command.arg("--no-mining"),
             Mining::Automatic => &mut command,

@@ -3,6 +3,7 @@
 //! | who | shown by | may see |
 //! |---|---|---|
 //! | a person | a session (cookie or bearer token) | their own trail, opened |
+//! | who acts for a person with the right SEE, or whom control moved to | a session | that trail, opened; each day a line in it says so |
 //! | an organisation | a session of one of its keys, or its API key | what it reported, what it is asked and answered, the place hashed |
 //! | whoever holds a receipt | `Medtrail-Place: 0x…`, the place hash in it | receipt and proof of that entry |
 //! | the operator | a session of its key | no entry: it only invites organisations |
@@ -24,6 +25,7 @@ use futures::future::LocalBoxFuture;
 use medtrail_ledger::ports::JournalError;
 use medtrail_oracle::opener::{Entry, EntryError};
 pub(crate) use medtrail_oracle::organisations::ApiCaller;
+use medtrail_oracle::service::Service;
 use medtrail_oracle::trail::TrailQuery;
 use medtrail_oracle::vault::{Reader, Side};
 use std::collections::HashSet;
@@ -46,6 +48,26 @@ pub(crate) enum Caller {
     SignedIn(Session),
     /// An organisation, by its API key.
     Organisation(ApiCaller),
+}
+
+/// Somebody who may see a person's trail.
+#[derive(Clone, Debug)]
+pub(crate) struct Seer {
+    pub(crate) session: Session,
+    /// Whose trail.
+    pub(crate) subject: B256,
+    /// It is their own.
+    pub(crate) is_own: bool,
+    /// Until when they may, by the clock alone.
+    pub(crate) until_ms: u64,
+}
+
+impl Seer {
+    /// Whether they still may; not, if nobody can tell. Blocks.
+    pub(crate) fn may_go_on(&self, service: &Service) -> bool {
+        let sees = || service.may_see(self.session.address, self.subject);
+        self.is_own || matches!(sees(), Ok(Some(_)))
+    }
 }
 
 /// How much of an entry somebody may see.
@@ -87,6 +109,28 @@ impl Caller {
             Self::Organisation(caller) => Ok(caller.organisation),
             Self::Nobody | Self::SignedOut => Err(Problem::signed_out()),
         }
+    }
+
+    /// Whoever may see the trail of `subject`: the person, or who acts for them. Of others the trail
+    /// has a line when this returns.
+    pub(crate) async fn sees(&self, state: &Data<State>, subject: &str) -> Result<Seer, Problem> {
+        let who = match self {
+            Self::Organisation(_) => return Err(Problem::no_such_trail()),
+            other => other.session()?,
+        };
+        let subject = parse_subject(subject).ok_or_else(Problem::no_such_trail)?;
+        let is_own = subject == who.address.into_word();
+        let seer = |until_ms| Seer { session: who.clone(), subject, is_own, until_ms };
+        if is_own {
+            return Ok(seer(u64::MAX));
+        }
+        let (service, address) = (state.service.clone(), who.address);
+        let looking = blocking(move || {
+            let seeing = service.may_see(address, subject)?.ok_or_else(Problem::no_such_trail)?;
+            service.note_look(address, subject)?;
+            Ok::<_, Problem>(seeing.until_ms)
+        });
+        looking.await.map(seer)
     }
 
     /// The person whose trail `subject` is, if that is who asks. An address in 20 or 32 bytes.
@@ -173,6 +217,18 @@ impl Caller {
         organisation.is_some_and(concerns).then_some(View::PlaceHashed)
     }
 
+    /// Whether the caller acts for the person of this entry and may see it; then the trail has a
+    /// line that says who looks. Blocks.
+    fn sees_entry(&self, state: &State, entry: &Entry) -> Result<bool, Problem> {
+        let Self::SignedIn(Session { address, .. }) = self else { return Ok(false) };
+        let subject = state.service.subject_now(entry.report.subject);
+        if state.service.may_see(*address, subject)?.is_none() {
+            return Ok(false);
+        }
+        state.service.note_look(*address, subject)?;
+        Ok(true)
+    }
+
     /// The entry at `index`, as far as the caller may see it; else the answer for an entry that
     /// does not exist.
     pub(crate) async fn entry(
@@ -208,8 +264,11 @@ impl Caller {
                 Some(View::PlaceHashed) => return Ok((entry, View::PlaceHashed)),
                 None => {}
             }
-            match place.is_some_and(|place| place.opens(entry.place.hash())) {
-                true => Ok((entry, View::PlaceHashed)),
+            if place.is_some_and(|place| place.opens(entry.place.hash())) {
+                return Ok((entry, View::PlaceHashed));
+            }
+            match self.sees_entry(&state, &entry)? {
+                true => Ok((state.service.shown(entry), View::Opened)),
                 false => Err(Problem::no_such_entry()),
             }
         })

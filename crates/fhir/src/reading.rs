@@ -23,6 +23,8 @@ pub use crate::words::sentence;
 /// The version of a document that somebody signed, in the log.
 const PERMISSION_VERSION: &str = "medtrail/permission-v1";
 const ACCOUNTING_VERSION: &str = "medtrail/accounting-v1";
+/// The version of what the log tells of a look by somebody who acts for the person.
+const LOOK_VERSION: &str = "medtrail/look-v1";
 const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
 const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
@@ -67,7 +69,7 @@ pub struct Facts {
     pub is_self: bool,
     /// What was done: `read`, `search`, `create`, `change`, `delete`, `use`, `passOn`, `receive`,
     /// `ask`; of permissions `permitRead`, `permitChange`, `permitBoth`, `approve`, `delegate`,
-    /// `guard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; in the
+    /// `guard`, `endGuard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; in the
     /// vault `lookFor` (somebody who acts for the person looked), `askChange`, `declineChange`,
     /// `withdrawChange`, `expireChange`; of questions `askWhy`, `askCorrection`, `answer`,
     /// `noAnswer`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
@@ -175,9 +177,18 @@ pub fn reading(
         Some(PERMISSION_VERSION) if is_relayed && kind == Kind::Permission => {
             facts.take_permission(&tree, names);
         }
-        Some(ACCOUNTING_VERSION) if is_relayed && kind == Kind::Access => {
-            (facts.relayed, facts.is_self) = (false, true);
-            facts.verb = "account".to_owned();
+        Some(version @ (ACCOUNTING_VERSION | LOOK_VERSION))
+            if is_relayed && kind == Kind::Access =>
+        {
+            facts.relayed = false;
+            match tree.text("reader").and_then(|id| id.parse().ok()) {
+                Some(reader) => facts.take_reader(reader, names),
+                None if version == ACCOUNTING_VERSION => {
+                    facts.is_self = true;
+                    facts.verb = "account".to_owned();
+                }
+                None => {}
+            }
         }
         Some(ERASURE_VERSION) if is_relayed && kind == Kind::Erasure => facts.take_erasure(&tree),
         Some(REFUSAL_VERSION)
@@ -292,6 +303,13 @@ impl Allowed {
 }
 
 impl Facts {
+    /// Somebody looked who acts for the person.
+    fn take_reader(&mut self, reader: Address, names: &dyn Fn(Address) -> Option<String>) {
+        let name = names(reader).and_then(|name| text(&name, NAME_LETTERS_MAX));
+        self.counterpart = name.or_else(|| Some(short_of(reader)));
+        self.verb = "lookFor".to_owned();
+    }
+
     /// Adds what a document tells that the person, or who acts for them, signed.
     fn take_permission(&mut self, tree: &Node<'_>, names: &dyn Fn(Address) -> Option<String>) {
         let whom = |document: &Node<'_>, member: &str| {

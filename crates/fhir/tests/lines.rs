@@ -614,6 +614,14 @@ fn hostile_words() -> Vec<Line> {
     ];
     let account = r#"{"version":"medtrail/accounting-v1","fromMs":1,"untilMs":2,"form":"csv"}"#;
     lines.push(relayed("an accounting", read(), Some(account.into())));
+    let reader = r#","reader":"0x0909090909090909090909090909090909090909"}"#;
+    let looked = format!(r#"{{"version":"medtrail/look-v1"{reader}"#);
+    let ended = r#"{"version":"medtrail/guardianship-end-v1","guardianship":"0x00","order":"Harju Maakohus 2-26-77"}"#;
+    lines.push(relayed("a look for the person", read(), Some(looked.clone())));
+    lines.push(line("a signed look for the person", read(), Some(looked), lumi));
+    lines.push(relayed("an accounting for the person", read(), Some(account.replace('}', reader))));
+    lines.push(line("an order", plain(Kind::Binding, b'D'), Some(ended.into()), lumi));
+    lines.push(relayed("an order nobody signed", plain(Kind::Binding, b'D'), Some(ended.into())));
     lines.push(line("a signed accounting", read(), Some(account.into()), lumi));
     for (name, act, form, reason) in [
         ("erasure asked for", "asked", "everything", None),
@@ -680,6 +688,12 @@ fn only_what_stands_beside_a_report_says_whose_word_it_is() {
     }
     let taken = "You took a table of who was given your data.";
     assert_eq!(read("an accounting"), (false, None, taken));
+    let looked = (false, None, "0x090909…0909 looked at your data for you.");
+    assert_eq!(read("a look for the person"), looked);
+    assert_eq!(read("an accounting for the person"), looked);
+    let order = "Lumi Laboratory ended that somebody may act for you, by this order: “Harju Maakohus 2-26-77”";
+    assert_eq!(read("an order").2, order);
+    assert!(!read("an order nobody signed").2.contains("order"));
     assert_eq!(read("a signed accounting").2, "Lumi Laboratory read your data.");
     let own = "The operator of this service worked on it.";
     assert_eq!(read("a relayed operation"), (false, None, own));

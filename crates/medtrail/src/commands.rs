@@ -18,6 +18,7 @@ pub(crate) mod questions;
 pub(crate) mod records;
 pub(crate) mod reindex;
 pub(crate) mod report;
+pub(crate) mod representatives;
 pub(crate) mod serve;
 pub(crate) mod signing;
 pub(crate) mod sources;

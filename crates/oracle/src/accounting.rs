@@ -3,7 +3,7 @@
 use crate::intake::ReportError;
 use crate::own::{NoRandomness, random};
 use crate::service::Service;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
 use medtrail_ledger::schema::Report;
 use serde::Serialize;
@@ -19,6 +19,9 @@ struct AccountingDetails {
     from_ms: u64,
     until_ms: u64,
     form: &'static str,
+    /// Who took it, where that was not the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reader: Option<Address>,
 }
 
 /// Why the line was not entered: then nothing may leave.
@@ -39,25 +42,28 @@ pub fn is_accounting(details: &[u8]) -> bool {
 }
 
 impl Service {
-    /// Enters that a person takes an accounting of their own trail; durable when this returns. Blocks.
+    /// Enters that `who` takes an accounting of the trail of `subject`; durable when this returns.
+    /// Blocks.
     ///
     /// # Errors
     /// [`AccountingError`].
     pub fn take_accounting(
         &self,
-        subject: Address,
+        who: Address,
+        subject: B256,
         from_ms: u64,
         until_ms: u64,
         form: &'static str,
     ) -> Result<u64, AccountingError> {
-        let details = AccountingDetails { version: VERSION, from_ms, until_ms, form };
+        let reader = Some(who).filter(|who| subject_of(*who) != subject);
+        let details = AccountingDetails { version: VERSION, from_ms, until_ms, form, reader };
         let details = serde_json::to_vec(&details).expect("plain data encodes");
         let report = Report {
-            eventId: event_id(subject, &[b"accounting\0", random::<32>()?.as_slice()].concat()),
+            eventId: event_id(who, &[b"accounting\0", random::<32>()?.as_slice()].concat()),
             kind: Kind::Access.number(),
             action: b'R',
             timeMs: (self.0.now_ms)(),
-            subject: subject_of(subject),
+            subject,
             details: details_hash(&details),
             ..self.own_report()
         };
@@ -79,6 +85,7 @@ mod tests {
             from_ms: 1_577_836_800_000,
             until_ms: 1_767_225_600_000,
             form: "csv",
+            reader: None,
         };
         assert_eq!(serde_json::to_string(&details).unwrap(), example);
         assert!(is_accounting(example.as_bytes()));

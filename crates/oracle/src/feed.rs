@@ -6,7 +6,7 @@ use crate::opener::{Entry, EntryError};
 use crate::recent::Listening;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::Kind;
+use medtrail_ledger::entry::{Kind, subject_of};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef};
 use medtrail_ledger::ports::JournalError;
 use std::collections::{HashMap, VecDeque};
@@ -52,6 +52,11 @@ impl Service {
     /// What is new in a person's trail from now on. Parts that are bound while it is open join.
     /// Blocks for a moment.
     pub fn feed(&self, subject: Address) -> Feed {
+        self.feed_about(subject_of(subject))
+    }
+
+    /// The same by any subject id, for whoever [may see it](Self::may_see), as long as they may.
+    pub fn feed_about(&self, subject: B256) -> Feed {
         // Where the disk cannot be read just now, somewhat older entries come too.
         let _ = self.0.recent.reach(self.head().size);
         let (listening, _) = self.listen(subject);
@@ -64,6 +69,14 @@ impl Service {
     /// # Errors
     /// Where the disk cannot be read.
     pub fn feed_after(&self, subject: Address, last: u64) -> Result<Feed, JournalError> {
+        self.feed_about_after(subject_of(subject), last)
+    }
+
+    /// The same by any subject id. Blocks.
+    ///
+    /// # Errors
+    /// Where the disk cannot be read.
+    pub fn feed_about_after(&self, subject: B256, last: u64) -> Result<Feed, JournalError> {
         self.0.recent.reach(self.head().size)?;
         // Listen first, then read: what comes in between is in the queue.
         let (listening, parts) = self.listen(subject);
@@ -80,13 +93,13 @@ impl Service {
         Ok(Feed { missed: missed.into(), is_over, ..Feed::new(self.clone(), listening) })
     }
 
-    fn listen(&self, subject: Address) -> (Listening, Vec<B256>) {
+    fn listen(&self, subject: B256) -> (Listening, Vec<B256>) {
         loop {
-            let parts = self.parts(subject);
+            let parts = self.parts_about(subject);
             let tags: Vec<_> = parts.iter().map(|part| self.0.tags.subject_tag(*part)).collect();
             let listening = self.0.recent.listen(&tags);
             // A part bound before we listened is in the second look; one bound after joins.
-            if self.parts(subject) == parts {
+            if self.parts_about(subject) == parts {
                 return (listening, parts);
             }
         }

@@ -105,6 +105,8 @@ impl From<JournalError> for InquiryError {
 pub enum Whose {
     /// Those in the trail of this person, over all parts.
     Person(Address),
+    /// The same by any subject id, for whoever acts for the person.
+    About(B256),
     /// Those that this organisation is asked, or that it claims.
     Organisation(Address),
 }
@@ -254,6 +256,7 @@ impl Service {
         let row = self.0.live.rows().book.get(id).cloned()?;
         let concerns = match whose {
             Whose::Person(person) => self.parts(person).contains(&row.subject),
+            Whose::About(subject) => self.parts_about(subject).contains(&row.subject),
             Whose::Organisation(id) => row.organisation == id,
         };
         concerns.then_some(row)
@@ -263,6 +266,7 @@ impl Service {
         // Before the book is locked: both are in the directory.
         let parts = match whose {
             Whose::Person(person) => self.parts(person),
+            Whose::About(subject) => self.parts_about(subject),
             Whose::Organisation(_) => Vec::new(),
         };
         let rows = self.0.live.rows();
@@ -273,7 +277,7 @@ impl Service {
                 && (!wish.open || row.answer.is_none())
         };
         let mut found: Vec<InquiryRow> = match whose {
-            Whose::Person(_) => {
+            Whose::Person(_) | Whose::About(_) => {
                 let rows = rows.book.of_subjects(&parts).filter(is_wished);
                 rows.take(limit + 1).cloned().collect()
             }

@@ -10,6 +10,7 @@ use medtrail_ledger::proof::{Evidence, EvidenceError};
 use medtrail_ledger::schema::Eip712Domain;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
+use medtrail_permit::guardianship_end::{EndError, GuardianshipEnd};
 use serde_json::value::RawValue;
 
 /// Bytes of a details document at most.
@@ -81,6 +82,9 @@ pub enum ReportError {
     /// The document names itself one that only the log writes: a view would tell of somebody else.
     #[error("the details document is a {0}, which only the log itself or its vault takes")]
     LogsDocument(String),
+    /// No end of a guardianship as an organisation may say it.
+    #[error("the details document: {0}")]
+    End(#[from] EndError),
     /// A question, claim or correction that an organisation may not say so.
     #[error("the details document: {0}")]
     Word(#[from] WordError),
@@ -126,8 +130,9 @@ pub enum ReportError {
     Journal(#[from] JournalError),
 }
 
-const REPORTED: &str = "1 access, 2 change, 3 hand-over, 7 source, 12 question, 13 correction, \
-                        14 coverage or 15 claim; the log itself writes the others";
+const REPORTED: &str = "1 access, 2 change, 3 hand-over, 7 source, 11 the end of a guardianship, \
+                        12 question, 13 correction, 14 coverage or 15 claim; the log itself \
+                        writes the others";
 
 /// Checks the submissions of one request: a batch's signature is recovered once, not once a report.
 pub(crate) struct Intake<'a> {
@@ -146,11 +151,14 @@ impl<'a> Intake<'a> {
     /// Checks a custodian's report: everything that can be checked without the log.
     pub(crate) fn check(&mut self, submission: &Submission) -> Result<(), ReportError> {
         let report = &submission.report;
-        if !is_reported(Kind::from_number(report.kind)) {
+        let kind = Kind::from_number(report.kind);
+        if !is_reported(kind) && kind != Kind::Binding {
             return Err(ReportError::Kind(report.kind));
         }
         self.check_content(submission)?;
-        if let Some(details) = submission.details.as_deref() {
+        if kind == Kind::Binding {
+            GuardianshipEnd::read(report, submission.details.as_deref().unwrap_or_default())?;
+        } else if let Some(details) = submission.details.as_deref() {
             let versions = versions(details);
             if let Some(version) = reserved_version(&versions) {
                 return Err(ReportError::LogsDocument(version));
@@ -260,8 +268,11 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 8] = [
+const LOGS_DOCUMENTS: [&str; 10] = [
     "medtrail/accounting-",
+    "medtrail/look-",
+    // An organisation says one, but in a report of kind 11 alone.
+    "medtrail/guardianship-end-",
     "medtrail/relayed-",
     "medtrail/binding-",
     "medtrail/operation-",

@@ -5,6 +5,7 @@
 //! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new; [`accounting`]
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
 //! - [`permissions`], with `papers`: what people permit, in the log and on the chain
+//! - [`seeing`]: who may see a trail without being its person
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - [`sources`]: where records are kept, and whether they still are
@@ -40,6 +41,7 @@ mod recent;
 pub mod room;
 mod row;
 mod sealer;
+pub mod seeing;
 pub mod sender;
 pub mod sequencer;
 pub mod service;

@@ -17,6 +17,7 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::signature::SignatureError;
+use medtrail_ledger::trust::Key;
 use medtrail_permit::check::{DocumentError, check};
 use medtrail_permit::consents;
 use medtrail_permit::documents::{Document, named};
@@ -272,13 +273,31 @@ impl Service {
     /// # Errors
     /// Where the disk cannot be read.
     pub fn overview(&self, subject: Address) -> Result<Overview, EntryError> {
-        let papers = self.papers(subject_of(subject))?;
+        self.overview_about(subject_of(subject))
+    }
+
+    /// The same of any subject id: of a pseudonym it is what was given for a person without a key.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// Where the disk cannot be read.
+    pub fn overview_about(&self, whole: B256) -> Result<Overview, EntryError> {
+        let subject = named(whole);
+        let papers = self.papers(whole)?;
         let now_ms = (self.0.now_ms)();
-        let read = self.0.permissions.consents.about(subject);
+        let is_address = subject_of(subject) == whole;
+        let read = match is_address {
+            true => self.0.permissions.consents.about(subject),
+            // A pseudonym has nothing on chain.
+            false => Ok(Vec::new()),
+        };
         let is_chain_read = read.is_ok();
         let records = read.unwrap_or_default();
-        let world = papers.world(self.registries(), consents::fold(subject, &records));
-        let states = permits::states(subject_of(subject), now_ms, &world);
+        let mut world = papers.world(self.registries(), consents::fold(subject, &records));
+        if !is_address {
+            world.pseudonyms = vec![self.kept(whole)?];
+        }
+        let states = permits::states(whole, now_ms, &world);
         let mut given: Vec<GivenDocument> = states
             .into_iter()
             .filter_map(|(id, state)| {
@@ -292,7 +311,7 @@ impl Service {
         Ok(Overview {
             controller: world.chain.controller_of(subject),
             // After the last one nothing can be given: a number that no document can name well.
-            epoch: permits::epoch(subject, now_ms, &world).unwrap_or(u64::MAX),
+            epoch: permits::epoch(whole, now_ms, &world).unwrap_or(u64::MAX),
             given,
             is_chain_read,
         })
@@ -393,7 +412,7 @@ impl Service {
         };
         let mut world = papers.world(self.registries(), ChainState::default());
         if is_pseudonym {
-            world.pseudonyms = vec![self.kept(subject)?];
+            world.pseudonyms = vec![self.kept_now(subject)?];
         }
         match read {
             Ok(records) => {
@@ -406,15 +425,30 @@ impl Service {
         }
     }
 
-    /// A pseudonym and the keys of who keeps it: whose word its first entry is. One without entries
-    /// is nobody's yet.
+    /// A pseudonym and the keys with which who keeps it may say something now.
+    fn kept_now(&self, pseudonym: B256) -> Result<Pseudonym, EntryError> {
+        let now_ms = (self.0.now_ms)();
+        self.kept_by(pseudonym, |key| key.speaks_at(now_ms))
+    }
+
+    /// A pseudonym and the keys of who keeps it, those too that it has no more: whether a key might
+    /// speak was asked when its word was recorded. Else a change of keys would end guardianships,
+    /// and bring back one that an older key had ended.
     pub(crate) fn kept(&self, pseudonym: B256) -> Result<Pseudonym, EntryError> {
+        self.kept_by(pseudonym, |_| true)
+    }
+
+    /// Who keeps a pseudonym is whose word its first entry is. One without entries is nobody's yet.
+    fn kept_by(
+        &self,
+        pseudonym: B256,
+        is_wanted: impl Fn(&Key) -> bool,
+    ) -> Result<Pseudonym, EntryError> {
         let first = self.part(pseudonym)?.first()?;
         let first = first.map(|index| self.open_row(index)).transpose()?;
         let keeper = first.and_then(|entry| self.0.live.reporter_of(&entry));
-        let now_ms = (self.0.now_ms)();
         let keys = keeper.and_then(|id| self.listed(id)).map_or_else(Vec::new, |one| one.keys);
-        let keepers = keys.iter().filter(|key| key.speaks_at(now_ms)).map(|key| key.address);
+        let keepers = keys.iter().filter(|key| is_wanted(key)).map(|key| key.address);
         Ok(Pseudonym { pseudonym, keepers: keepers.collect(), bound: None })
     }
 }

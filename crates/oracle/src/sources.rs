@@ -229,13 +229,14 @@ impl Service {
         let limit = limit.clamp(1, PAGE_MAX);
         let parts = match whose {
             Whose::Person(person) => self.parts(person),
+            Whose::About(subject) => self.parts_about(subject),
             Whose::Organisation(_) => Vec::new(),
         };
         let is_wished = |row: &&SourceRow| before.is_none_or(|before| row.index < before);
         let rows: Vec<SourceRow> = {
             let rows = self.0.live.rows();
             match whose {
-                Whose::Person(_) => {
+                Whose::Person(_) | Whose::About(_) => {
                     let found = rows.sources.of_subjects(&parts).filter(is_wished);
                     found.take(limit + 1).cloned().collect()
                 }

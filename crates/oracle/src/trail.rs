@@ -2,6 +2,7 @@
 //! parts of the person, newest first.
 
 use crate::intake::AHEAD_MS_MAX;
+use crate::judge::address_of;
 use crate::opener::{Entry, EntryError};
 use crate::recent::Line;
 use crate::service::Service;
@@ -206,7 +207,15 @@ impl Service {
     /// # Errors
     /// [`EntryError::Journal`] or [`EntryError::Damaged`] where the disk cannot be read.
     pub fn trail(&self, caller: Address, query: &TrailQuery) -> Result<TrailPage, EntryError> {
-        let page = self.page(self.0.live.parts(caller), query, |_| true)?;
+        self.trail_about(subject_of(caller), query)
+    }
+
+    /// The same by any subject id, for whoever [may see it](Self::may_see). Blocks.
+    ///
+    /// # Errors
+    /// As for [`Self::trail`].
+    pub fn trail_about(&self, subject: B256, query: &TrailQuery) -> Result<TrailPage, EntryError> {
+        let page = self.page(self.parts_of(subject), query, |_| true)?;
         let entries = page.entries.into_iter().map(|entry| self.shown(entry)).collect();
         Ok(TrailPage { entries, ..page })
     }
@@ -282,7 +291,19 @@ impl Service {
 
     /// All subject ids of a person: the address itself, then the pseudonyms bound to it.
     pub fn parts(&self, subject: Address) -> Vec<B256> {
-        self.0.live.parts(subject).into_iter().map(|(subject, _)| subject).collect()
+        self.parts_about(subject_of(subject))
+    }
+
+    /// The same by any subject id; a pseudonym is one part.
+    pub fn parts_about(&self, subject: B256) -> Vec<B256> {
+        self.parts_of(subject).into_iter().map(|(subject, _)| subject).collect()
+    }
+
+    fn parts_of(&self, subject: B256) -> Vec<(B256, Option<Address>)> {
+        match address_of(subject) {
+            Some(address) => self.0.live.parts(address),
+            None => vec![(subject, None)],
+        }
     }
 
     /// The part of one subject id. What was acknowledged before [`Recent::reach`] was called last

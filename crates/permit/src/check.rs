@@ -239,7 +239,7 @@ fn guardianship_fields(guardianship: &Guardianship) -> Result<(), DocumentError>
 /// Text that a wallet shows as it stands: Latin letters and plain punctuation, no quotes, nothing
 /// that turns, hides or breaks a line. The ranges are the same in every language and every version
 /// of Unicode.
-fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     let is_plain_letter = |letter: char| match letter {
         '"' | '*' | '<' | '>' | '\\' | '`' | '{' | '}' => false,
         ' '..='~' | '\u{C0}'..='\u{17F}' => true,

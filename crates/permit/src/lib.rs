@@ -6,6 +6,7 @@
 //!
 //! - [`documents`]: the EIP-712 structs; [`check`]: what makes one valid; [`signed`]: as the log
 //!   carries them
+//! - [`guardianship_end`]: how an organisation ends a guardianship
 //! - [`statements`]: what the person reads, in English and Estonian
 //! - [`scopes`], [`resources`], [`purposes`], [`confidentiality`]: the words of a grant
 //! - [`permits`]: whether an act counts as permitted, and why
@@ -16,6 +17,7 @@ pub mod check;
 pub mod confidentiality;
 pub mod consents;
 pub mod documents;
+pub mod guardianship_end;
 pub mod papers;
 pub mod permits;
 pub mod purposes;

@@ -2,7 +2,8 @@
 //! entry, by the engine from its rows and by an audit from a whole log, so that both know the same.
 
 use crate::documents::{Document, Registries};
-use crate::permits::{Act, ChainState, Epoch, Held, Use, World, covers_change};
+use crate::guardianship_end::GuardianshipEnd;
+use crate::permits::{Act, ChainState, End, Epoch, Held, Use, World, covers_change};
 use crate::signed::{PermissionDetails, Signed};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::Kind;
@@ -50,6 +51,8 @@ pub struct Papers<N> {
     /// What erasures ended: what was permitted for an epoch went with its lines, and so did what took
     /// it back. Whoever kept a copy of the one must not bring it back without the other.
     ended: Arc<Vec<Epoch>>,
+    /// Guardianships that were said to have ended, and by which entry.
+    ends: Arc<Vec<(u64, End)>>,
     bytes: usize,
 }
 
@@ -60,6 +63,7 @@ impl<N> Default for Papers<N> {
             names: Arc::default(),
             uses: Arc::default(),
             ended: Arc::default(),
+            ends: Arc::default(),
             bytes: 0,
         }
     }
@@ -98,6 +102,13 @@ impl<N: Clone> Papers<N> {
                 let subject = Address::from_word(report.subject);
                 let (epoch, at_s) = (epoch.saturating_add(1), received_ms / 1000);
                 Arc::make_mut(&mut self.ended).push(Epoch { subject, epoch, at_s });
+            }
+            Kind::Binding if !is_relayed => {
+                let read = GuardianshipEnd::read(report, details.unwrap_or_default());
+                let Ok(GuardianshipEnd { guardianship, .. }) = read else { return };
+                self.bytes += size_of::<(u64, End)>();
+                let end = End { guardianship, by: report.actor, received_ms };
+                Arc::make_mut(&mut self.ends).push((index, end));
             }
             Kind::Change if !report.permission.is_zero() => {
                 let named = self.document(report.permission).map(|known| &known.signed.document);
@@ -160,6 +171,7 @@ impl<N: Clone> Papers<N> {
             // Documents about a pseudonym stay with it: they say nothing of an address.
             pseudonyms: Vec::new(),
             uses: self.uses.iter().filter(|(_, used)| **used < index).map(used).collect(),
+            ends: self.ends.iter().filter(|(at, _)| *at < index).map(|(_, end)| *end).collect(),
         }
     }
 }

@@ -24,10 +24,11 @@ mod verdict;
 mod world;
 
 pub use act::{Act, DELAY_MS_MAX, Data, Need, is_judged};
-pub use paper::{State, epoch, may_record, speaks, states};
+pub use paper::{Seeing, State, epoch, may_record, sees, speaks, states};
 pub use verdict::{Basis, Pending, Refusal, Verdict};
 pub use world::{
-    Bound, ChainState, Controller, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use, World,
+    Bound, ChainState, Controller, End, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use,
+    World,
 };
 
 use crate::documents::Document;

@@ -182,7 +182,8 @@ impl<'a> Replay<'a> {
     fn file(&mut self, entry: &Opened) {
         let kind = Kind::from_number(entry.report.kind);
         let names = kind == Kind::Change && !entry.report.permission.is_zero();
-        if !names && kind != Kind::Permission {
+        let ends = kind == Kind::Binding && entry.evidence != Evidence::Relayed;
+        if !names && !ends && kind != Kind::Permission {
             return;
         }
         let party = party(entry, self.organisations.reporter_of(entry));

@@ -207,7 +207,7 @@ fn a_delegate_acts_until_dismissed() {
 
 #[test]
 fn the_epoch_is_that_of_log_and_chain_together() {
-    let number = |world: &World| epoch(address(MARI), NOON_MS, world);
+    let number = |world: &World| epoch(address(MARI).into_word(), NOON_MS, world);
     assert_eq!(number(&look().world), Some(0));
     let ended = look().before(HOUR_MS, signed(MARI, RevokeAll { epoch: 4, ..revoke_all(0) }));
     assert_eq!(number(&ended.world), Some(5));

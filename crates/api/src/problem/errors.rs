@@ -28,6 +28,7 @@ use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
 use medtrail_oracle::permissions::PermissionError;
+use medtrail_oracle::seeing::SeeingError;
 use medtrail_oracle::sequencer::PlaceError;
 use medtrail_oracle::sources::SourceRefusal;
 use medtrail_oracle::vault::VaultError;
@@ -46,7 +47,7 @@ impl From<&ReportError> for Problem {
             ReportError::Details { .. } => (&DETAILS_MISMATCH, "details"),
             ReportError::DetailsTooLong(_) => (&DETAILS_TOO_LONG, "details"),
             ReportError::LogsDocument(_) => (&DETAILS_RESERVED, "details"),
-            ReportError::Word(_) => (&INVALID_FIELD, "details"),
+            ReportError::Word(_) | ReportError::End(_) => (&INVALID_FIELD, "details"),
             ReportError::Evidence(EvidenceError::Signer { .. }) => (&SIGNER_MISMATCH, "signature"),
             ReportError::Evidence(_) => (&SIGNATURE_REFUSED, "signature"),
             ReportError::Unsigned | ReportError::NotOperator(_) => (&UNSIGNED, "signature"),
@@ -266,6 +267,18 @@ impl From<AccountingError> for Problem {
     fn from(error: AccountingError) -> Self {
         match error {
             AccountingError::Report(error) => Self::from(&error),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<SeeingError> for Problem {
+    fn from(error: SeeingError) -> Self {
+        let told = error.to_string();
+        match error {
+            SeeingError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            SeeingError::Entry(error) => error.into(),
+            SeeingError::Report(error) => Self::from(&error),
             other => Self::fault(&other),
         }
     }

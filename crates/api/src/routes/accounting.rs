@@ -2,7 +2,7 @@
 //! table (45 CFR 164.528). Taking it is an access of its own: its line stands before a byte leaves.
 
 use crate::answer::blocking;
-use crate::caller::Caller;
+use crate::caller::{Caller, Seer};
 use crate::client::Client;
 use crate::limits::LINES_MAX;
 use crate::problem::{self, Problem};
@@ -105,7 +105,7 @@ struct Accounting {
 /// not end like a whole one.
 #[utoipa::path(get, path = "/v1/subjects/{subject}/accounting", operation_id = "accounting",
     tag = "trail",
-    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes"),
+    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes; or who the caller acts for"),
         Asked),
     responses((status = 200, body = Accounting, description = "With `format=csv`: a table")))]
 #[get("/v1/subjects/{subject}/accounting")]
@@ -116,7 +116,7 @@ pub(super) async fn get(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let address = caller.trail_of(&subject)?.address;
+    let seer = caller.sees(&state, &subject).await?;
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     let now_ms = state.now_ms();
     let until_ms = asked.until.unwrap_or(now_ms);
@@ -129,8 +129,8 @@ pub(super) async fn get(
     state.rates.document(Client::of(&request))?;
     let form = asked.format;
     let word = if form == Form::Csv { "csv" } else { "json" };
-    let service = state.service.clone();
-    blocking(move || service.take_accounting(address, from_ms, until_ms, word)).await?;
+    let (service, who, subject) = (state.service.clone(), seer.session.address, seer.subject);
+    blocking(move || service.take_accounting(who, subject, from_ms, until_ms, word)).await?;
     let query = TrailQuery {
         from_ms: Some(from_ms),
         until_ms: Some(until_ms),
@@ -142,7 +142,7 @@ pub(super) async fn get(
         Form::Csv => ("text/csv; charset=utf-8; header=present", "accounting.csv"),
         Form::Json => ("application/json", "accounting.json"),
     };
-    let writing = Writing { state, address, query, form, step: Step::Begin };
+    let writing = Writing { state, seer, query, form, step: Step::Begin };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, media))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
@@ -161,7 +161,7 @@ enum Step {
 /// An answer under way: one page of the trail in memory at a time.
 struct Writing {
     state: Data<State>,
-    address: Address,
+    seer: Seer,
     query: TrailQuery,
     form: Form,
     step: Step,
@@ -183,9 +183,13 @@ impl Writing {
             Step::Lines(_) => String::new(),
         };
         let mut has_line = matches!(self.step, Step::Lines(true));
-        let (service, address, query) =
-            (self.state.service.clone(), self.address, self.query.clone());
-        let page = blocking(move || service.trail(address, &query)).await?;
+        let (service, seer, query) =
+            (self.state.service.clone(), self.seer.clone(), self.query.clone());
+        let page = blocking(move || match seer.may_go_on(&service) {
+            true => Ok(service.trail_about(seer.subject, &query)?),
+            false => Err(Problem::no_such_trail()),
+        })
+        .await?;
         for entry in &page.entries {
             let own = entry.details.as_deref().filter(|_| entry.evidence == Evidence::Relayed);
             if own.is_some_and(is_accounting) {
@@ -217,7 +221,7 @@ impl Writing {
             Form::Csv => COLUMNS.to_owned(),
             Form::Json => format!(
                 r#"{{"version":"{VERSION}","subject":"{}","fromMs":{},"untilMs":{},"disclosures":["#,
-                self.address.into_word(),
+                self.seer.subject,
                 self.query.from_ms.unwrap_or_default(),
                 self.query.until_ms.unwrap_or_default(),
             ),

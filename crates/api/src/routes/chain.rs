@@ -53,7 +53,7 @@ struct RecordChain {
 /// record of nobody, or of somebody else, has no steps.
 #[utoipa::path(get, path = "/v1/subjects/{subject}/chain", operation_id = "recordChain",
     tag = "trail",
-    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes"),
+    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes; or who the caller acts for"),
         Asked),
     responses((status = 200, body = RecordChain)))]
 #[routes]
@@ -65,20 +65,20 @@ pub(super) async fn get(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let address = caller.trail_of(&subject)?.address;
+    let subject = caller.sees(&state, &subject).await?.subject;
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     let (service, now_ms) = (state.service.clone(), state.now_ms());
     let record = asked.record;
-    Ok(json(&blocking(move || chain(&service, address, record, now_ms)).await?))
+    Ok(json(&blocking(move || chain(&service, subject, record, now_ms)).await?))
 }
 
 fn chain(
     service: &Service,
-    address: Address,
+    subject: B256,
     record: B256,
     now_ms: u64,
 ) -> Result<RecordChain, Problem> {
-    let (entries, is_whole) = steps(service, address)?;
+    let (entries, is_whole) = steps(service, subject)?;
     let listed = service.organisations();
     let named: HashMap<Address, String> = listed
         .into_iter()
@@ -109,7 +109,7 @@ fn chain(
     let lines = lines.map(|entry| Line::read(service, entry, View::Opened));
     Ok(RecordChain {
         version: VERSION,
-        subject: address.into_word(),
+        subject,
         chain,
         lines: lines.collect::<Result<_, _>>()?,
         is_whole,
@@ -118,7 +118,7 @@ fn chain(
 
 /// Changes, hand-overs and refusals of a trail, oldest first, as many as one request may cost; and
 /// whether these are all.
-fn steps(service: &Service, address: Address) -> Result<(Vec<Entry>, bool), Problem> {
+fn steps(service: &Service, subject: B256) -> Result<(Vec<Entry>, bool), Problem> {
     let mut query = TrailQuery {
         kinds: vec![Kind::Change, Kind::HandOver, Kind::Refusal],
         limit: LINES_MAX,
@@ -126,7 +126,7 @@ fn steps(service: &Service, address: Address) -> Result<(Vec<Entry>, bool), Prob
     };
     let (mut entries, mut opened, mut bytes) = (Vec::new(), 0, 0);
     loop {
-        let page = service.trail(address, &query)?;
+        let page = service.trail_about(subject, &query)?;
         opened += page.opened.max(1);
         for entry in page.entries {
             bytes += entry.details.as_ref().map_or(0, Vec::len);

@@ -196,7 +196,7 @@ pub(super) async fn list(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let Whom { whose, wish } = Whom::of(&caller, listed, &state)?;
+    let Whom { whose, wish } = Whom::of(&caller, listed, &state).await?;
     let asked = state.clone();
     let read = move || {
         let (views, next) = asked.service.claims(whose, Wish { claims: true, ..wish })?;
@@ -209,7 +209,8 @@ pub(super) async fn list(
 
 fn claim(state: &State, whose: Whose, view: ClaimView) -> Result<Claim, Problem> {
     let accounted_for_by = match whose {
-        Whose::Person(person) => Some(accounting(state, person, &view)?),
+        Whose::Person(person) => Some(accounting(state, person.into_word(), &view)?),
+        Whose::About(subject) => Some(accounting(state, subject, &view)?),
         Whose::Organisation(_) => None,
     };
     let ClaimView { id, index, asked_ms, subject, organisation, billed, is_signed, reply } = view;
@@ -239,7 +240,7 @@ fn claim(state: &State, whose: Whose, view: ClaimView) -> Result<Claim, Problem>
 
 /// Lines of that day, wherever on earth it was that day, by others than the payer: of data that such
 /// a service leaves behind, where the claim names them. Blocks.
-fn accounting(state: &State, person: Address, view: &ClaimView) -> Result<Vec<u64>, Problem> {
+fn accounting(state: &State, subject: B256, view: &ClaimView) -> Result<Vec<u64>, Problem> {
     let Some(day_ms) = view.billed.day_ms() else { return Ok(Vec::new()) };
     let query = TrailQuery {
         from_ms: Some(day_ms.saturating_sub(ZONE_MS)),
@@ -248,7 +249,7 @@ fn accounting(state: &State, person: Address, view: &ClaimView) -> Result<Vec<u6
         limit: ACCOUNTING_LINES_MAX,
         ..TrailQuery::default()
     };
-    let page = state.service.trail(person, &query)?;
+    let page = state.service.trail_about(subject, &query)?;
     let names = |_: Address| None;
     let wanted = view.billed.service.resource.as_deref().map(medtrail_fhir::reading::category_of);
     let accounts = |entry: &&medtrail_oracle::opener::Entry| {

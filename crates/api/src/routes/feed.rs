@@ -5,11 +5,10 @@
 //! server does, and when its reader lags; the reader comes back.
 
 use crate::answer::blocking;
-use crate::caller::{Caller, View};
+use crate::caller::{Caller, Seer, View};
 use crate::limits::{FEED_COMMENT_S, FEEDS_OF_ONE_MAX};
 use crate::line::{AnchorNews, Line};
 use crate::problem::{self, Problem};
-use crate::sessions::Session;
 use crate::state::State;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::{Bytes, Data, Path, Query};
@@ -42,7 +41,7 @@ pub(super) struct Asked {
 /// `anchor`, after which all lines below its `size` are in its `state`; `reset`, after which the
 /// trail must be read anew, since too much was missed.
 #[utoipa::path(get, path = "/v1/subjects/{subject}/feed", operation_id = "feed", tag = "trail",
-    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes"),
+    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes; or who the caller acts for"),
         ("Last-Event-ID" = Option<u64>, Header, description = "Index of the last line seen"), Asked),
     responses((status = 200, description = "A stream", content_type = "text/event-stream")))]
 #[routes]
@@ -54,7 +53,7 @@ pub(super) async fn get(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let session = caller.trail_of(&subject)?.clone();
+    let seer = caller.sees(&state, &subject).await?;
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     let last = match request.headers().get(LAST_EVENT_ID) {
         None => asked.after,
@@ -63,18 +62,19 @@ pub(super) async fn get(
             Problem::new(&problem::INVALID_QUERY, rule).at(LAST_EVENT_ID)
         })?),
     };
-    let place = Feeds::take(&state.feeds, session.address)?;
-    let (service, address) = (state.service.clone(), session.address);
+    let place = Feeds::take(&state.feeds, seer.session.address)?;
+    let (service, subject) = (state.service.clone(), seer.subject);
     let feed = blocking(move || match last {
-        Some(last) => service.feed_after(address, last),
-        None => Ok(service.feed(address)),
+        Some(last) => service.feed_about_after(subject, last),
+        None => Ok(service.feed_about(subject)),
     })
     .await?;
-    let left_ms = session.expires_ms.saturating_sub(state.now_ms());
+    let until_ms = seer.session.expires_ms.min(seer.until_ms);
+    let left_ms = until_ms.saturating_sub(state.now_ms());
     let stream = Running {
         feed,
         service: state.service.clone(),
-        session,
+        seer,
         expires: tokio::time::Instant::now() + Duration::from_millis(left_ms),
         stopping: state.stopping.clone(),
         step: Step::Begin,
@@ -140,7 +140,7 @@ enum Step {
 struct Running {
     feed: Feed,
     service: Service,
-    session: Session,
+    seer: Seer,
     expires: tokio::time::Instant,
     stopping: CancellationToken,
     step: Step,
@@ -166,15 +166,19 @@ impl Running {
         }
         let item = tokio::select! {
             biased;
-            () = self.session.ended.cancelled() => return None,
+            () = self.seer.session.ended.cancelled() => return None,
             () = self.stopping.cancelled() => return None,
             () = tokio::time::sleep_until(self.expires) => return None,
             // May be dropped half-way: nothing is lost.
             item = self.feed.next() => item,
             () = tokio::time::sleep(Duration::from_secs(FEED_COMMENT_S)) => {
-                return Some(": still here\n\n".to_owned());
+                return self.still_sees().await.then(|| ": still here\n\n".to_owned());
             }
         };
+        // What takes the right away in the log is an item itself; on the chain it comes without.
+        if !self.still_sees().await {
+            return None;
+        }
         match item {
             Some(item) => {
                 self.step = Step::Going;
@@ -189,6 +193,15 @@ impl Running {
             }
             None => None,
         }
+    }
+
+    /// Whether whoever acts for the person still does.
+    async fn still_sees(&self) -> bool {
+        if self.seer.is_own {
+            return true;
+        }
+        let (seer, service) = (self.seer.clone(), self.service.clone());
+        tokio::task::spawn_blocking(move || seer.may_go_on(&service)).await.unwrap_or(false)
     }
 
     async fn told(&self, item: FeedItem) -> Option<String> {

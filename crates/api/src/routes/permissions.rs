@@ -156,7 +156,7 @@ struct Given {
     index: u64,
     /// When the log received that, milliseconds since 1970.
     received_ms: u64,
-    /// `{"grant": {…}}`, or `changeApproval`, `delegation`.
+    /// `{"grant": {…}}`, or `changeApproval`, `delegation`, `guardianship`.
     #[schema(value_type = Object)]
     document: Document,
     /// None: it was granted on chain only.
@@ -183,10 +183,11 @@ struct Registered {
     is_final: bool,
 }
 
-/// How everything stands that a person gave: of their own trail only.
+/// How everything stands that was given for a person: for that person, and for who acts for them with
+/// the right SEE.
 #[utoipa::path(get, path = "/v1/subjects/{subject}/permissions", operation_id = "permissions",
     tag = "permissions",
-    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes")),
+    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes; or who the caller acts for")),
     responses((status = 200, body = Permissions)))]
 #[routes]
 #[get("/v1/subjects/{subject}/permissions")]
@@ -196,11 +197,11 @@ pub(super) async fn list(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let address = caller.trail_of(&subject)?.address;
-    let overview = blocking(move || state.service.overview(address)).await?;
+    let subject = caller.sees(&state, &subject).await?.subject;
+    let overview = blocking(move || state.service.overview_about(subject)).await?;
     Ok(json(&Permissions {
         version: VERSION,
-        subject: address.into_word(),
+        subject,
         controller: overview.controller,
         epoch: overview.epoch,
         permissions: overview.given.into_iter().map(given).collect(),

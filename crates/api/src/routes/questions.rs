@@ -201,7 +201,7 @@ pub(super) async fn list(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let Whom { whose, wish } = Whom::of(&caller, listed, &state)?;
+    let Whom { whose, wish } = Whom::of(&caller, listed, &state).await?;
     let asked = state.clone();
     let (views, next) = blocking(move || asked.service.questions(whose, wish)).await?;
     Ok(json(&Questions {

@@ -7,7 +7,7 @@ use crate::problem::{self, Problem};
 use crate::state::State;
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderValue, LOCATION};
-use actix_web::web::Query;
+use actix_web::web::{Data, Query};
 use alloy_primitives::{B256, Bytes};
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::receipt::Receipt;
@@ -100,6 +100,8 @@ pub(super) struct Listed {
     state: Option<String>,
     /// `person` or `organisation`.
     r#as: Option<String>,
+    /// Whose, for who acts for somebody: an address or a pseudonym.
+    subject: Option<String>,
     /// Only those with a smaller index: the `next` of the page before.
     before: Option<u64>,
     /// At most, to 200; 50 if left out.
@@ -116,15 +118,19 @@ pub(super) struct Whom {
 }
 
 impl Whom {
-    pub(super) fn of(
+    pub(super) async fn of(
         caller: &Caller,
         listed: Result<Query<Listed>, actix_web::Error>,
-        state: &State,
+        state: &Data<State>,
     ) -> Result<Self, Problem> {
         let sides = Self::sides(caller, state)?;
         let invalid = |told: String| Problem::new(&problem::INVALID_QUERY, told);
-        let Listed { state: which, r#as, before, limit } =
+        let Listed { state: which, r#as, subject, before, limit } =
             listed.map_err(|error| invalid(error.to_string()))?.into_inner();
+        let sides = match subject {
+            Some(subject) => vec![Whose::About(caller.sees(state, &subject).await?.subject)],
+            None => sides,
+        };
         let open = match which.as_deref() {
             None | Some("all") => false,
             Some("open") => true,
@@ -136,7 +142,7 @@ impl Whom {
         }
         let is_meant = |whose: &&Whose| match r#as.as_deref() {
             None => true,
-            Some("person") => matches!(whose, Whose::Person(_)),
+            Some("person") => matches!(whose, Whose::Person(_) | Whose::About(_)),
             Some("organisation") => matches!(whose, Whose::Organisation(_)),
             Some(_) => false,
         };

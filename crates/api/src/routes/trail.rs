@@ -1,4 +1,5 @@
-//! `/v1/subjects/{subject}/trail`: what was reported about whoever is signed in.
+//! `/v1/subjects/{subject}/trail`: what was reported about whoever is signed in, or about somebody
+//! for whom they act.
 
 use crate::answer::{blocking, json};
 use crate::caller::{Caller, View};
@@ -96,9 +97,9 @@ pub(super) struct Day {
     lines: u64,
 }
 
-/// A page of one's own trail, over all its parts; or its lines counted by day.
+/// A page of one's own trail, or of one that one may see, over all its parts; or its lines counted by day.
 #[utoipa::path(get, path = "/v1/subjects/{subject}/trail", operation_id = "trail", tag = "trail",
-    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes"),
+    params(("subject" = String, Path, description = "The address signed in, in 20 or 32 bytes; or who the caller acts for"),
         Asked),
     responses((status = 200, body = Page, description = "With `counts=day`: `Days` instead")))]
 #[routes]
@@ -110,15 +111,15 @@ pub(super) async fn get(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let address = caller.trail_of(&subject)?.address;
+    let subject = caller.sees(&state, &subject).await?.subject;
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     let query = asked.query()?;
     let service = state.service.clone();
     match asked.counts.as_deref() {
-        None => Ok(json(&blocking(move || page(&service, address, &query)).await?)),
+        None => Ok(json(&blocking(move || page(&service, subject, &query)).await?)),
         Some("day") => {
             let offset_s = 60 * asked.offset_minutes;
-            Ok(json(&blocking(move || days(&service, address, query, offset_s)).await?))
+            Ok(json(&blocking(move || days(&service, subject, query, offset_s)).await?))
         }
         Some(_) => Err(invalid("counts", "only by day")),
     }
@@ -156,8 +157,8 @@ fn invalid(parameter: &str, rule: &str) -> Problem {
     Problem::new(&problem::INVALID_QUERY, format!("{parameter}: {rule}")).at(parameter)
 }
 
-fn page(service: &Service, address: Address, query: &TrailQuery) -> Result<Page, Problem> {
-    let found = service.trail(address, query)?;
+fn page(service: &Service, subject: B256, query: &TrailQuery) -> Result<Page, Problem> {
+    let found = service.trail_about(subject, query)?;
     let lines = found.entries.into_iter().map(|entry| Line::read(service, entry, View::Opened));
     let parts = found.parts.into_iter().map(|part| {
         let TrailPart { subject, organisation, lines, last } = part;
@@ -165,7 +166,7 @@ fn page(service: &Service, address: Address, query: &TrailQuery) -> Result<Page,
     });
     Ok(Page {
         version: VERSION,
-        subject: address.into_word(),
+        subject,
         parts: parts.collect(),
         lines: lines.collect::<Result<_, _>>()?,
         next: found.next,
@@ -174,12 +175,12 @@ fn page(service: &Service, address: Address, query: &TrailQuery) -> Result<Page,
 
 fn days(
     service: &Service,
-    address: Address,
+    subject: B256,
     mut query: TrailQuery,
     offset_s: i64,
 ) -> Result<Days, Problem> {
     query.limit = LINES_MAX;
-    let pages = |query: &TrailQuery| Ok(service.trail(address, query)?);
+    let pages = |query: &TrailQuery| Ok(service.trail_about(subject, query)?);
     let (counted, next) = count(query, pages, offset_s)?;
     let days = counted.into_iter().map(|(day, lines)| Day { day: day.to_string(), lines });
     Ok(Days { days: days.collect(), next })

@@ -9,21 +9,25 @@ use std::time::{Duration, Instant};
 
 /// An event as a browser reads it.
 #[derive(Clone, Debug, Default)]
-struct Event {
+pub(crate) struct Event {
     name: String,
-    id: Option<u64>,
-    data: Value,
+    pub(crate) id: Option<u64>,
+    pub(crate) data: Value,
 }
 
 /// A connection to a feed.
-struct Feed {
+pub(crate) struct Feed {
     response: reqwest::Response,
     buffer: String,
 }
 
 impl Feed {
     async fn open(log: &Log, person: &Person, token: &str, last: Option<u64>) -> Self {
-        let path = format!("/v1/subjects/{}/feed", person.address);
+        Self::open_of(log, &person.address.to_string(), token, last).await
+    }
+
+    pub(crate) async fn open_of(log: &Log, subject: &str, token: &str, last: Option<u64>) -> Self {
+        let path = format!("/v1/subjects/{subject}/feed");
         let mut request = log.get(&path).bearer_auth(token);
         if let Some(last) = last {
             request = request.header("last-event-id", last.to_string());
@@ -58,7 +62,7 @@ impl Feed {
     }
 
     /// The next line.
-    async fn line(&mut self) -> Event {
+    pub(crate) async fn line(&mut self) -> Event {
         let waiting = async {
             loop {
                 let event = self.next().await.expect("the stream goes on");
@@ -71,7 +75,7 @@ impl Feed {
     }
 
     /// Waits for the end of the stream.
-    async fn ends(&mut self) {
+    pub(crate) async fn ends(&mut self) {
         let waiting = async { while self.next().await.is_some() {} };
         tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("the end");
     }

@@ -24,6 +24,7 @@ mod permissions;
 mod provenance;
 mod records;
 mod reports;
+mod representatives;
 mod server;
 mod session;
 mod sources;

@@ -7,6 +7,8 @@ use medtrail_ledger::inquiry::{CLAIM_VERSION, CORRECTION_VERSION, QUESTION_VERSI
 
 /// The version of what the log tells of a notice that it sent.
 const NOTICE_VERSION: &str = "medtrail/notice-v1";
+/// The version by which an organisation ends a guardianship.
+const GUARDIANSHIP_END_VERSION: &str = "medtrail/guardianship-end-v1";
 
 /// Whose word a document is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,9 @@ impl Facts {
                     _ => "correct",
                 };
                 (verb, said("reason"))
+            }
+            (Kind::Binding, Some(GUARDIANSHIP_END_VERSION), None, Voice::Organisation) => {
+                ("endGuard", said("order"))
             }
             (Kind::Claim, Some(CLAIM_VERSION), Some("billed"), Voice::Organisation) => {
                 self.day = tree.text("day").and_then(|day| text(day, CODE_LETTERS_MAX));

@@ -1,7 +1,7 @@
 //! What a person reads of what happened in Medtrail's own vault: versions, looks, requests for
 //! changes, and what was refused there.
 
-use super::{CODE_LETTERS_MAX, Facts, NAME_LETTERS_MAX, short_of, text};
+use super::{CODE_LETTERS_MAX, Facts, NAME_LETTERS_MAX, text};
 use crate::json::Node;
 use crate::words;
 use alloy_primitives::Address;
@@ -33,11 +33,7 @@ impl Facts {
                 let reader = tree.text("reader").and_then(|id| id.parse::<Address>().ok());
                 match reader.filter(|_| !is_signed) {
                     Some(reader) if subject_of(reader) == report.subject => self.is_self = true,
-                    Some(reader) => {
-                        let name = names(reader).and_then(|name| text(&name, NAME_LETTERS_MAX));
-                        self.counterpart = name.or_else(|| Some(short_of(reader)));
-                        self.verb = "lookFor".to_owned();
-                    }
+                    Some(reader) => self.take_reader(reader, names),
                     None => {}
                 }
                 self.take_purposes(tree);

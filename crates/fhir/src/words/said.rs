@@ -45,6 +45,9 @@ pub(super) fn said(facts: &Facts) -> Option<String> {
                 .map_or_else(String::new, |day| format!(" on {day}"));
             format!("{capital} was billed for {what} for you{day}. Was this you?")
         }
+        "endGuard" => {
+            quoted(format!("{capital} ended that somebody may act for you, by this order"))
+        }
         "hadIt" => quoted("You said that you had what was billed".to_owned()),
         "hadItNot" => quoted("You said that what was billed was not you".to_owned()),
         "noticeByMail" => "You were told by e-mail to have a look.".to_owned(),

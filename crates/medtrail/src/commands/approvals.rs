@@ -1,11 +1,11 @@
 //! `medtrail approvals`: changes that an organisation asks a person to allow, with a key.
 
-use super::signing::{Signing, in_days, salt, shown, subject};
+use super::signing::{Signing, in_days, pseudonym, salt, shown, subject};
 use crate::exit::{Failure, Outcome};
 use crate::session::text;
 use alloy_primitives::B256;
 use medtrail_ledger::vault::{About, version_of};
-use medtrail_permit::documents::{ChangeApproval, Document};
+use medtrail_permit::documents::{ChangeApproval, Document, named};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -61,6 +61,9 @@ enum Command {
         /// For how many days the approval is good
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         days: u64,
+        /// For a person without a key, whose guardian you are: their pseudonym
+        #[arg(long = "for", value_name = "PSEUDONYM", value_parser = pseudonym)]
+        whom: Option<B256>,
         #[command(flatten)]
         signing: Signing,
     },
@@ -126,10 +129,11 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let answer = signed.session.post("/v1/approvals", &body).await?;
             signed.tell(&answer, |told| format!("Asked, request {}.", shown(told, "id")))
         }
-        Command::Approve { id, days, signing } => {
+        Command::Approve { id, days, whom, signing } => {
             let signed = signing.open().await?;
-            let asked = signed.session.get(&format!("/v1/approvals/{id}")).await?;
-            let proposed = format!("/v1/approvals/{id}/content");
+            let query = whom.map(|whole| format!("?subject={whole}")).unwrap_or_default();
+            let asked = signed.session.get(&format!("/v1/approvals/{id}{query}")).await?;
+            let proposed = format!("/v1/approvals/{id}/content{query}");
             let to: B256 = text(&asked, "toVersion")?.parse()?;
             // What is approved is what came: the bytes are hashed here.
             let is_shown = to.is_zero() || {
@@ -141,16 +145,16 @@ pub(crate) async fn run(args: Args) -> Outcome {
             }
             let approval = ChangeApproval {
                 statement: String::new(),
-                subject: signed.session.address(),
+                subject: whom.map_or_else(|| signed.session.address(), named),
                 custodian: text(&asked, "custodian")?.parse()?,
                 record: text(&asked, "record")?.parse()?,
                 fromVersion: text(&asked, "fromVersion")?.parse()?,
                 toVersion: to,
-                epoch: signed.epoch().await?,
+                epoch: signed.epoch(whom).await?,
                 expiresAt: in_days(days),
                 salt: salt()?,
             };
-            let answer = signed.permit(Document::ChangeApproval(approval)).await?;
+            let answer = signed.permit(Document::ChangeApproval(approval), whom).await?;
             signed.tell(&answer, |told| format!("Approved, line {}.", told["index"]))
         }
         Command::Decline { id, signing } => end(signing, id, "decline").await,

@@ -14,7 +14,7 @@ use medtrail_keys::person::PersonKey;
 use medtrail_ledger::entry::{details_hash, event_id};
 use medtrail_ledger::schema::{Report, domain};
 use medtrail_ledger::trust::TrustFile;
-use medtrail_permit::documents::Document;
+use medtrail_permit::documents::{Document, Guardianship};
 use medtrail_permit::statements::{Language, worded};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -100,10 +100,29 @@ impl Signed {
         json!({ "report": report, "details": details, "signature": self.sign(report) })
     }
 
-    /// Words, signs and records a document of the ConsentRegistry that this program knows: no
-    /// service says for which contract is signed.
-    pub(crate) async fn permit(&self, document: Document) -> Result<Value, Failure> {
+    /// Words, signs and records a document; `pseudonym` is the whole of a person without a key, whom
+    /// the document names by the last 20 bytes.
+    pub(crate) async fn permit(
+        &self,
+        document: Document,
+        pseudonym: Option<B256>,
+    ) -> Result<Value, Failure> {
+        let body = self.carried(document)?;
+        let query = pseudonym.map(|whole| format!("?subject={whole}")).unwrap_or_default();
+        self.session.post(&format!("/v1/permissions{query}"), &body).await
+    }
+
+    /// A second signature under what a guardian signed.
+    pub(crate) fn countersign(&self, guardianship: &Guardianship) -> Bytes {
+        let domain = domain(self.trust.chain_id, self.trust.registry);
+        self.session.key().sign_document(guardianship, &domain)
+    }
+
+    /// A document in English, signed, as it is carried to the log. For which contract is signed, no
+    /// service says: this program knows the ConsentRegistry, and the trust file the AnchorRegistry.
+    pub(crate) fn carried(&self, document: Document) -> Result<Value, Failure> {
         let document = worded(document.clone(), Language::En).unwrap_or(document);
+        let of_log = domain(self.trust.chain_id, self.trust.registry);
         let domain = domain(self.trust.chain_id, Contract::ConsentRegistry.address());
         let key = self.session.key();
         let signature = match &document {
@@ -111,16 +130,18 @@ impl Signed {
             Document::ChangeApproval(document) => key.sign_document(document, &domain),
             Document::Revoke(document) => key.sign_document(document, &domain),
             Document::RevokeAll(document) => key.sign_document(document, &domain),
+            Document::Delegation(document) => key.sign_document(document, &of_log),
+            Document::Guardianship(document) => key.sign_document(document, &of_log),
             _ => return Err(Failure::new("this document is not signed by this command")),
         };
         let version = "medtrail/permission-v1";
-        let body = json!({ "version": version, "document": document, "signature": signature });
-        self.session.post("/v1/permissions", &body).await
+        Ok(json!({ "version": version, "document": document, "signature": signature }))
     }
 
-    /// The epoch that a permission of this person must name now.
-    pub(crate) async fn epoch(&self) -> Result<u64, Failure> {
-        let path = format!("/v1/subjects/{}/permissions", self.session.address());
+    /// The epoch that a permission of this person, or of one for whom they act, must name now.
+    pub(crate) async fn epoch(&self, of: Option<B256>) -> Result<u64, Failure> {
+        let of = of.unwrap_or_else(|| self.session.address().into_word());
+        let path = format!("/v1/subjects/{of}/permissions");
         let told = self.session.get(&path).await?;
         told["epoch"].as_u64().ok_or_else(|| Failure::new("the service tells no epoch"))
     }
@@ -165,6 +186,12 @@ pub(crate) fn salt() -> Result<B256, Failure> {
 /// Seconds since 1970 in so many days.
 pub(crate) fn in_days(days: u64) -> u64 {
     now_ms() / 1000 + days * 86_400
+}
+
+/// A person without a key.
+pub(crate) fn pseudonym(text: &str) -> Result<B256, String> {
+    let whole = text.parse::<B256>().ok().filter(|whole| whole.0[..12] != [0; 12]);
+    whole.ok_or_else(|| "a pseudonym has 32 bytes and is no address".into())
 }
 
 /// A person: an address or a pseudonym.

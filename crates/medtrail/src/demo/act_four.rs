@@ -48,12 +48,12 @@ pub(crate) async fn play(
         record: text(&asked, "record")?.parse().map_err(wrong)?,
         fromVersion: text(&asked, "fromVersion")?.parse().map_err(wrong)?,
         toVersion: text(&asked, "toVersion")?.parse().map_err(wrong)?,
-        epoch: mari.epoch().await?,
+        epoch: mari.epoch(None).await?,
         expiresAt: in_days(APPROVED_DAYS),
         salt: salt()?,
         ..ChangeApproval::default()
     });
-    mari.permit(approval).await?;
+    mari.permit(approval, None).await?;
     if !allergy.write_once_approved(&hospital, request).await? {
         return Err(Failure::new("the hospital could not write what Mari approved"));
     }

@@ -176,7 +176,7 @@ impl Service {
                 // What the chain cannot say now it says of itself whenever it is read.
                 let read = self.0.permissions.consents.about(row.subject).unwrap_or_default();
                 let world = papers.world(self.registries(), consents::fold(row.subject, &read));
-                permits::epoch(row.subject, at_ms, &world)
+                permits::epoch(subject_of(row.subject), at_ms, &world)
             }
         };
         let row = ErasureRow { state: ErasureState::Erasing { at_ms, ends_epoch }, ..row };

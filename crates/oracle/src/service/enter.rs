@@ -36,6 +36,9 @@ impl Service {
             let mut known = None;
             let check = |one: Submission| {
                 intake.check(&one)?;
+                if Kind::from_number(one.report.kind) == Kind::Binding {
+                    service.require_keeper(&one.report, one.details.as_deref())?;
+                }
                 let actor = one.report.actor;
                 let (_, organisation) = match known {
                     Some(known @ (known_actor, _)) if known_actor == actor => known,

@@ -492,7 +492,7 @@ async fn a_table_that_the_person_took_is_no_line_that_must_be_kept() {
     let world = start(&folder, Erasing { wait_ms: 0, ..Erasing::default() });
     let service = world.service.clone();
     let taking = tokio::task::spawn_blocking(move || {
-        service.take_accounting(address_of(ANNA), 0, 1, "csv").unwrap();
+        service.take_accounting(address_of(ANNA), anna(), 0, 1, "csv").unwrap();
         service.erasures(address_of(ANNA)).unwrap().keeps_lines
     });
     assert_eq!(taking.await.unwrap(), None);

@@ -3,7 +3,7 @@
 
 use crate::permits::{
     ANNA, KADRI, STRANGER, approval, delegation, grant, grant_for, guardianship, id, revoke,
-    revoke_all, signed,
+    revoke_all, signed, told,
 };
 use crate::support::{CLINIC, FAULTS, REGISTRIES, World, address_of, pseudonym, sign_digest};
 use alloy_primitives::{Address, B256};
@@ -13,7 +13,7 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::permissions::PermissionError;
 use medtrail_oracle::sequencer::PlaceError;
-use medtrail_permit::documents::{Document, Grant, RecoveryPolicy, Registries};
+use medtrail_permit::documents::{Document, Erase, Grant, RecoveryPolicy, Registries};
 use medtrail_permit::permits::{Refusal, State};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 
@@ -135,6 +135,9 @@ async fn a_stranger_records_nothing_in_anothers_trail() {
     });
     let error = refused(&world, signed(ANNA, policy)).await;
     assert!(matches!(error, PermissionError::Type("recoveryPolicy")), "{error:?}");
+    let erase = Document::Erase(Erase { subject: address_of(ANNA), ..Erase::default() });
+    let error = refused(&world, signed(ANNA, told(erase))).await;
+    assert!(matches!(error, PermissionError::Document(_)), "{error:?}");
     assert_eq!(world.service.head().size, 0, "nothing was written");
     world.stop().await;
 }

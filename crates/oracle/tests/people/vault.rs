@@ -8,13 +8,18 @@ use crate::permits::{
 use crate::safe::{
     Safe, Write, allergy, anna, approval, batch, bytes, reason, record, version, write,
 };
-use crate::support::{CLINIC, World, address_of, now_ms, pseudonym, sign_digest};
+use crate::support::{CLINIC, REGISTRIES, World, address_of, now_ms, pseudonym, sign_digest};
 use alloy_primitives::B256;
+use medtrail_keys::reporter::ReporterKey;
 use medtrail_ledger::consents::ConsentEvent;
+use medtrail_ledger::entry::details_hash;
+use medtrail_ledger::proof::Evidence;
+use medtrail_ledger::schema::{Report, domain};
 use medtrail_ledger::vault::About;
-use medtrail_oracle::intake::ReportError;
+use medtrail_oracle::intake::{ReportError, Submission};
 use medtrail_oracle::vault::{Reader, Vault, VaultError, VaultLimits, Why};
-use medtrail_permit::documents::{Document, Grant, named};
+use medtrail_permit::documents::{ChangeApproval, Document, Grant, named};
+use medtrail_permit::guardianship_end::GuardianshipEnd;
 use medtrail_permit::permits::{Pending, Refusal};
 use medtrail_permit::signed::Signed;
 use serde_json::json;
@@ -565,4 +570,84 @@ async fn with_the_persons_vault_key_the_records_are_gone_and_the_trail_stays() {
     // Opened again, nothing is in the way.
     let vault = Vault::open(world.service.clone(), cellar.clone(), VaultLimits::default()).unwrap();
     Safe { world, cellar, vault }.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guardian_approves_a_change_and_no_more_once_an_order_ended_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let safe = Safe::start(&folder);
+    let child = pseudonym(9);
+    safe.world.service.report(safe.world.report(CLINIC, child, 1)).await.unwrap();
+    let guardian = guardianship(child);
+    let guardianship_id = id(&guardian);
+    let countersignature = Some(sign_digest(CLINIC, guardianship_id));
+    let given = Signed { countersignature, ..signed(ANNA, guardian) };
+    safe.world.service.record(given).await.unwrap();
+    let approve = |from: char, to: char, salt: u8| {
+        let from = if from == '0' { B256::ZERO } else { version(from) };
+        told(Document::ChangeApproval(ChangeApproval {
+            statement: String::new(),
+            subject: named(child),
+            custodian: address_of(CLINIC),
+            record: record("penicillin"),
+            fromVersion: from,
+            toVersion: version(to),
+            epoch: 0,
+            expiresAt: 4_000_000_000,
+            salt: B256::repeat_byte(salt),
+        }))
+    };
+    let born = approve('0', 'A', 1);
+    safe.world.service.record_about(signed(ANNA, born.clone()), Some(child)).await.unwrap();
+    let first = Write { subject: child, ..write(2, CLINIC, '0', 'A') };
+    safe.put(&first.naming(&born)).await.unwrap();
+    // Given while she was a guardian, used once she is none.
+    let next = approve('A', 'B', 2);
+    safe.world.service.record_about(signed(ANNA, next.clone()), Some(child)).await.unwrap();
+
+    let key = ReporterKey::from_bytes(&[CLINIC; 32]).unwrap();
+    let details = GuardianshipEnd::new(guardianship_id, "Harju Maakohus 2-26-77".to_owned());
+    let details = serde_json::to_vec(&details).unwrap();
+    let report = Report {
+        log: safe.world.log,
+        eventId: B256::repeat_byte(0x44),
+        kind: 11,
+        action: b'D',
+        timeMs: now_ms(),
+        subject: child,
+        actor: key.address(),
+        permission: guardianship_id,
+        details: details_hash(&details),
+        ..Report::default()
+    };
+    let domain = domain(REGISTRIES.chain_id, REGISTRIES.anchor_registry);
+    let evidence = Evidence::Signed(key.sign(&report, &domain));
+    // Nobody but the organisation that keeps the child's pseudonym, and not without a signature.
+    let unsigned =
+        Submission { report: report.clone(), evidence: Evidence::Relayed, details: None };
+    let unsigned = Submission { details: Some(details.clone()), ..unsigned };
+    safe.world.service.report(unsigned).await.unwrap_err();
+    let other = pseudonym(8);
+    let elsewhere = Report { subject: other, ..report.clone() };
+    let signed_elsewhere = Evidence::Signed(key.sign(&elsewhere, &domain));
+    let elsewhere = Submission {
+        report: elsewhere,
+        evidence: signed_elsewhere,
+        details: Some(details.clone()),
+    };
+    let refused = safe.world.service.report(elsewhere).await.unwrap_err();
+    assert!(matches!(refused, ReportError::End(_)), "{refused:?}");
+    safe.world
+        .service
+        .report(Submission { report, evidence, details: Some(details) })
+        .await
+        .unwrap();
+
+    let second = Write { subject: child, ..write(3, CLINIC, 'A', 'B') };
+    let refused = safe.put(&second.naming(&next)).await;
+    assert!(matches!(refused, Err(VaultError::Refused { .. })), "{refused:?}");
+    let reader = Reader::Person(address_of(ANNA));
+    let read = safe.vault.read(reader, child, record("penicillin"), None, vec![]).await;
+    assert!(matches!(read, Err(VaultError::NotFound)), "{read:?}");
+    safe.stop().await;
 }

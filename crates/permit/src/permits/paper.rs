@@ -2,10 +2,10 @@
 //! stands.
 
 use super::candidate::Candidate;
-use super::person::{Hand, Known, Person, Representative, at, known};
+use super::person::{Hand, Known, Person, Representative, known};
 use super::verdict::Refusal;
 use super::world::{Held, World};
-use crate::documents::Document;
+use crate::documents::{self, Document};
 use crate::signed::Signed;
 use alloy_primitives::{Address, B256};
 use std::collections::BTreeSet;
@@ -90,6 +90,32 @@ pub fn speaks(subject: B256, who: Address, now_ms: u64, world: &World) -> bool {
     names.into_iter().any(|name| person.speaks(name, Hand::Key(who), now_ms, None).is_ok())
 }
 
+/// By what somebody may see what a person may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seeing {
+    /// Their delegation or guardianship; none: control of the address moved to them.
+    pub document: Option<B256>,
+    /// When that ends by itself, in milliseconds since 1970.
+    pub until_ms: u64,
+}
+
+/// Whether `who`, whose address `subject` is not, may see at `now_ms` what that person may see: the
+/// key that control moved to for good, or somebody who acts for them with the right SEE.
+pub fn sees(subject: B256, who: Address, now_ms: u64, world: &World) -> Option<Seeing> {
+    let others = known(world);
+    let person = Person::about(subject, world, &others)?;
+    let controls = |address: Address| person.has_control(address, who, now_ms).is_ok();
+    if person.address.is_some_and(controls) {
+        return Some(Seeing { document: None, until_ms: u64::MAX });
+    }
+    let all = person.names().into_iter().flat_map(|name| person.representatives(name));
+    let stands =
+        all.filter(|one| one.who() == who && one.rights().see && person.stands(one, now_ms));
+    // Of several the one that lasts.
+    let seeing = stands.map(|one| Seeing { document: Some(one.id()), until_ms: one.expires_ms() });
+    seeing.max_by_key(|seeing| (seeing.until_ms, seeing.document))
+}
+
 /// How a document stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
@@ -141,14 +167,10 @@ fn permission(
 
 /// Of somebody who was named to act for the person.
 fn named(paper: &Known<'_>, person: &Person<'_>, now_ms: u64) -> Option<State> {
-    let expires_ms = match paper.document {
-        Document::Delegation(delegate) => at(delegate.expiresAt),
-        Document::Guardianship(guardian) => at(guardian.expiresAt),
-        _ => return None,
-    };
     let all = person.representatives(paper.document.subject());
     let mut shown = all.iter().filter(|one| one.id() == paper.id).peekable();
     let first = *shown.peek()?;
+    let expires_ms = first.expires_ms();
     Some(match person.dismissed_ms(first, now_ms) {
         Some(at_ms) => State::Revoked { at_ms },
         None if now_ms >= expires_ms => State::Expired,
@@ -158,7 +180,7 @@ fn named(paper: &Known<'_>, person: &Person<'_>, now_ms: u64) -> Option<State> {
 }
 
 /// The epoch of a person's permissions at `now_ms`, which a new one must name; none after the last.
-pub fn epoch(subject: Address, now_ms: u64, world: &World) -> Option<u64> {
+pub fn epoch(subject: B256, now_ms: u64, world: &World) -> Option<u64> {
     let known = known(world);
-    Person::about(subject.into_word(), world, &known)?.epoch(subject, now_ms)
+    Person::about(subject, world, &known)?.epoch(documents::named(subject), now_ms)
 }

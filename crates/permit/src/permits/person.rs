@@ -271,9 +271,21 @@ impl<'a> Person<'a> {
         representative: &Representative<'_, '_>,
         time_ms: u64,
     ) -> Option<u64> {
-        self.takes_back(representative.id(), time_ms, |hand, said_ms| {
+        let said = self.takes_back(representative.id(), time_ms, |hand, said_ms| {
             self.may_dismiss(representative, hand, said_ms)
-        })
+        });
+        said.into_iter().chain(self.ended_ms(representative, time_ms)).min()
+    }
+
+    /// When the organisation that keeps the pseudonym ended a guardianship, until a time.
+    fn ended_ms(&self, representative: &Representative<'_, '_>, time_ms: u64) -> Option<u64> {
+        let Representative::Guardian(known, guardian) = representative else { return None };
+        let ends = self.world.ends.iter().filter(|end| {
+            end.guardianship == known.id
+                && end.received_ms <= time_ms
+                && self.keeps(guardian.subject, end.by)
+        });
+        ends.map(|end| end.received_ms).min()
     }
 
     /// Whether this hand could end that somebody acts for the person; their own always can.
@@ -409,6 +421,14 @@ impl Representative<'_, '_> {
         match self {
             Self::Delegate(known, _) | Self::Guardian(known, _) => known.id,
         }
+    }
+
+    /// When the document ends by itself.
+    pub(super) fn expires_ms(&self) -> u64 {
+        at(match self {
+            Self::Delegate(_, delegate) => delegate.expiresAt,
+            Self::Guardian(_, guardian) => guardian.expiresAt,
+        })
     }
 
     /// What the document says they may; nothing, if it cannot be read.

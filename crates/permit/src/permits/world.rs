@@ -20,6 +20,9 @@ pub struct World {
     pub pseudonyms: Vec<Pseudonym>,
     /// Where approvals were used up.
     pub uses: Vec<Use>,
+    /// Guardianships that an organisation ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<End>,
 }
 
 /// A document, and when the log recorded it.
@@ -125,10 +128,23 @@ pub struct Freeze {
 pub struct Pseudonym {
     /// The pseudonym.
     pub pseudonym: B256,
-    /// Keys with which the custodian that keeps it signs: only it can say who is a guardian.
+    /// Keys with which the custodian that keeps it signs, or has signed: only it can say who is a
+    /// guardian, and who is none any more.
     pub keepers: Vec<Address>,
     /// Whose it became.
     pub bound: Option<Bound>,
+}
+
+/// A signed report that ends a guardianship. It counts if a key of who keeps the pseudonym signed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct End {
+    /// The guardianship's id.
+    pub guardianship: B256,
+    /// Whose signature of the report was verified.
+    pub by: Address,
+    /// `receivedMs` of its entry.
+    pub received_ms: u64,
 }
 
 /// A binding.

@@ -4,7 +4,7 @@ use super::{Case, counts, not, waits};
 use crate::support::{
     DAY_MS, FATHER, HOSPITAL, HOUR_MS, JAAN, KADRI, LAB, MARI, MOTHER, NOON_S, REGISTRIES,
     STRANGER, Scene, about_jaan, address, approval, change, delegation, grant, grant_for_jaan,
-    guardianship, id, jaan, look, revoke, revoke_all, sign, signed,
+    guardianship, id, jaan, look, order, revoke, revoke_all, sign, signed,
 };
 use alloy_primitives::B256;
 use medtrail_permit::documents::{ChangeApproval, Delegation, Grant, RevokeAll};
@@ -331,6 +331,50 @@ fn guardians() -> Vec<Case> {
             guardianship(MOTHER, "SEE").document.id(&REGISTRIES),
             about_jaan(look())
                 .before(2 * DAY_MS, guardianship(MOTHER, "SEE"))
+                .with(|scene| scene.act.signer = Some(address(MOTHER))),
+        ),
+        waits(
+            "what a guardian gave ends with an order",
+            Pending::NoKey,
+            of(),
+            both(look()).before(DAY_MS, by(FATHER)).ordered(FATHER, HOSPITAL, HOUR_MS),
+        ),
+        counts(
+            "an order about one parent leaves what the other gave",
+            Basis::Grant,
+            of(),
+            both(look()).before(DAY_MS, by(MOTHER)).ordered(FATHER, HOSPITAL, HOUR_MS),
+        ),
+        counts(
+            "a parent whose guardianship ended by an order takes nothing back",
+            Basis::Grant,
+            of(),
+            both(look())
+                .before(DAY_MS, by(MOTHER))
+                .ordered(FATHER, HOSPITAL, HOUR_MS)
+                .before(1000, no(FATHER)),
+        ),
+        counts(
+            "what a guardian gave stood until the order came",
+            Basis::Grant,
+            of(),
+            both(look()).before(DAY_MS, by(FATHER)).with(|scene| {
+                scene.world.ends.push(order(FATHER, HOSPITAL, NOON_S * 1000 + HOUR_MS));
+            }),
+        ),
+        counts(
+            "an order that another organisation signed ends nothing",
+            Basis::Grant,
+            of(),
+            both(look()).before(DAY_MS, by(FATHER)).ordered(FATHER, LAB, HOUR_MS),
+        ),
+        waits(
+            "a guardian whose guardianship ended by an order looks",
+            Pending::NoKey,
+            None,
+            about_jaan(look())
+                .before(2 * DAY_MS, guardianship(MOTHER, "SEE PERMIT"))
+                .ordered(MOTHER, HOSPITAL, HOUR_MS)
                 .with(|scene| scene.act.signer = Some(address(MOTHER))),
         ),
         counts(

@@ -10,7 +10,7 @@ use medtrail_permit::documents::{
     ChangeApproval, Delegation, Document, Grant, Guardianship, Registries, Revoke, RevokeAll,
 };
 use medtrail_permit::permits::{
-    Act, Bound, ChainState, Data, Granted, Held, Need, Pseudonym, Standing, World,
+    Act, Bound, ChainState, Data, End, Granted, Held, Need, Pseudonym, Standing, World,
 };
 use medtrail_permit::signed::Signed;
 use medtrail_permit::statements::{Language, worded};
@@ -172,6 +172,12 @@ pub(crate) fn jaan() -> Address {
     medtrail_permit::documents::named(JAAN)
 }
 
+/// The organisation of a key ended somebody's guardianship of Jaan.
+pub(crate) fn order(guardian: u8, by: u8, received_ms: u64) -> End {
+    let guardianship = guardianship(guardian, "SEE PERMIT").document.id(&REGISTRIES);
+    End { guardianship, by: address(by), received_ms }
+}
+
 /// An act and all that is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Scene {
@@ -212,6 +218,7 @@ pub(crate) fn look() -> Scene {
         chain: ChainState::default(),
         pseudonyms: Vec::new(),
         uses: Vec::new(),
+        ends: Vec::new(),
     };
     Scene { act, world }
 }
@@ -296,6 +303,11 @@ impl Scene {
         let granted = granted.map(|(at_s, is_final)| Granted { at_s, is_final });
         let standing = Standing { subject, id, granted, revoked_s };
         self.with(|scene| scene.world.chain.standings.push(standing))
+    }
+
+    /// An order about a guardian came so long before noon.
+    pub(crate) fn ordered(self, guardian: u8, by: u8, earlier_ms: u64) -> Self {
+        self.with(|scene| scene.world.ends.push(order(guardian, by, NOON_MS - earlier_ms)))
     }
 
     /// Jaan's pseudonym became an address's.

@@ -90,6 +90,7 @@ async fn find(
         Ok(search) => search,
         Err(issues) => return Ok(refused(&issues)),
     };
+    let reader = reader.about(search.patient.as_deref(), &caller, &state).await?;
     let base = format!("{}/fhir/AuditEvent", state.site.url);
     let (found, next) = match search.id {
         Some(index) => (by_id(&search, index, caller, &state, &base).await?, None),
@@ -125,6 +126,8 @@ async fn by_id(
 /// Who searches.
 pub(super) enum Reader {
     Person(Address),
+    /// Somebody who acts for this person, whom the search names as `patient`.
+    For(B256),
     Organisation(Address),
 }
 
@@ -133,6 +136,26 @@ impl Reader {
         match caller.organisation(state) {
             Ok(organisation) => Ok(Self::Organisation(organisation)),
             Err(_) => Ok(Self::Person(caller.session()?.address)),
+        }
+    }
+
+    /// Whose lines are searched where a person names another one: theirs, if the person acts for
+    /// them. An identifier that is no such person's is looked for in one's own lines.
+    pub(super) async fn about(
+        self,
+        patient: Option<&str>,
+        caller: &Caller,
+        state: &Data<State>,
+    ) -> Result<Self, Problem> {
+        let (Self::Person(own), Some(patient)) = (&self, patient) else { return Ok(self) };
+        let id = patient.strip_prefix("Patient/").unwrap_or(patient);
+        if is_me(id, *own) || !id.starts_with("0x") {
+            return Ok(self);
+        }
+        match caller.sees(state, id).await {
+            Ok(seer) => Ok(Self::For(seer.subject)),
+            Err(problem) if problem.kind.slug == Problem::no_such_trail().kind.slug => Ok(self),
+            Err(problem) => Err(problem),
         }
     }
 
@@ -150,7 +173,7 @@ impl Reader {
         // the pseudonym.
         let patient = match self {
             Self::Person(address) => search.patient.as_deref().filter(|one| !is_me(one, *address)),
-            Self::Organisation(_) => None,
+            Self::For(_) | Self::Organisation(_) => None,
         };
         let query = TrailQuery {
             before: search.cursor,
@@ -161,7 +184,7 @@ impl Reader {
         };
         let limit = query.limit;
         let cost = |page: &TrailPage| match self {
-            Self::Person(_) if page.entries.len() == limit => limit,
+            Self::Person(_) | Self::For(_) if page.entries.len() == limit => limit,
             // What was opened of others and not shown counts too, and is told to nobody.
             _ => SEARCHED_LINES_MAX / SEARCHED_PAGES_MAX,
         };
@@ -177,6 +200,7 @@ impl Reader {
     ) -> Result<TrailPage, Problem> {
         match self {
             Self::Person(address) => Ok(state.service.trail(*address, query)?),
+            Self::For(subject) => Ok(state.service.trail_about(*subject, query)?),
             Self::Organisation(organisation) => {
                 let patient = search.patient.as_deref().ok_or_else(|| {
                     let rule = "an organisation searches by patient or patient.identifier";

@@ -60,6 +60,7 @@ pub(crate) async fn search(
         Ok(search) => search,
         Err(issues) => return Ok(refused(&issues)),
     };
+    let reader = reader.about(search.patient.as_deref(), &caller, &state).await?;
     let base = format!("{}/fhir/Provenance", state.site.url);
     let (searched, at, wanted) = (search.clone(), base.clone(), targets.clone());
     let (found, next) = blocking(move || {
@@ -68,7 +69,7 @@ pub(crate) async fn search(
             Reader::Person(address) => {
                 searched.patient.as_deref().filter(|one| !is_me(one, *address))
             }
-            Reader::Organisation(_) => None,
+            Reader::For(_) | Reader::Organisation(_) => None,
         };
         let query = TrailQuery {
             before: searched.cursor,

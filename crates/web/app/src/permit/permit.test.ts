@@ -19,8 +19,8 @@ interface Cases {
 
 describe("permits.json", () => {
   const { registries, documents, cases } = vectors<Cases>("permits");
-  const worldOf = ({ documents: held, chain, pseudonyms, uses }: Cases["cases"][number]): World => ({
-    registries, chain, pseudonyms, uses,
+  const worldOf = ({ documents: held, chain, pseudonyms, uses, ends }: Cases["cases"][number]): World => ({
+    registries, chain, pseudonyms, uses, ...(ends === undefined ? {} : { ends }),
     documents: held.map(({ document, receivedMs }) => ({ signed: documents[document] as Signed, receivedMs })),
   });
 

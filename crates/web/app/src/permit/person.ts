@@ -218,6 +218,8 @@ export class Person {
     const isSigned = recorded(known).some(({ hand, atMs }) => hand.who === guardian && atMs <= timeMs);
     return isSigned && known.countersigner === custodian && keepers.includes(custodian) && !this.hadKey(timeMs)
       && timeMs < expiresAt * 1000
-      && !this.takesBack(known.id, timeMs, ({ hand }) => keepers.includes(hand.who) || hand.who === guardian);
+      && !this.takesBack(known.id, timeMs, ({ hand }) => keepers.includes(hand.who) || hand.who === guardian)
+      && !(this.world.ends ?? []).some((end) =>
+        end.guardianship === known.id && end.receivedMs <= timeMs && keepers.includes(end.by));
   }
 }

@@ -53,6 +53,8 @@ export interface World {
   pseudonyms: Pseudonym[];
   /** Where approvals were used up. */
   uses: { approval: Hex; index: number }[];
+  /** Guardianships that an organisation ended by a signed report; left out: none. */
+  ends?: { guardianship: Hex; by: Hex; receivedMs: number }[];
 }
 
 export type Basis = "grant" | "approval" | "confirmed" | "own" | "representative";

@@ -12,7 +12,7 @@ import { get, parseTree, text } from "./json";
 import { saidOf, type SaidVerb } from "./said";
 import { sourceOf, type SourceVerb } from "./source";
 import { CATEGORIES, ROLES, TOPICS } from "./tables";
-import { vaultOf } from "./vault";
+import { addressOf, readerOf, vaultOf } from "./vault";
 
 export const NAME_MAX = 80;
 export const CODE_MAX = 64;
@@ -144,8 +144,10 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
   if (version === "medtrail/permission-v1" && isRelayed && kind === "permission") {
     return { ...facts, ...permissionOf(get(tree, "document"), nameOf) };
   }
-  if (version === "medtrail/accounting-v1" && isRelayed && kind === "access") {
-    return { ...facts, relayed: false, isSelf: true, verb: "account" };
+  if ((version === "medtrail/accounting-v1" || version === "medtrail/look-v1") && isRelayed && kind === "access") {
+    const reader = addressOf(tree, "reader");
+    if (reader !== null) return { ...facts, relayed: false, ...readerOf(reader, nameOf) };
+    return { ...facts, relayed: false, ...(version === "medtrail/look-v1" ? {} : { isSelf: true, verb: "account" }) };
   }
   if (version === "medtrail/erasure-v1" && isRelayed && kind === "erasure") {
     return { ...facts, verb: erasureVerb(tree) ?? facts.verb };

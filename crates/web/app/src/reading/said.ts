@@ -8,7 +8,7 @@ const DAY_MAX = 64;
 
 export type SaidVerb =
   | "askWhy" | "askCorrection" | "answer" | "noAnswer" | "correct" | "didNotHappen" | "wrongPerson" | "bill" | "hadIt"
-  | "hadItNot" | "noticeByMail" | "noticeByWebhook";
+  | "hadItNot" | "endGuard" | "noticeByMail" | "noticeByWebhook";
 
 /** Whose word a document is: the log's own (nobody signed it, no envelope around it), or an organisation's. */
 export type Voice = "log" | "organisation";
@@ -38,6 +38,8 @@ export function saidOf(kind: string, tree: unknown, by: Voice): Partial<Facts> |
       const day = fit(text(tree, "day"), DAY_MAX);
       return { ...own, verb: "bill", ...(day === null ? {} : { day }), ...said(text(get(tree, "service"), "text")) };
     }
+    case "binding medtrail/guardianship-end-v1  organisation":
+      return get(tree, "act") === undefined ? { ...own, verb: "endGuard", ...said(text(tree, "order")) } : null;
     case "claim medtrail/claim-v1 answered log":
       return { ...own, verb: text(tree, "answer") === "yes" ? "hadIt" : "hadItNot", ...said(text(tree, "text")) };
   }
@@ -86,6 +88,8 @@ export function saidSentence({ verb, organisation, said, day }: Facts): string |
       const on = written === null ? "" : ` on ${written}`;
       return `${capital} was billed for ${said === undefined ? "something" : `“${said}”`} for you${on}. Was this you?`;
     }
+    case "endGuard":
+      return quoted(`${capital} ended that somebody may act for you, by this order`);
     case "hadIt":
       return quoted("You said that you had what was billed");
     case "hadItNot":

@@ -25,11 +25,16 @@ export function vaultOf(
     const reader = isSigned ? null : addressOf(tree, "reader");
     if (reader === null) return { verb, ...purposesOf(tree) };
     if (isPersons(reader)) return { verb, isSelf: true };
-    const counterpart = fit(nameOf(reader), NAME_MAX) ?? `${reader.slice(0, 8)}…${reader.slice(38)}`;
-    return { verb: "lookFor", counterpart, ...purposesOf(tree) };
+    return { ...readerOf(reader, nameOf), ...purposesOf(tree) };
   }
   if (version === "medtrail/change-request-v1" && kind === "question") return requestOf(tree, isSigned, nameOf);
   return null;
+}
+
+/** Somebody looked who acts for the person. */
+export function readerOf(reader: Hex, nameOf: NameOf): Partial<Facts> {
+  const counterpart = fit(nameOf(reader), NAME_MAX) ?? `${reader.slice(0, 8)}…${reader.slice(38)}`;
+  return { verb: "lookFor", counterpart };
 }
 
 function requestOf(tree: unknown, isSigned: boolean, nameOf: NameOf): Partial<Facts> | null {
@@ -65,7 +70,7 @@ function purposesOf(tree: unknown): Partial<Facts> {
   return { emergency: urgent !== null, purpose: urgent ?? given };
 }
 
-function addressOf(node: unknown, name: string): Hex | null {
+export function addressOf(node: unknown, name: string): Hex | null {
   const [, digits] = ADDRESS.exec(text(node, name) ?? "") ?? [];
   return digits === undefined ? null : `0x${digits.toLowerCase()}`;
 }

@@ -500,7 +500,7 @@ fn who_is_cleared_leaves_no_row_and_begins_anew_under_a_new_key() {
     (0..acts().len()).for_each(|act| save(&vault, act).unwrap());
     let before = told(&vault).unwrap();
     vault.clear(ANNA).unwrap();
-    let mut expected = before.clone();
+    let mut expected = before;
     expected.shelves.remove(&ANNA);
     expected.records.clear();
     expected.content.clear();

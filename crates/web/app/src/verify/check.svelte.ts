@@ -5,13 +5,15 @@ import { FormatError, parseProof, parseTrust, PROOF_BYTES_MAX } from "../ledger/
 import { organisationOf } from "../ledger/trust";
 import type { Finding, TrustFile, Verdict } from "../ledger/types";
 import { verifyProof, worst } from "../ledger/verify";
-import { factsOf, sentence } from "../reading";
 import type { Wallet } from "../session/wallets.svelte";
 import { breakAt, type Broken } from "./break";
 import { t, type Key } from "./text";
 
 /** Chains that run on one machine: anvil's and hardhat's usual ids, and the demo's. */
 const LOCAL_CHAINS: readonly number[] = [1_337, 31_337, 31_338, 633_824];
+
+/** The words of a line are not part of the first view: they come while the reader looks for the file. */
+const words = () => import("../reading");
 
 export type TrustChoice = "own" | "site" | "nobody";
 
@@ -48,6 +50,11 @@ export class Check {
   readonly trust: TrustFile | null = $derived(
     this.choice === "own" ? (this.own?.trust ?? null) : this.choice === "site" ? (this.site?.trust ?? null) : null,
   );
+
+  /** What is not needed at once, before the service is perhaps stopped. */
+  prepare(): void {
+    words().catch(() => undefined);
+  }
 
   /** The trust file that this site serves, if it does. */
   async findSite(fetcher: typeof fetch = fetch): Promise<void> {
@@ -105,7 +112,7 @@ export class Check {
       const broken = brokenAt === null ? null : breakAt(file.bytes, brokenAt);
       const bytes = broken?.bytes ?? file.bytes;
       const findings = await verifyProof(bytes, trust, chain ?? this.reader());
-      this.result = this.judge(bytes, findings, broken);
+      this.result = await this.judge(bytes, findings, broken);
     } catch (error) {
       if (!(error instanceof ChainError)) throw error;
       this.problem = error.message === NO_NODE ? t("chain.missing") : t("chain.silent", { why: error.message });
@@ -122,11 +129,11 @@ export class Check {
     return second === "" ? reader(rpc(first)) : agreeing(reader(rpc(first)), reader(rpc(second)));
   }
 
-  private judge(bytes: Uint8Array, findings: readonly Finding[], broken: Broken | null): Result {
+  private async judge(bytes: Uint8Array, findings: readonly Finding[], broken: Broken | null): Promise<Result> {
     const [first] = findings;
     const shown = findings.map((step) =>
       ({ ...step, words: step.words.replace("Give --trust FILE to say whose log you mean.", t("giveTrust")) }));
-    const { chainId, sentence } = this.told(bytes, findings);
+    const { chainId, sentence } = await this.told(bytes, findings);
     return {
       findings: shown,
       verdict: worst(findings),
@@ -149,17 +156,21 @@ export class Check {
     return t(key, { ...names, file: own?.file ?? "" });
   }
 
-  private told(bytes: Uint8Array, findings: readonly Finding[]): { chainId: number | null; sentence: string | null } {
+  private async told(bytes: Uint8Array, findings: readonly Finding[]): Promise<{ chainId: number | null; sentence: string | null }> {
     const { trust } = this;
     if (findings[0]?.name === "file") return { chainId: null, sentence: null };
+    let chainId = trust?.chainId ?? null;
     try {
       const proof = parseProof(bytes);
+      chainId = proof.anchor.chainId;
+      const { factsOf, sentence } = await words();
       const named = trust && organisationOf(trust, proof.report.actor, proof.report.timeMs);
       const facts = factsOf(proof, named?.name ?? null);
       // What a wrong file says is not repeated in words that look like a finding.
-      return { chainId: proof.anchor.chainId, sentence: worst(findings) === "red" ? null : sentence(facts) };
+      return { chainId, sentence: worst(findings) === "red" ? null : sentence(facts) };
     } catch {
-      return { chainId: trust?.chainId ?? null, sentence: null };
+      // A receipt has no words; and without the service, which may be gone by now, the check counts all the same.
+      return { chainId, sentence: null };
     }
   }
 }

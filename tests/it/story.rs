@@ -189,7 +189,7 @@ fn facts(line: &Value, trust: &TrustFile) -> Facts {
 }
 
 #[test]
-fn the_terminal_tells_who_is_who_what_runs_where_and_act_one() {
+fn the_terminal_tells_who_is_who_what_runs_where_and_acts_one_and_four() {
     let mut demo = Demo::start(&["--tell", "--once"]);
     let status = demo.running.wait_for_end(DEMO);
     demo.running.wait_for("Verified.", PATIENCE);
@@ -223,6 +223,10 @@ fn the_terminal_tells_who_is_who_what_runs_where_and_act_one() {
     }
     then("Act 1: Watch");
     then(
+        "Refused. Harbour Hospital tried to change your data without your permission. Nothing changed.",
+    );
+    then("State Health Insurance was billed for “MRI of the knee” for you on ");
+    then(
         "23:47  Unusual. A nurse at Harbour Hospital (no. 4417, name not given) read a psychiatric note. No reason given.",
     );
     then(
@@ -244,6 +248,12 @@ fn the_terminal_tells_who_is_who_what_runs_where_and_act_one() {
     then("  ✓ report ");
     then("signed by Kalda Family Doctors");
     then("Verified.");
+    then("Act 4: Ask, refuse, allow");
+    then("You asked Harbour Hospital why: “Why was this note opened?”");
+    then("Harbour Hospital answered your question: “The nurse was on night duty");
+    then("Harbour Hospital asks you to allow a change in your allergies.");
+    then("You approved one change by Harbour Hospital.");
+    then("Harbour Hospital changed your allergies. For your treatment.");
     assert!(!said.contains("  ✗ ") && !said.contains("  ! "), "{said}");
 }
 
@@ -374,9 +384,11 @@ async fn the_page_gets_its_story_its_wallet_and_its_first_screen() {
     assert!(story["strip"].as_str().unwrap().starts_with("Invented people. Test money."));
     let acts = story["acts"].as_array().unwrap();
     let open: Vec<_> = acts.iter().filter(|act| act["isOpen"] == true).collect();
-    assert_eq!((acts.len(), open.len()), (6, 1));
+    assert_eq!((acts.len(), open.len()), (6, 2));
     let button = json!({ "label": "A doctor looks now", "post": "/demo/look" });
     assert_eq!(open[0]["buttons"], json!([button]));
+    let presses = open[1]["buttons"].as_array().unwrap().iter().map(|button| &button["post"]);
+    assert_eq!(presses.collect::<Vec<_>>(), ["/demo/answer", "/demo/ask"]);
     assert_eq!(story["accounts"], marker["accounts"]);
     assert_eq!(story["gateways"], marker["gateways"]);
     assert_eq!(story["chain"]["chainId"], marker["chainId"]);

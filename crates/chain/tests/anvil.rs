@@ -3,7 +3,7 @@
 use alloy::consensus::{SignableTransaction, TxEip1559};
 use alloy::eips::Encodable2718;
 use alloy::network::TxSignerSync;
-use alloy::primitives::{Address, B256, TxKind, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use medtrail_chain::{At, Chain, Contract, Finality, Rpc, deploy};
@@ -19,6 +19,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 const CHAIN_ID: u64 = 778_001;
 const REGISTRY: Contract = Contract::AnchorRegistry;
@@ -359,20 +360,29 @@ alloy::sol!(
     "../../abi/ConsentRegistry.json"
 );
 
-/// Sends a call to the consent registry, which an automining node mines at once.
+/// Sends a call to the consent registry, which an automining node mines at once. A busy node may
+/// still show the block before the last call.
 async fn consent(chain: &Chain, key: &TestKey, call: impl SolCall) {
-    let view = look(chain, key, B256::ZERO, &[]).await;
-    let fields = TxFields {
-        chain_id: CHAIN_ID,
-        to: Contract::ConsentRegistry.address(),
-        nonce: view.nonce_head,
-        gas: 500_000,
-        tip: view.market_tip,
-        max_fee: 2 * view.base_fee + view.market_tip,
-        data: call.abi_encode().into(),
-        at_block: view.head.number,
-    };
-    chain.send(&key.build(&fields).unwrap().raw).await.unwrap();
+    let data: Bytes = call.abi_encode().into();
+    for _ in 0..100 {
+        let view = look(chain, key, B256::ZERO, &[]).await;
+        let fields = TxFields {
+            chain_id: CHAIN_ID,
+            to: Contract::ConsentRegistry.address(),
+            nonce: view.nonce_head,
+            gas: 500_000,
+            tip: view.market_tip,
+            max_fee: 2 * view.base_fee + view.market_tip,
+            data: data.clone(),
+            at_block: view.head.number,
+        };
+        match chain.send(&key.build(&fields).unwrap().raw).await {
+            Ok(()) => return,
+            Err(SendError::NonceTooLow) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the node goes on showing an old block");
 }
 
 #[tokio::test]

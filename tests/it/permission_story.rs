@@ -71,8 +71,9 @@ impl Story {
     /// A command of somebody to the service.
     fn run(&self, who: &Who, command: &[&str]) -> Said {
         let url = ["--url", &self.node().url, "--key", who.key];
-        let needs_trust =
-            ["grant", "revoke", "records", "approvals", "trail"].contains(&command[0]);
+        let needs_trust = ["grant", "revoke", "records", "approvals", "trail", "correct"]
+            .contains(&command[0])
+            || ["answer", "ask"].iter().any(|word| command.get(1) == Some(word));
         let trust: &[&str] = if needs_trust { &["--trust", "trust.json"] } else { &[] };
         self.site.run(command.iter().chain(&url).chain(trust))
     }

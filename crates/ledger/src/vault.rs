@@ -15,6 +15,11 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// The source of files that a person puts in by hand: the external name is the file's.
+pub const UPLOADS: &str = "upload";
+/// The source of what came in a FHIR Bundle.
+pub const BUNDLES: &str = "bundle";
+
 /// The id of a record that a person keeps themself, from where it comes from and what it is called
 /// there: `SHA-256("medtrail/own-record" ‖ 00 ‖ subject ‖ uint32 length ‖ source ‖ external)`. A
 /// sensor's stream has the day as `external`, so that a day is one record. No key is in it: the id

@@ -11,6 +11,7 @@ pub(crate) mod fsck;
 pub(crate) mod gateway;
 pub(crate) mod holds;
 pub(crate) mod keys;
+pub(crate) mod notices;
 pub(crate) mod organisations;
 pub(crate) mod permit;
 pub(crate) mod proof;

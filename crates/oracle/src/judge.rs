@@ -7,6 +7,7 @@
 //! the refusal's event id is made from the change it refuses.
 
 use crate::anchorer::Problem;
+use crate::behind::{RETRY, SAVE_ENTRIES, Told, warn_once};
 use crate::intake::ReportError;
 use crate::opener::{Entry, EntryError};
 use crate::permissions::Permissions;
@@ -27,35 +28,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Commits that the judge may lag behind before it has to read rows.
-pub(crate) const TOLD_MAX: usize = 1024;
 /// Changes that are known and not judged; above it no more are looked for.
 const WAITING_MAX: usize = 65_536;
-/// Rows read at once where nobody told which are changes.
-const ROWS_AT_ONCE: u64 = 1024;
 /// How often the judge looks up when nothing is told.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long it leaves alone what could not be judged: the chain, the disk or the log was busy.
-const RETRY: Duration = Duration::from_secs(2);
 /// How long what rests on a block that is not final is left alone.
 const FINAL_RETRY: Duration = Duration::from_secs(5);
-/// Entries after which it is saved how far the judge is.
-const SAVE_ENTRIES: u64 = 16_384;
-/// The time after which it is, if it changed.
+/// The time after which it is saved how far the judge is, if that changed.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
 /// Subjects whose state on chain is kept while one round lasts.
 const READ_SUBJECTS_MAX: usize = 1024;
-
-/// What a commit appended, for those who follow only some of it.
-#[derive(Debug)]
-pub(crate) struct Told {
-    /// Index of its first entry.
-    pub(crate) first: u64,
-    /// Index after its last entry.
-    pub(crate) end: u64,
-    /// Indexes of those entries in it that concern who is told.
-    pub(crate) which: Vec<u64>,
-}
 
 /// How judging is doing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -146,21 +128,14 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// Goes on where the directory says. A log without that word, which ran before anybody judged,
-    /// is judged from here on: before, nobody could permit anything.
+    /// A log that ran before anybody judged is judged from here on: before, nobody could permit
+    /// anything.
     pub(crate) fn new(
         service: Service,
         told: Receiver<Told>,
         ended: watch::Receiver<bool>,
     ) -> Result<Self, JournalError> {
-        let size = service.head().size;
-        let next = match service.0.live.judged() {
-            Some(judged) => judged.min(size),
-            None => {
-                service.0.live.apply(vec![DirectoryChange::Judged(size)])?;
-                size
-            }
-        };
+        let next = service.begin_at(service.0.live.judged(), DirectoryChange::Judged)?;
         let now = Instant::now();
         let (saved, saved_at, paused_until) = (next, now, now);
         let waiting = BTreeMap::new();
@@ -205,9 +180,7 @@ impl Judge {
 
     fn pause(&mut self, obstacle: &Obstacle) {
         let problem = obstacle.problem();
-        if self.problem.as_ref() != Some(&problem) {
-            tracing::warn!("{}", problem.what);
-        }
+        warn_once(self.problem.as_ref(), Some(&problem));
         self.problem = Some(problem);
         self.paused_until = Instant::now() + RETRY;
     }
@@ -230,15 +203,9 @@ impl Judge {
     /// Finds the changes below `size` that nobody told, as long as there is room.
     fn look_up_to(&mut self, size: u64) -> Result<(), Obstacle> {
         while self.next < size && self.has_room() && !*self.ended.borrow() {
-            let range = self.next..size.min(self.next + ROWS_AT_ONCE);
-            let rows = self.service.0.journal.rows(range)?;
-            if rows.is_empty() {
-                let what = format!("row {} is missing", self.next);
-                return Err(JournalError::Damaged(what).into());
-            }
             let now = Instant::now();
-            for row in rows {
-                let is_change = match self.service.0.opener.open(self.next, &row) {
+            for (index, row) in self.service.rows_from(self.next, size)? {
+                let is_change = match self.service.0.opener.open(index, &row) {
                     Ok(entry) => is_change(&entry.report),
                     Err(EntryError::Erased(_)) => false,
                     Err(error @ EntryError::Damaged(_)) => {
@@ -248,9 +215,9 @@ impl Judge {
                     Err(error) => return Err(error.into()),
                 };
                 if is_change {
-                    self.waiting.insert(self.next, now);
+                    self.waiting.insert(index, now);
                 }
-                self.next += 1;
+                self.next = index + 1;
             }
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! The threads of a running log, and how they end.
 
 use crate::anchorer::Status;
+use crate::behind::{TOLD_MAX, Told};
 use crate::bindings::Tries;
 use crate::erasure::{self, Erasing};
 use crate::feed::Anchors;
 use crate::inquiries::clerk::Clerk;
-use crate::judge::{Judge, TOLD_MAX, Told};
+use crate::judge::Judge;
 use crate::live::Live;
 use crate::notices::Notices;
 use crate::notices::herald::Herald;

@@ -1,9 +1,7 @@
 //! `medtrail accounting`: a person takes a table of who was given their data.
 
-use super::PassphraseArgs;
+use super::signing::SignIn;
 use crate::exit::{Failure, OK, Outcome};
-use crate::session::Session;
-use medtrail_keys::person::PersonKey;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,14 +11,8 @@ use std::process::ExitCode;
 /// Taking it is a line of your trail. Exits with 0, or with 1 where it did not come whole.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The service
-    #[arg(long, value_name = "URL")]
-    url: String,
-    /// Your keystore (version 3)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    sign_in: SignIn,
     /// Only what happened then or later, milliseconds since 1970
     #[arg(long, value_name = "MS")]
     from: Option<u64>,
@@ -36,9 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let (path, passphrase) = (args.key.clone(), args.passphrase.read()?);
-    let loading = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
-    let session = Session::open(args.url.trim_end_matches('/'), loading.await??).await?;
+    let session = args.sign_in.open().await?;
     let format = if args.json { "json" } else { "csv" };
     let mut path = format!("/v1/subjects/{}/accounting?format={format}", session.address());
     for (name, value) in [("from", args.from), ("until", args.until)] {

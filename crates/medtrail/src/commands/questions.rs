@@ -1,75 +1,15 @@
-//! `medtrail ask`, `questions`, `claims`, `correct`, `notices`: what people and organisations ask each other,
-//! with a key of their own.
+//! `medtrail ask`, `questions`, `claims`, `correct`: what people and organisations ask each other, with
+//! a key of their own.
 
-use super::PassphraseArgs;
 use super::organisations::time_text;
-use crate::client::Client;
-use crate::exit::{Failure, OK, Outcome};
+use super::signing::{Asking, Signing};
+use crate::exit::{Failure, Outcome};
 use crate::render::harmless;
-use crate::session::Session;
-use alloy_primitives::{Address, B256, Bytes};
-use medtrail_keys::person::PersonKey;
-use medtrail_keys::reporter::ReporterKey;
-use medtrail_ledger::entry::{Kind, details_hash, event_id};
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::entry::{Kind, event_id};
 use medtrail_ledger::inquiry::{Answered, Correction, LineRef, Mended, Mistake};
-use medtrail_ledger::schema::{Report, domain};
-use medtrail_ledger::trust::TrustFile;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use medtrail_ledger::schema::Report;
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Who asks, where, and how it is shown.
-#[derive(clap::Args)]
-struct Shared {
-    /// Where the log is
-    #[arg(long, value_name = "URL", env = "MEDTRAIL_URL")]
-    url: String,
-    /// The keystore of the person, or of the organisation
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    #[command(flatten)]
-    passphrase: PassphraseArgs,
-    /// Print JSON, as the log answers it
-    #[arg(long)]
-    json: bool,
-}
-
-impl Shared {
-    fn url(&self) -> &str {
-        self.url.trim_end_matches('/')
-    }
-
-    async fn sign_in(&self) -> Result<Session, Failure> {
-        let (path, passphrase) = (self.key.clone(), self.passphrase.read()?);
-        let loading = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
-        Session::open(self.url(), loading.await??).await
-    }
-
-    async fn reporter(&self) -> Result<ReporterKey, Failure> {
-        let (path, passphrase) = (self.key.clone(), self.passphrase.read()?);
-        let loading = tokio::task::spawn_blocking(move || ReporterKey::load(&path, &passphrase));
-        Ok(loading.await??)
-    }
-
-    async fn trust(&self) -> Result<TrustFile, Failure> {
-        let (status, file) = Client::new(&self.url)?.get("/.well-known/medtrail.json").await?;
-        match status.is_success() {
-            true => Ok(serde_json::from_value(file)?),
-            false => Err(Failure::new(format!("the log answered {status}"))),
-        }
-    }
-
-    fn tell(&self, answer: &Value, say: impl FnOnce()) -> Outcome {
-        match self.json {
-            true => println!("{answer}"),
-            false => say(),
-        }
-        Ok(ExitCode::from(OK))
-    }
-}
 
 /// Asks the organisation behind a line of one's own why, or to correct it.
 #[derive(clap::Args)]
@@ -85,7 +25,7 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "TAG")]
     language: Option<String>,
     #[command(flatten)]
-    shared: Shared,
+    asking: Asking,
 }
 
 pub(crate) async fn ask(args: AskArgs) -> Outcome {
@@ -93,8 +33,9 @@ pub(crate) async fn ask(args: AskArgs) -> Outcome {
     let mut body = json!({ "index": args.index, "wants": wants });
     put(&mut body, "text", args.text);
     put(&mut body, "language", args.language);
-    let noted = args.shared.sign_in().await?.post("/v1/questions", &body).await?;
-    args.shared.tell(&noted, || {
+    let asker = args.asking.open().await?;
+    let noted = asker.session.post("/v1/questions", &body).await?;
+    asker.tell(&noted, || {
         println!("Asked, as line {}. Question {}", noted["index"], plain(&noted["id"]));
     })
 }
@@ -113,7 +54,7 @@ enum QuestionsCommand {
         #[command(flatten)]
         wish: Wish,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// Answers a question, signed with the organisation's key
     Answer {
@@ -125,7 +66,7 @@ enum QuestionsCommand {
         #[arg(long, value_name = "TAG")]
         language: Option<String>,
         #[command(flatten)]
-        shared: Shared,
+        signing: Signing,
     },
 }
 
@@ -157,26 +98,26 @@ impl Wish {
 
 pub(crate) async fn questions(args: QuestionsArgs) -> Outcome {
     match args.command {
-        QuestionsCommand::List { wish, shared } => {
-            let listed = shared.sign_in().await?.get(&wish.path("questions")).await?;
-            shared.tell(&listed, || print_questions(&listed))
+        QuestionsCommand::List { wish, asking } => {
+            let asker = asking.open().await?;
+            let listed = asker.session.get(&wish.path("questions")).await?;
+            asker.tell(&listed, || print_questions(&listed))
         }
-        QuestionsCommand::Answer { id, text, language, shared } => {
-            let session = shared.sign_in().await?;
-            let question = session.get(&format!("/v1/questions/{id}")).await?;
+        QuestionsCommand::Answer { id, text, language, signing } => {
+            let signed = signing.open().await?;
+            let question = signed.session.get(&format!("/v1/questions/{id}")).await?;
             let (subject, organisation) =
                 (word(&question["subject"])?, address(&question["organisation"]["id"])?);
+            let details = serde_json::to_value(Answered::new(id, text, language))?;
             let report = Report {
                 eventId: event_id(organisation, &[b"answer\0", id.as_slice()].concat()),
-                kind: Kind::Question.number(),
                 subject,
                 permission: id,
-                ..Report::default()
+                ..signed.report(Kind::Question.number(), &details)?
             };
-            let body = signed(&shared, report, &Answered::new(id, text, language)).await?;
-            let path = format!("/v1/questions/{id}/answer");
-            let noted = session.post_bytes(&path, body).await?;
-            shared.tell(&noted, || println!("Answered, as line {}.", noted["index"]))
+            let body = signed.plain_body(&report, &details);
+            let noted = signed.session.post(&format!("/v1/questions/{id}/answer"), &body).await?;
+            signed.tell(&noted, |noted| format!("Answered, as line {}.", noted["index"]))
         }
     }
 }
@@ -198,12 +139,12 @@ pub(crate) struct CorrectArgs {
     #[arg(long, conflicts_with = "fields")]
     wrong_person: bool,
     #[command(flatten)]
-    shared: Shared,
+    signing: Signing,
 }
 
 pub(crate) async fn correct(args: CorrectArgs) -> Outcome {
-    let session = args.shared.sign_in().await?;
-    let line = session.get(&format!("/v1/entries/{}", args.index)).await?;
+    let signed = args.signing.open().await?;
+    let line = signed.session.get(&format!("/v1/entries/{}", args.index)).await?;
     let report: Report = serde_json::from_value(line["report"].clone())?;
     let place_hash = word(&line["place"]["hash"])?;
     let commitment = medtrail_ledger::entry::commitment_of(report.hash(), place_hash);
@@ -222,18 +163,18 @@ pub(crate) async fn correct(args: CorrectArgs) -> Outcome {
         correction.fields.push(mended);
     }
     correction.check().map_err(|error| Failure::new(error.to_string()))?;
-    let words = serde_json::to_vec(&correction)?;
+    let details = serde_json::to_value(&correction)?;
+    let words = details.to_string();
     let report = Report {
-        eventId: event_id(report.actor, &[b"correction\0", words.as_slice()].concat()),
-        kind: Kind::Correction.number(),
+        eventId: event_id(report.actor, &[b"correction\0", words.as_bytes()].concat()),
         subject: report.subject,
         permission: commitment,
-        ..Report::default()
+        ..signed.report(Kind::Correction.number(), &details)?
     };
-    let body = signed(&args.shared, report, &correction).await?;
-    let noted = session.post_bytes("/v1/corrections", body).await?;
-    args.shared.tell(&noted, || {
-        println!("Line {} is corrected by line {}.", args.index, noted["index"]);
+    let noted =
+        signed.session.post("/v1/corrections", &signed.plain_body(&report, &details)).await?;
+    signed.tell(&noted, |noted| {
+        format!("Line {} is corrected by line {}.", args.index, noted["index"])
     })
 }
 
@@ -251,7 +192,7 @@ enum ClaimsCommand {
         #[command(flatten)]
         wish: Wish,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
     /// Says whether one had what was billed
     Answer {
@@ -266,136 +207,27 @@ enum ClaimsCommand {
         #[arg(long, value_name = "TAG")]
         language: Option<String>,
         #[command(flatten)]
-        shared: Shared,
+        asking: Asking,
     },
 }
 
 pub(crate) async fn claims(args: ClaimsArgs) -> Outcome {
     match args.command {
-        ClaimsCommand::List { wish, shared } => {
-            let listed = shared.sign_in().await?.get(&wish.path("claims")).await?;
-            shared.tell(&listed, || print_claims(&listed))
+        ClaimsCommand::List { wish, asking } => {
+            let asker = asking.open().await?;
+            let listed = asker.session.get(&wish.path("claims")).await?;
+            asker.tell(&listed, || print_claims(&listed))
         }
-        ClaimsCommand::Answer { id, answer, text, language, shared } => {
+        ClaimsCommand::Answer { id, answer, text, language, asking } => {
             let mut body = json!({ "answer": answer });
             put(&mut body, "text", text);
             put(&mut body, "language", language);
             let path = format!("/v1/claims/{id}/answer");
-            let noted = shared.sign_in().await?.post(&path, &body).await?;
-            shared.tell(&noted, || println!("Answered, as line {}.", noted["index"]))
+            let asker = asking.open().await?;
+            let noted = asker.session.post(&path, &body).await?;
+            asker.tell(&noted, || println!("Answered, as line {}.", noted["index"]))
         }
     }
-}
-
-/// Shows and chooses the channels by which one is told that something happened.
-#[derive(clap::Args)]
-pub(crate) struct NoticesArgs {
-    #[command(subcommand)]
-    command: NoticesCommand,
-}
-
-#[derive(clap::Subcommand)]
-enum NoticesCommand {
-    /// Shows them
-    Show {
-        #[command(flatten)]
-        shared: Shared,
-    },
-    /// Chooses them anew, all at once: what is left out ends
-    Set {
-        /// An e-mail address; a code is sent there first
-        #[arg(long, value_name = "ADDRESS")]
-        email: Option<String>,
-        /// One mail a day of everything, in the place of one at once of what is urgent
-        #[arg(long, requires = "email")]
-        daily: bool,
-        /// The language of the mail: en, et
-        #[arg(long, value_name = "TAG", default_value = "en")]
-        language: String,
-        /// Where webhooks go, https://…; the secret is shown once
-        #[arg(long, value_name = "URL")]
-        webhook: Option<String>,
-        #[command(flatten)]
-        shared: Shared,
-    },
-}
-
-pub(crate) async fn notices(args: NoticesArgs) -> Outcome {
-    match args.command {
-        NoticesCommand::Show { shared } => {
-            let session = shared.sign_in().await?;
-            let path = format!("/v1/subjects/{}/notices", session.address());
-            let channels = session.get(&path).await?;
-            shared.tell(&channels, || print_channels(&channels))
-        }
-        NoticesCommand::Set { email, daily, language, webhook, shared } => {
-            let mut body = json!({});
-            if let Some(address) = email {
-                let when = if daily { "daily" } else { "at-once" };
-                body["email"] = json!({ "address": address, "when": when, "language": language });
-            }
-            if let Some(url) = webhook {
-                body["webhook"] = json!({ "url": url });
-            }
-            let session = shared.sign_in().await?;
-            let path = format!("/v1/subjects/{}/notices", session.address());
-            let channels = session.put(&path, &body).await?;
-            shared.tell(&channels, || print_channels(&channels))
-        }
-    }
-}
-
-fn print_channels(channels: &Value) {
-    let email = &channels["email"];
-    match email.is_null() {
-        true => println!("E-mail:   none"),
-        false => {
-            let confirmed = match email["confirmed"] == true {
-                true => "confirmed",
-                false => "not confirmed yet: open the link in the mail",
-            };
-            let (address, when) = (plain(&email["address"]), plain(&email["when"]));
-            println!("E-mail:   {address}, {when}, {confirmed}");
-        }
-    }
-    let webhook = &channels["webhook"];
-    match webhook.is_null() {
-        true => println!("Webhook:  none"),
-        false => println!("Webhook:  {}", plain(&webhook["url"])),
-    }
-    if let Some(secret) = webhook["secret"].as_str() {
-        println!("Secret:   {}   (shown this once)", harmless(secret));
-    }
-}
-
-/// A report of the organisation, signed, with its details.
-async fn signed(
-    shared: &Shared,
-    report: Report,
-    details: &impl Serialize,
-) -> Result<Vec<u8>, Failure> {
-    let (key, trust) = (shared.reporter().await?, shared.trust().await?);
-    let details = serde_json::to_string(details)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let report = Report {
-        log: trust.log,
-        timeMs: now.map_or(0, |since| since.as_millis() as u64),
-        actor: key.address(),
-        details: details_hash(details.as_bytes()),
-        ..report
-    };
-    let signature = key.sign(&report, &domain(trust.chain_id, trust.registry));
-    // Spelled as it was hashed: a JSON value would sort its members anew.
-    let details = RawValue::from_string(details)?;
-    Ok(serde_json::to_vec(&Signed { report, details, signature })?)
-}
-
-/// A signed report as it is sent.
-#[derive(Serialize)]
-struct Signed {
-    report: Report,
-    details: Box<RawValue>,
-    signature: Bytes,
 }
 
 fn put(body: &mut Value, member: &str, text: Option<String>) {

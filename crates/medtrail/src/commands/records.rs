@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use bundle::pieces;
 use medtrail_ledger::entry::batch_root;
 use medtrail_ledger::schema::{ReportBatch, domain};
-use medtrail_ledger::vault::{About, own_record, version_of};
+use medtrail_ledger::vault::{About, BUNDLES, UPLOADS, own_record, version_of};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -199,7 +199,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let signed = signing.open().await?;
             let of = whose.subject.unwrap_or_else(|| signed.session.address().into_word());
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let record = record.unwrap_or_else(|| own_record(of, "file", &name));
+            let record = record.unwrap_or_else(|| own_record(of, UPLOADS, &name));
             let to = version_of(&content);
             let from = match from {
                 Some(from) => Some(from),
@@ -313,7 +313,7 @@ async fn import(file: &Path, signing: Signing) -> Outcome {
     let known = signed.session.get("/v1/records").await?;
     let mut items = Vec::new();
     for piece in &pieces {
-        let record = own_record(of, "fhir", &piece.id);
+        let record = own_record(of, BUNDLES, &piece.id);
         let mut all = known["records"].as_array().into_iter().flatten();
         let from = all.find(|one| one["record"] == json!(record));
         let from = from.and_then(|one| one["head"].as_str()?.parse().ok()).unwrap_or(B256::ZERO);

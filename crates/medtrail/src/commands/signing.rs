@@ -1,5 +1,5 @@
-//! What commands of a person or an organisation share: a key, a service, and reports of the vault
-//! signed with it.
+//! What commands of a person or an organisation share: a key, a service to sign in at, and what is
+//! signed with that key. For which log something is signed the trust file says, never the service.
 
 use super::PassphraseArgs;
 use super::verify::read_trust;
@@ -20,20 +20,68 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Who asks whom.
+/// Who signs in, and where.
 #[derive(clap::Args)]
-pub(crate) struct Signing {
+pub(crate) struct SignIn {
     /// The service
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "MEDTRAIL_URL")]
     url: String,
-    /// The log's trust file (its /.well-known/medtrail.json)
-    #[arg(long, value_name = "FILE")]
-    trust: PathBuf,
     /// Your keystore (a person's, or an organisation's of `medtrail keys reporter`)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+}
+
+impl SignIn {
+    pub(crate) async fn open(self) -> Result<Session, Failure> {
+        let (path, passphrase) = (self.key, self.passphrase.read()?);
+        let opening = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
+        Session::open(self.url.trim_end_matches('/'), opening.await??).await
+    }
+}
+
+/// Who asks a service, and signs nothing but the sign-in.
+#[derive(clap::Args)]
+pub(crate) struct Asking {
+    #[command(flatten)]
+    sign_in: SignIn,
+    /// Print JSON, as the service answers it
+    #[arg(long)]
+    json: bool,
+}
+
+/// Somebody signed in.
+pub(crate) struct Asker {
+    pub(crate) session: Session,
+    pub(crate) json: bool,
+}
+
+impl Asking {
+    pub(crate) async fn open(self) -> Result<Asker, Failure> {
+        Ok(Asker { session: self.sign_in.open().await?, json: self.json })
+    }
+}
+
+impl Asker {
+    /// Prints the answer, or says what it says.
+    pub(crate) fn tell(&self, answer: &Value, say: impl FnOnce()) -> Outcome {
+        match self.json {
+            true => println!("{answer:#}"),
+            false => say(),
+        }
+        Ok(ExitCode::from(OK))
+    }
+}
+
+/// Who signs something for a log.
+#[derive(clap::Args)]
+pub(crate) struct Signing {
+    #[command(flatten)]
+    sign_in: SignIn,
+    /// The log's trust file (its /.well-known/medtrail.json)
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
     /// Print JSON, as the service answers it
     #[arg(long)]
     json: bool,
@@ -43,17 +91,13 @@ pub(crate) struct Signing {
 pub(crate) struct Signed {
     pub(crate) session: Session,
     pub(crate) trust: TrustFile,
-    json: bool,
+    pub(crate) json: bool,
 }
 
 impl Signing {
     pub(crate) async fn open(self) -> Result<Signed, Failure> {
         let trust = read_trust(&self.trust)?;
-        let (path, passphrase) = (self.key, self.passphrase.read()?);
-        let opening = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
-        let key = opening.await??;
-        let session = Session::open(self.url.trim_end_matches('/'), key).await?;
-        Ok(Signed { session, trust, json: self.json })
+        Ok(Signed { session: self.sign_in.open().await?, trust, json: self.json })
     }
 }
 
@@ -62,15 +106,12 @@ impl Signed {
         Self { session, trust, json: false }
     }
 
-    /// A report of the vault by this key, with all but what it is about.
+    /// A report by this key, with all but what it is about.
     pub(crate) fn report(&self, kind: u8, details: &Value) -> Result<Report, Failure> {
-        let mut draw = [0; 32];
-        aws_lc_rs::rand::fill(&mut draw)
-            .map_err(|_| Failure::new("the system gives no random bytes"))?;
         let actor = self.session.address();
         Ok(Report {
             log: self.trust.log,
-            eventId: event_id(actor, &draw),
+            eventId: event_id(actor, salt()?.as_slice()),
             kind,
             timeMs: now_ms(),
             actor,
@@ -132,7 +173,10 @@ impl Signed {
             Document::RevokeAll(document) => key.sign_document(document, &domain),
             Document::Delegation(document) => key.sign_document(document, &of_log),
             Document::Guardianship(document) => key.sign_document(document, &of_log),
-            _ => return Err(Failure::new("this document is not signed by this command")),
+            Document::Erase(document) => key.sign_document(document, &of_log),
+            Document::RecoveryPolicy(_) => {
+                return Err(Failure::new("a recovery policy is signed for the chain only"));
+            }
         };
         let version = "medtrail/permission-v1";
         Ok(json!({ "version": version, "document": document, "signature": signature }))

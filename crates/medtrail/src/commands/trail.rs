@@ -1,14 +1,13 @@
 //! `medtrail trail`: where one record of one's own came from and where it went. The log is asked
 //! for lines only: each is checked here, and the way is drawn anew from what held.
 
-use super::PassphraseArgs;
+use super::signing::SignIn;
 use super::verify::read_trust;
+use crate::clock::now_ms;
 use crate::exit::{AMBER, FAILED, OK, Outcome};
 use crate::render;
-use crate::session::Session;
 use alloy_primitives::{Address, B256};
 use medtrail_fhir::supply::{Confirmation, Entry, Holder, Step, SupplyChain, What, supply_chain};
-use medtrail_keys::person::PersonKey;
 use medtrail_ledger::directory::organisation_id;
 use medtrail_ledger::entry::{commitment, details_hash};
 use medtrail_ledger::proof::{Document, Evidence, ShownPlace};
@@ -19,7 +18,6 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 
 /// Prints where one of your records came from and where it went: who held it, who passed it on to
@@ -37,17 +35,11 @@ pub(crate) struct Args {
     /// The record, as your lines name it (0x and 64 digits)
     #[arg(long, value_name = "ID")]
     record: B256,
-    /// The log's address
-    #[arg(long, value_name = "URL")]
-    url: String,
-    /// Your key: an encrypted keystore file (version 3)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[command(flatten)]
+    sign_in: SignIn,
     /// Who may sign in it: the operator's /.well-known/medtrail.json, as you have it
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
-    #[command(flatten)]
-    passphrase: PassphraseArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -77,9 +69,7 @@ struct Checked {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let trust = read_trust(&args.trust)?;
-    let (path, passphrase) = (args.key.clone(), args.passphrase.read()?);
-    let key = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase)).await??;
-    let session = Session::open(args.url.trim_end_matches('/'), key).await?;
+    let session = args.sign_in.open().await?;
     let subject = session.address();
     let record = args.record;
     let answer = session.get(&format!("/v1/subjects/{subject}/chain?record={record}")).await?;
@@ -203,8 +193,7 @@ fn chain_of(record: B256, held: &[Checked], trust: &TrustFile) -> SupplyChain {
             organisation: line.organisation,
         })
         .collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    supply_chain(record, &entries, &name, now.as_millis() as u64)
+    supply_chain(record, &entries, &name, now_ms())
 }
 
 fn print(chain: &SupplyChain, broken: &[(Option<u64>, String)], is_whole: bool) {

@@ -11,7 +11,7 @@ use crate::session::{Session, text};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
-use medtrail_ledger::vault::{About, own_record, version_of};
+use medtrail_ledger::vault::{About, UPLOADS, own_record, version_of};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl Allergy {
     }
 
     fn record(&self) -> B256 {
-        own_record(self.of, "upload", "allergies.json")
+        own_record(self.of, UPLOADS, "allergies.json")
     }
 
     /// Mari puts it there, signed by her wallet.

@@ -7,8 +7,7 @@
 
 use super::book::is_open;
 use crate::anchorer::Problem;
-use crate::intake::ReportError;
-use crate::judge::Told;
+use crate::behind::{Obstacle, RETRY, SAVE_ENTRIES, Told, warn_once};
 use crate::opener::EntryError;
 use crate::service::Service;
 use alloy_primitives::Address;
@@ -24,12 +23,6 @@ use tokio::sync::watch;
 
 /// How often the clerk looks up when nothing is told.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long it leaves alone what failed.
-const RETRY: Duration = Duration::from_secs(2);
-/// Rows read at once where nobody told which are inquiries.
-const ROWS_AT_ONCE: u64 = 1024;
-/// Entries after which it is saved how far the book is, although nothing in them changed it.
-const SAVE_ENTRIES: u64 = 16_384;
 /// How long after its time an answer may still be on its way to the disk: it got its time from the
 /// log before.
 const GRACE_MS: u64 = 1_500;
@@ -48,21 +41,6 @@ pub struct Clerking {
     pub problem: Option<Problem>,
 }
 
-/// Why the book could not be carried on now.
-#[derive(Debug, thiserror::Error)]
-enum Obstacle {
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-    #[error(transparent)]
-    Log(#[from] ReportError),
-}
-
-impl From<JournalError> for Obstacle {
-    fn from(error: JournalError) -> Self {
-        Self::Entry(error.into())
-    }
-}
-
 /// The clerk. Runs on a thread of its own.
 pub(crate) struct Clerk {
     service: Service,
@@ -71,26 +49,16 @@ pub(crate) struct Clerk {
     /// The next entry to look at.
     next: u64,
     saved: u64,
-    problem: Option<Problem>,
 }
 
 impl Clerk {
-    /// Goes on where the directory says. A log without that word, which ran before anybody could
-    /// ask, is read from here on.
     pub(crate) fn new(
         service: Service,
         told: Receiver<Told>,
         ended: watch::Receiver<bool>,
     ) -> Result<Self, JournalError> {
-        let size = service.head().size;
-        let next = match service.0.live.inquired() {
-            Some(inquired) => inquired.min(size),
-            None => {
-                service.0.live.apply(vec![DirectoryChange::Inquired(size)])?;
-                size
-            }
-        };
-        Ok(Self { service, told, ended, next, saved: next, problem: None })
+        let next = service.begin_at(service.0.live.inquired(), DirectoryChange::Inquired)?;
+        Ok(Self { service, told, ended, next, saved: next })
     }
 
     /// Keeps the book until the writer has ended.
@@ -108,18 +76,14 @@ impl Clerk {
         }
     }
 
-    fn tell(&mut self, obstacle: Option<Obstacle>) {
-        let problem = obstacle.map(|obstacle| Problem {
-            what: format!("questions and answers wait to be noted: {obstacle}"),
-            advice: "nothing at first: it is tried again; if it lasts, check the disk",
-        });
-        if let Some(problem) = problem.as_ref().filter(|now| self.problem.as_ref() != Some(now)) {
-            tracing::warn!("{}", problem.what);
-        }
-        self.problem = problem.clone();
+    fn tell(&self, obstacle: Option<Obstacle>) {
+        let waiting = "questions and answers wait to be noted";
+        let problem = obstacle.map(|obstacle| obstacle.problem(waiting));
         let open = self.service.0.live.rows().book.waiting() as u64;
-        let clerking = &self.service.0.clerking;
-        *clerking.lock().unwrap_or_else(PoisonError::into_inner) = Clerking { open, problem };
+        let mut now = self.service.0.clerking.lock().unwrap_or_else(PoisonError::into_inner);
+        warn_once(now.problem.as_ref(), problem.as_ref());
+        *now = Clerking { open, problem };
+        drop(now);
         self.service.stop_if_lost();
     }
 
@@ -143,15 +107,10 @@ impl Clerk {
     /// Finds inquiries below `size` that nobody told.
     fn look_up_to(&mut self, size: u64) -> Result<(), Obstacle> {
         while self.next < size && !*self.ended.borrow() {
-            let range = self.next..size.min(self.next + ROWS_AT_ONCE);
-            let rows = self.service.0.journal.rows(range.clone())?;
-            if rows.is_empty() {
-                let what = format!("row {} is missing", self.next);
-                return Err(JournalError::Damaged(what).into());
-            }
-            let end = range.start + rows.len() as u64;
+            let rows = self.service.rows_from(self.next, size)?;
+            let end = self.next + rows.len() as u64;
             let mut found = Vec::new();
-            for (index, row) in (range.start..).zip(rows) {
+            for (index, row) in rows {
                 match self.service.0.opener.open(index, &row) {
                     Ok(entry) if is_inquiry(Kind::from_number(entry.report.kind)) => {
                         found.push(index);

@@ -8,7 +8,7 @@
 
 use super::urgent::{Soon, soon};
 use crate::anchorer::Problem;
-use crate::intake::ReportError;
+use crate::behind::{Obstacle, RETRY, SAVE_ENTRIES, warn_once};
 use crate::opener::EntryError;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
@@ -26,11 +26,6 @@ use tokio::sync::watch;
 
 /// How often the herald looks up.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long it leaves alone what failed on the disk or in the log.
-const RETRY: Duration = Duration::from_secs(2);
-const ROWS_AT_ONCE: u64 = 1024;
-/// Entries after which it is saved how far was read, although nobody was to be told.
-const SAVE_ENTRIES: u64 = 16_384;
 /// Parcels of one round.
 const PARCELS_AT_ONCE: usize = 16;
 /// Entries that one mail is about.
@@ -61,21 +56,6 @@ struct Notice<'a> {
     about: &'a [u64],
 }
 
-/// Why it does not go on now.
-#[derive(Debug, thiserror::Error)]
-enum Obstacle {
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-    #[error(transparent)]
-    Log(#[from] ReportError),
-}
-
-impl From<JournalError> for Obstacle {
-    fn from(error: JournalError) -> Self {
-        Self::Entry(error.into())
-    }
-}
-
 /// The herald. Runs on a thread of its own.
 pub(crate) struct Herald {
     service: Service,
@@ -85,19 +65,11 @@ pub(crate) struct Herald {
 }
 
 impl Herald {
-    /// Goes on where the directory says; a log without that word is read from here on.
     pub(crate) fn new(
         service: Service,
         ended: watch::Receiver<bool>,
     ) -> Result<Self, JournalError> {
-        let size = service.head().size;
-        let next = match service.0.live.noticed() {
-            Some(noticed) => noticed.min(size),
-            None => {
-                service.0.live.apply(vec![DirectoryChange::Noticed(size)])?;
-                size
-            }
-        };
+        let next = service.begin_at(service.0.live.noticed(), DirectoryChange::Noticed)?;
         Ok(Self { service, ended, next, saved: next })
     }
 
@@ -115,15 +87,9 @@ impl Herald {
     }
 
     fn tell(&self, obstacle: Option<Obstacle>) {
-        let problem = obstacle.map(|obstacle| Problem {
-            what: format!("notices wait: {obstacle}"),
-            advice: "nothing at first: it is tried again; if it lasts, check the disk",
-        });
-        let heralding = &self.service.0.heralding;
-        let mut now = heralding.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(problem) = problem.as_ref().filter(|new| now.problem.as_ref() != Some(new)) {
-            tracing::warn!("{}", problem.what);
-        }
+        let problem = obstacle.map(|obstacle| obstacle.problem("notices wait"));
+        let mut now = self.service.0.heralding.lock().unwrap_or_else(PoisonError::into_inner);
+        warn_once(now.problem.as_ref(), problem.as_ref());
         let waiting = self.service.0.live.rows().due.len() as u64;
         *now = Heralding { waiting, problem };
         drop(now);
@@ -152,15 +118,10 @@ impl Herald {
                 self.next = size;
                 break;
             }
-            let range = self.next..size.min(self.next + ROWS_AT_ONCE);
-            let rows = self.service.0.journal.rows(range.clone())?;
-            if rows.is_empty() {
-                let what = format!("row {} is missing", self.next);
-                return Err(JournalError::Damaged(what).into());
-            }
-            let end = range.start + rows.len() as u64;
+            let rows = self.service.rows_from(self.next, size)?;
+            let end = self.next + rows.len() as u64;
             let mut fresh: HashMap<B256, DueNotice> = HashMap::new();
-            for (index, row) in (range.start..).zip(rows) {
+            for (index, row) in rows {
                 let tag = RowHeader::decode(&row).map(|header| header.subject);
                 let Some(channels) = tag.and_then(|tag| whose.get(&tag)) else { continue };
                 if index < channels.since {

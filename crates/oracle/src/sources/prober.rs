@@ -7,15 +7,13 @@
 
 use super::seen::{Rules, seen};
 use crate::anchorer::Problem;
-use crate::intake::ReportError;
-use crate::opener::EntryError;
+use crate::behind::{Obstacle, RETRY, warn_once};
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
     DirectoryChange, SourceFinding, SourceFound, SourceOwner, SourceRow,
 };
 use medtrail_ledger::entry::{Kind, details_hash, event_id};
-use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::source::{Altered, Found, Lost, Returned, Told, Unanswered, Watched};
 use std::collections::{HashMap, HashSet};
@@ -26,8 +24,6 @@ use tokio::sync::watch;
 
 /// How often the prober looks up.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long it leaves alone what failed on the disk or in the log.
-const RETRY: Duration = Duration::from_secs(2);
 /// Sources that are asked at once.
 const FLIGHTS_MAX: usize = 8;
 /// Of them those of hosts that did not answer last time: they may take all the time there is.
@@ -45,23 +41,6 @@ pub struct Probing {
     pub sources: u64,
     /// What is in the way.
     pub problem: Option<Problem>,
-}
-
-/// Why it does not go on now.
-#[derive(Debug, thiserror::Error)]
-enum Obstacle {
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-    #[error(transparent)]
-    Log(#[from] ReportError),
-    #[error("there is no thread for it: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
-impl From<JournalError> for Obstacle {
-    fn from(error: JournalError) -> Self {
-        Self::Entry(error.into())
-    }
 }
 
 /// A source that is being asked.
@@ -112,15 +91,9 @@ impl Prober {
     }
 
     fn tell(&self, obstacle: Option<Obstacle>) {
-        let problem = obstacle.map(|obstacle| Problem {
-            what: format!("sources wait to be asked: {obstacle}"),
-            advice: "nothing at first: it is tried again; if it lasts, check the disk",
-        });
-        let probing = &self.service.0.probing;
-        let mut now = probing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(problem) = problem.as_ref().filter(|new| now.problem.as_ref() != Some(new)) {
-            tracing::warn!("{}", problem.what);
-        }
+        let problem = obstacle.map(|obstacle| obstacle.problem("sources wait to be asked"));
+        let mut now = self.service.0.probing.lock().unwrap_or_else(PoisonError::into_inner);
+        warn_once(now.problem.as_ref(), problem.as_ref());
         let sources = self.service.0.live.rows().sources.len() as u64;
         *now = Probing { sources, problem };
         drop(now);

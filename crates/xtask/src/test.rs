@@ -49,6 +49,9 @@ pub(crate) fn run(args: &Args) -> Result {
     if args.rust || !is_only {
         rust(&mut report, filter);
     }
+    if !is_only && filter.is_none() {
+        page::acts(&mut report, &tools);
+    }
     if args.contracts || !is_only {
         contracts(&mut report, &tools, filter, args.write_gas);
     }

@@ -4,6 +4,7 @@
 //! with the same two, says the same (`tests/vectors/lines.json`).
 
 mod said;
+mod signed;
 mod source;
 mod vault;
 
@@ -28,8 +29,6 @@ const LOOK_VERSION: &str = "medtrail/look-v1";
 const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
 const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
-/// A change that its person had not permitted.
-const REFUSED_CHANGE: &str = "change";
 
 /// Letters of a name that are shown.
 pub const NAME_LETTERS_MAX: usize = 80;
@@ -191,18 +190,10 @@ pub fn reading(
             }
         }
         Some(ERASURE_VERSION) if is_relayed && kind == Kind::Erasure => facts.take_erasure(&tree),
-        Some(REFUSAL_VERSION)
-            if is_relayed
-                && kind == Kind::Refusal
-                && tree.text("refused") == Some(REFUSED_CHANGE) =>
-        {
-            facts.relayed = false;
-            facts.verb = "notPermit".to_owned();
-            facts.organisation = name_in(tree.text("organisation"), None);
-        }
         Some(REFUSAL_VERSION) if is_relayed && kind == Kind::Refusal => {
-            // What the vault refused; what else is refused only its kind tells.
+            // What else is refused only its kind tells.
             let verb = match tree.text("refused") {
+                Some("change") => "notPermit",
                 Some("write") => "change",
                 Some("read") => "read",
                 _ => return facts,
@@ -264,109 +255,12 @@ fn short_of(address: Address) -> String {
     format!("{}…{}", &text[..8], &text[38..])
 }
 
-/// What a grant lets somebody do, as far as a line tells.
-#[derive(Default)]
-struct Allowed {
-    read: bool,
-    change: bool,
-    everything: bool,
-    categories: Vec<&'static str>,
-    marked: bool,
-}
-
-impl Allowed {
-    /// Of scopes that were checked when they were recorded; what cannot be read adds nothing.
-    fn of(scopes: &str) -> Self {
-        let mut allowed = Self::default();
-        for scope in scopes.split(' ') {
-            let (plain, parameter) = scope.split_once('?').unwrap_or((scope, ""));
-            let named = plain.strip_prefix("patient/").and_then(|rest| rest.split_once('.'));
-            let Some((resource, letters)) = named else { continue };
-            let any = |of: &str| letters.contains(|letter| of.contains(letter));
-            allowed.read |= matches!(letters, "read" | "*") || letters != "write" && any("rs");
-            allowed.change |= matches!(letters, "write" | "*") || letters != "read" && any("cud");
-            allowed.marked |= parameter.starts_with("_security=");
-            if resource == "*" {
-                allowed.everything = true;
-                continue;
-            }
-            let category = words::category(resource);
-            if !allowed.categories.contains(&category) {
-                allowed.categories.push(category);
-            }
-        }
-        if allowed.everything {
-            allowed.categories.clear();
-        }
-        allowed
-    }
-}
-
 impl Facts {
     /// Somebody looked who acts for the person.
     fn take_reader(&mut self, reader: Address, names: &dyn Fn(Address) -> Option<String>) {
         let name = names(reader).and_then(|name| text(&name, NAME_LETTERS_MAX));
         self.counterpart = name.or_else(|| Some(short_of(reader)));
         self.verb = "lookFor".to_owned();
-    }
-
-    /// Adds what a document tells that the person, or who acts for them, signed.
-    fn take_permission(&mut self, tree: &Node<'_>, names: &dyn Fn(Address) -> Option<String>) {
-        let whom = |document: &Node<'_>, member: &str| {
-            let address: Option<Address> = document.text(member).and_then(|id| id.parse().ok());
-            let name = address.and_then(names).and_then(|name| text(&name, NAME_LETTERS_MAX));
-            name.or_else(|| address.map(short_of))
-        };
-        let Some(document) = tree.get("document") else { return };
-        let Some((word, document)) = document.members().first() else { return };
-        let (verb, counterpart) = match word.as_str() {
-            "grant" => {
-                let Some(verb) = self.take_grant(document) else { return };
-                (verb, whom(document, "grantee"))
-            }
-            "changeApproval" => ("approve", whom(document, "custodian")),
-            "delegation" => ("delegate", whom(document, "delegate")),
-            "guardianship" => ("guard", whom(document, "guardian")),
-            "revoke" => ("takeBack", None),
-            "revokeAll" => ("takeBackAll", None),
-            _ => return,
-        };
-        (self.verb, self.counterpart) = (verb.to_owned(), counterpart);
-    }
-
-    /// Adds what the log tells of an erasure.
-    fn take_erasure(&mut self, tree: &Node<'_>) {
-        let is_records = tree.text("form") == Some("records");
-        let reason = tree.get("reason").and_then(|reason| reason.text("kind"));
-        let verb = match (tree.text("act"), is_records, reason) {
-            (Some("asked"), false, _) => "eraseAsk",
-            (Some("asked"), true, _) => "eraseAskRecords",
-            (Some("cancelled"), ..) => "eraseCancel",
-            (Some("refused"), _, Some("retention")) => "eraseDuty",
-            (Some("refused"), _, Some("legal-hold")) => "eraseHold",
-            (Some("done"), false, _) => "eraseDone",
-            (Some("done"), true, _) => "eraseDoneRecords",
-            _ => return,
-        };
-        self.verb = verb.to_owned();
-    }
-
-    fn take_grant(&mut self, grant: &Node<'_>) -> Option<&'static str> {
-        let allowed = Allowed::of(grant.text("scopes").unwrap_or_default());
-        let verb = match (allowed.read, allowed.change) {
-            (true, true) => "permitBoth",
-            (true, false) => "permitRead",
-            (false, true) => "permitChange",
-            (false, false) => return None,
-        };
-        self.more = allowed.categories.len() > CATEGORIES_MAX;
-        let shown = allowed.categories.into_iter().take(CATEGORIES_MAX);
-        self.categories = shown.map(str::to_owned).collect();
-        self.sensitive = allowed.marked;
-        // Of several a line would tell only a part.
-        let purposes = grant.text("purposes").filter(|purposes| !purposes.contains(' '));
-        self.purpose = purposes.and_then(|code| text(code, CODE_LETTERS_MAX));
-        Some(verb)
     }
 
     /// Adds what an AuditEvent, or what is shared of one, tells.

@@ -152,17 +152,12 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
   if (version === "medtrail/erasure-v1" && isRelayed && kind === "erasure") {
     return { ...facts, verb: erasureVerb(tree) ?? facts.verb };
   }
-  const isRefusal = version === "medtrail/refusal-v1" && isRelayed && kind === "refusal";
-  if (isRefusal && text(tree, "refused") === "change") {
-    const organisation = nameIn({ id: get(tree, "organisation") }, "id");
-    return { ...facts, relayed: false, verb: "notPermit", organisation };
-  }
-  if (isRefusal) {
-    // What the vault refused; what else is refused only its kind tells.
-    const refused = text(tree, "refused");
-    const verb = refused === "write" ? "change" : refused === "read" ? "read" : null;
-    const organisation = nameIn({ id: get(tree, "organisation") }, "id");
-    return verb === null ? facts : { ...facts, relayed: false, verb, organisation };
+  if (version === "medtrail/refusal-v1" && isRelayed && kind === "refusal") {
+    // What else is refused only its kind tells.
+    const verbs: Readonly<Record<string, Verb>> = { change: "notPermit", write: "change", read: "read" };
+    const refused = text(tree, "refused") ?? "";
+    const verb = Object.hasOwn(verbs, refused) ? verbs[refused] : undefined;
+    return verb === undefined ? facts : { ...facts, relayed: false, verb, organisation: nameIn({ id: get(tree, "organisation") }, "id") };
   }
   const said = saidOf(kind, tree, isRelayed ? "log" : "organisation");
   const id = said !== null && isRelayed ? get(tree, "organisation") : undefined;

@@ -7,6 +7,7 @@ use crate::session::{SessionError, read};
 use crate::sign::document;
 use crate::state::State;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
 use alloy_primitives::{Address, B256};
@@ -56,14 +57,14 @@ async fn list(wish: Query<Wish>, state: Data<State>) -> HttpResponse {
     let before = wish.before.map_or_else(String::new, |before| format!("&before={before}"));
     let path = format!("/v1/questions?as=organisation&state={which}{before}");
     match state.call(Method::GET, &path, None).await {
-        Ok(questions) => told(200, questions),
+        Ok(questions) => told(StatusCode::OK, questions),
         Err(error) => refused(&error.into()),
     }
 }
 
 async fn answer(id: Path<String>, said: Json<Said>, state: Data<State>) -> HttpResponse {
     match sign_and_send(&state, &id, said.into_inner()).await {
-        Ok(noted) => told(201, noted),
+        Ok(noted) => told(StatusCode::CREATED, noted),
         Err(error) => refused(&error),
     }
 }
@@ -111,8 +112,7 @@ async fn sign_and_send(state: &State, id: &str, said: Said) -> Result<Vec<u8>, A
     Ok(noted)
 }
 
-fn told(status: u16, json: Vec<u8>) -> HttpResponse {
-    let status = actix_web::http::StatusCode::from_u16(status).expect("it is one of ours");
+fn told(status: StatusCode, json: Vec<u8>) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CACHE_CONTROL, "no-store")).content_type("application/json").body(json)
 }

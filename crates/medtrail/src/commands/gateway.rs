@@ -6,6 +6,7 @@ mod trust;
 
 use super::PassphraseArgs;
 use super::serve::asked_to_end;
+use crate::clock::now_ms;
 use crate::exit::{Failure, OK, Outcome};
 use medtrail_gateway::clock::SystemClock;
 use medtrail_gateway::{Enrolment, Gateway, Options, enrol};
@@ -22,7 +23,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 const KEYSTORE: &str = "gateway.json";
@@ -331,9 +332,7 @@ async fn look_after(spool: Arc<SpoolDb>, keep_days: Option<u64>) -> Failure {
 fn look(spool: &SpoolDb, keep_ms: Option<u64>) -> Result<(), SpoolError> {
     spool.usage()?;
     let Some(keep_ms) = keep_ms else { return Ok(()) };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    let forgotten = spool.forget(now_ms.saturating_sub(keep_ms))?;
+    let forgotten = spool.forget(now_ms().saturating_sub(keep_ms))?;
     if forgotten > 0 {
         tracing::info!(forgotten, "dropped what was sent long ago; its receipts stay");
     }

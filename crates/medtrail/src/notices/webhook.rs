@@ -1,11 +1,12 @@
 //! Webhooks by the Standard Webhooks scheme. The URL is a stranger's: see [`crate::outbound`].
 
+use crate::clock::machine_ms;
 use crate::outbound::{NoWay, Outbound};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use medtrail_ledger::notices::Undelivered;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// How long all of it may take.
@@ -30,8 +31,7 @@ impl Hooks {
         id: &str,
         body: &[u8],
     ) -> Result<(), Undelivered> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let at_s = now.map_or(0, |since| since.as_secs());
+        let at_s = machine_ms() / 1000;
         let sending = self.deliver(url, secret, id, at_s, body);
         self.runtime.block_on(async {
             let late = || Undelivered::Later("the webhook took too long".to_owned());

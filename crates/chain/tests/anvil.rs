@@ -167,7 +167,7 @@ async fn look(chain: &Chain, key: &TestKey, log: B256, attempts: &[B256]) -> Cha
     chain.view(&watch).await.unwrap()
 }
 
-/// Builds and sends one call, which an automining node mines at once.
+/// Builds and sends one call, and waits for its block: an automining node may answer before it.
 async fn act(chain: &Chain, key: &TestKey, log: B256, call: &Call) -> Attempt {
     let view = look(chain, key, log, &[]).await;
     let target = chain.encode(call);
@@ -183,7 +183,13 @@ async fn act(chain: &Chain, key: &TestKey, log: B256, call: &Call) -> Attempt {
     };
     let attempt = key.build(&fields).unwrap();
     chain.send(&attempt.raw).await.unwrap();
-    attempt
+    for _ in 0..500 {
+        if look(chain, key, log, &[]).await.nonce_head > fields.nonce {
+            return attempt;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody mined {}", attempt.hash);
 }
 
 fn log_id(chain: &Chain, key: &TestKey) -> B256 {

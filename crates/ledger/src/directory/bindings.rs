@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A pseudonym on its way to a person, or there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BindingRow {
-    /// Its id: [`code_hash`] of the code from the desk.
+    /// Its id: [`code_hash`](super::code_hash) of the code from the desk.
     pub id: B256,
     /// Whose pseudonym it is.
     pub organisation: Address,

@@ -29,7 +29,7 @@ pub struct EmailChannel {
     pub language: String,
     /// Who reads it showed its code.
     pub is_confirmed: bool,
-    /// [`secret_hash`] of that code.
+    /// [`secret_hash`](super::secret_hash) of that code.
     pub code_hash: B256,
     /// When that was drawn, milliseconds since 1970.
     pub code_made_ms: u64,

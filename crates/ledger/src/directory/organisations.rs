@@ -36,7 +36,7 @@ pub struct OrganisationRow {
 /// A one-time code with which a key joins an organisation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct InviteRow {
-    /// [`invite_hash`] of its code.
+    /// [`invite_hash`](super::invite_hash) of its code.
     pub code_hash: B256,
     /// Whom it invites.
     pub organisation: Address,
@@ -53,7 +53,7 @@ pub struct ApiKeyRow {
     pub id: String,
     /// Whose it is.
     pub organisation: Address,
-    /// [`secret_hash`] of its secret part.
+    /// [`secret_hash`](super::secret_hash) of its secret part.
     pub secret_hash: B256,
     /// When it was made, milliseconds since 1970.
     pub created_ms: u64,

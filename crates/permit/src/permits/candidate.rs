@@ -87,11 +87,15 @@ impl<'k, 'a> Candidate<'k, 'a> {
         matches!(self.permission, Permission::Approval(_))
     }
 
-    /// Whether it approves, whenever it was given, the change that an act made.
+    /// Whether it approves the change that an act made, if need be afterwards. One that was given
+    /// before must still have stood: what ended by then confirms nothing.
     pub(super) fn confirms(&self, act: &Act, person: &Person<'_>, world: &World) -> bool {
         let is_given = || {
             let mut gifts = self.gifts(world).into_iter();
-            gifts.any(|gift| self.stands(&gift, gift.given_ms, person).is_ok())
+            gifts.any(|gift| {
+                let mut moments = act.moments().into_iter();
+                moments.all(|at_ms| self.stands(&gift, at_ms.max(gift.given_ms), person).is_ok())
+            })
         };
         self.is_approval()
             && self.covers(act, Interactions::NONE, person).is_ok()

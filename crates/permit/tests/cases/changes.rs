@@ -334,6 +334,28 @@ fn emergencies() -> Vec<Case> {
                 .after(HOUR_MS, signed(MARI, revoke(address(MARI), of())))
                 .after(DAY_MS, signed(MARI, approval())),
         ),
+        waits(
+            "an emergency change whose approval was taken back before it",
+            Pending::Emergency,
+            of(),
+            urgent()
+                .naming(approval())
+                .before(DAY_MS, signed(MARI, approval()))
+                .before(HOUR_MS, signed(MARI, revoke(address(MARI), of()))),
+        ),
+        waits(
+            "an emergency change whose approval had ended before it",
+            Pending::Emergency,
+            None,
+            urgent()
+                .before(DAY_MS, signed(MARI, ChangeApproval { expiresAt: NOON_S, ..approval() })),
+        ),
+        counts(
+            "an emergency change that was approved before, and does not say so",
+            Basis::Confirmed,
+            of(),
+            urgent().before(DAY_MS, signed(MARI, approval())),
+        ),
         not(
             "an emergency to which the person said no",
             Refusal::Contested,

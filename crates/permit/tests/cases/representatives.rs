@@ -381,7 +381,15 @@ fn guardians() -> Vec<Case> {
             "a guardian confirms a change afterwards",
             Basis::Confirmed,
             id(approval.clone()),
-            both(change()).after(DAY_MS, signed(MOTHER, approval)),
+            both(change()).after(DAY_MS, signed(MOTHER, approval.clone())),
+        ),
+        waits(
+            "a change that a guardian approved and that came after the order",
+            Pending::NoKey,
+            id(approval.clone()),
+            both(change().naming(approval.clone()))
+                .before(DAY_MS, signed(MOTHER, approval.clone()))
+                .ordered(MOTHER, HOSPITAL, HOUR_MS),
         ),
         not(
             "a guardian says no afterwards",

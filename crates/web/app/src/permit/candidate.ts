@@ -60,10 +60,15 @@ export class Candidate {
     return furthest;
   }
 
-  /** Whether it approves, whenever it was given, the change that an act made. */
+  /**
+   * Whether it approves the change that an act made, if need be afterwards. One that was given before must
+   * still have stood: what ended by then confirms nothing.
+   */
   confirms(act: Act, person: Person, world: World): boolean {
+    const stood = (gift: Gift) =>
+      momentsOf(act).every((moment) => this.fell(gift, Math.max(moment, gift.atMs), person) === null);
     return this.isApproval && this.misses(act, "", person) === null && !this.isUsed(act, world)
-      && this.gifts(world).some((gift) => this.fell(gift, gift.atMs, person) === null);
+      && this.gifts(world).some(stood);
   }
 
   /** Why it is not about this act, whatever the time; null: it is. */

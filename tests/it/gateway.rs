@@ -186,14 +186,19 @@ async fn sign_in(site: &Site, node: &Node, keystore: &str) -> String {
 }
 
 pub(crate) async fn sign_in_as(node: &Node, wallet: &PrivateKeySigner) -> String {
+    let session = try_sign_in_as(node, wallet).await;
+    session["token"].as_str().unwrap().to_owned()
+}
+
+/// The answer to who signs in: a session, or a problem.
+pub(crate) async fn try_sign_in_as(node: &Node, wallet: &PrivateKeySigner) -> Value {
     let nonce = node.json(&format!("/v1/session/nonce?address={}", wallet.address())).await;
     let message = nonce["message"].as_str().unwrap();
     let signature = wallet.sign_message_sync(message.as_bytes()).unwrap().as_bytes();
     let signature = alloy::primitives::hex::encode_prefixed(signature);
     let session = json!({ "message": message, "signature": signature, "bearer": true });
     let post = Client::new().post(format!("{}/v1/session", node.url)).json(&session);
-    let session: Value = post.send().await.unwrap().json().await.unwrap();
-    session["token"].as_str().unwrap().to_owned()
+    post.send().await.unwrap().json().await.unwrap()
 }
 
 /// Somebody with a code from a desk types it in, signs, and waits for the countersignature.

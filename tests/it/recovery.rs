@@ -1,7 +1,7 @@
 //! A key is lost, and a trustee moves control to another one on a real chain: from then on the old
 //! key permits nothing, and the new one permits and sees the trail. Without a policy nobody can.
 
-use crate::gateway::sign_in_as;
+use crate::gateway::{sign_in_as, try_sign_in_as};
 use crate::site::{Custodian, Node, Site};
 use alloy::primitives::{Address, B256, Bytes, keccak256};
 use alloy::signers::SignerSync;
@@ -210,6 +210,8 @@ async fn after_a_recovery_the_old_key_permits_nothing_and_the_new_one_does() {
     until_final(&anvil).await;
 
     assert_eq!(give(&node, &trust, mari, &old, fjord).await, 422);
+    let refused = try_sign_in_as(&node, &old).await;
+    assert_eq!(refused["title"], "This key speaks for its address no more", "{refused}");
     let hers = sign_in_as(&node, &new).await;
     assert_eq!(trail(&node, &hers, mari).await, [1, 4], "who looks, and what the old key gave");
     let strangers = sign_in_as(&node, &PrivateKeySigner::random()).await;

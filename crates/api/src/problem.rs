@@ -113,6 +113,9 @@ kinds! {
         "Take the message from GET /v1/session/nonce and sign it as it is with personal_sign.";
     NONCE_UNKNOWN = "nonce-unknown" UNPROCESSABLE_ENTITY: "The nonce is used, too old or another's",
         "Take a new message from GET /v1/session/nonce and sign that.";
+    CONTROL_MOVED = "control-moved" FORBIDDEN: "This key speaks for its address no more",
+        "Sign in with the key that control moved to, and name the old address as the subject. If \
+         you know of no recovery, ask your trustees.";
     CROSS_SITE = "cross-site" FORBIDDEN: "Asked for by another site",
         "Send it from the page of this service, or sign in with a bearer token.";
     NOT_OPERATOR = "not-operator" FORBIDDEN: "Only the operator may do this",

@@ -86,6 +86,18 @@ impl Service {
         Ok(seeing.filter(|_| !is_moved))
     }
 
+    /// Whether control of an address has moved to another key for good: then whoever holds the old
+    /// key, perhaps who stole it, is not its person any more. Blocks.
+    ///
+    /// # Errors
+    /// The chain cannot be read: nobody knows.
+    pub fn has_lost_control(&self, address: Address) -> Result<bool, RegistryError> {
+        let records = self.0.permissions.consents.about(address)?;
+        let moves = consents::fold(address, &records).controllers;
+        let newest = moves.iter().rev().find(|moved| moved.is_final);
+        Ok(newest.is_some_and(|moved| moved.controller != address))
+    }
+
     /// Enters that somebody who is not the person looks into their trail, once a day and looker;
     /// durable when this returns. Blocks.
     ///

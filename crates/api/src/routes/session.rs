@@ -1,6 +1,6 @@
 //! `/v1/session`: signing in with an Ethereum address, and out again.
 
-use crate::answer::json;
+use crate::answer::{blocking, json};
 use crate::caller::{COOKIE, Caller, require_own_page};
 use crate::client::Client;
 use crate::limits::NONCE_MS_MAX;
@@ -119,6 +119,9 @@ pub(super) async fn open(
     let signed = state.site.check(&sent.message, &sent.signature, now_ms)?;
     let address = signed.address;
     let is_official = state.organisation_of(address).is_some() || state.is_operator(address);
+    if !is_official {
+        require_control(&state, address).await?;
+    }
     let of = (!is_official).then_some(from);
     let (token, session) = state.sessions.open(address, &signed.nonce, of, now_ms)?;
     if is_official {
@@ -133,6 +136,24 @@ pub(super) async fn open(
     let set = answer.add_cookie(&cookie(token, state.sessions.session_ms() / 1000));
     set.map_err(|_| Problem::new(&problem::INTERNAL, "the cookie could not be written"))?;
     Ok(answer)
+}
+
+/// Refuses the key of an address that another key controls by now. With the chain away a person
+/// still sees their lines: an outage must not shut everybody out.
+async fn require_control(state: &Data<State>, address: Address) -> Result<(), Problem> {
+    let service = state.service.clone();
+    let look = move || Ok::<_, Problem>(service.has_lost_control(address));
+    match blocking(look).await? {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            let told = "control of this address has moved to another key";
+            Err(Problem::new(&problem::CONTROL_MOVED, told))
+        }
+        Err(error) => {
+            tracing::warn!("signed in without a look at who controls the address: {error}");
+            Ok(())
+        }
+    }
 }
 
 /// Who is signed in.

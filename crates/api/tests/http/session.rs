@@ -2,8 +2,10 @@
 
 use crate::people::Person;
 use crate::support::{Answer, Log, SITE};
+use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 
 fn signed(person: &Person, message: &str, bearer: bool) -> Value {
     json!({ "message": message, "signature": person.sign(message), "bearer": bearer })
@@ -73,6 +75,29 @@ async fn a_program_signs_in_by_token_and_each_role_is_told() {
         assert_eq!(who["organisation"].is_string(), has_organisation);
         assert_eq!(answer.header("set-cookie"), None);
     }
+    log.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_control_was_taken_from_signs_in_no_more_once_that_is_final() {
+    let log = Log::start().await;
+    let (old, new) = (Person::new(0xa1), Person::new(0xa2));
+    let attempt = async |person: &Person| {
+        let message = person.challenge(&log).await;
+        Answer::of(sign_in(&log, &signed(person, &message, true))).await
+    };
+    let event = ConsentEvent::ControlMoved { controller: new.address, at_s: 7 };
+    log.chain.records.lock().unwrap().push(ConsentRecord { event, is_final: false });
+    assert_eq!(attempt(&old).await.status, 200, "a block that may go away takes nothing away");
+    log.chain.records.lock().unwrap()[0].is_final = true;
+    attempt(&old).await.problem(403, "control-moved");
+    assert_eq!(attempt(&new).await.status, 200);
+    // An organisation's key and the operator's are not asked: they act for nobody's address.
+    assert_eq!(attempt(&Person::new(1)).await.status, 200);
+    assert_eq!(attempt(&Person::new(2)).await.status, 200);
+    // Nobody is shut out because no node answers.
+    log.chain.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(attempt(&old).await.status, 200);
     log.end().await;
 }
 

@@ -273,6 +273,12 @@ fn act(facts: &Facts) -> String {
         ("receive", false) => format!("received {data}{}", to(other, "from")),
         ("receive", true) => format!("tried to get {data}{}", to(other, "from")),
         ("read", false) if facts.emergency => format!("opened {data}"),
+        ("change", true) if changed(facts).is_some() => {
+            format!("tried to change {}", changed(facts).unwrap_or(data))
+        }
+        ("change", false) if changed(facts).is_some() => {
+            format!("changed {data}: {}", changed(facts).unwrap_or_default())
+        }
         (verb, false) => format!("{} {data}", past(verb)),
         (verb, true) => format!("tried to {} {data}", infinitive(verb)),
     };
@@ -283,6 +289,15 @@ fn act(facts: &Facts) -> String {
         ""
     };
     format!("{who} {done}{without}{unasked}.")
+}
+
+/// From what to what, in foreign words.
+fn changed(facts: &Facts) -> Option<String> {
+    let (before, after) = (facts.before.as_deref()?, facts.after.as_deref()?);
+    Some(match &facts.item {
+        Some(item) => format!("“{item}” from “{before}” to “{after}”"),
+        None => format!("“{before}” to “{after}”"),
+    })
 }
 
 fn to(other: Option<&str>, word: &str) -> String {

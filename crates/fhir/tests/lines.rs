@@ -250,6 +250,30 @@ fn all() -> Vec<Line> {
     all.extend(sources());
     all.extend(vault());
     let refused = plain(Kind::Refusal, b'U');
+    let told = |change: &str| {
+        let mut event: serde_json::Value = serde_json::from_str(&file("patient-update")).unwrap();
+        event["entity"][0]["description"] = "Insulin glargine, every evening".into();
+        event["entity"][0]["detail"] = serde_json::from_str(change).unwrap();
+        event
+    };
+    let values =
+        r#"[{"type":"before","valueString":"18 units"},{"type":"after","valueString":"20 units"}]"#;
+    let update = || plain(Kind::Change, b'U');
+    all.push(line("a value that changed", update(), Some(told(values).to_string()), Some(kalda)));
+    let half = told(r#"[{"type":"after","valueString":"20 units"}]"#);
+    all.push(line("a value without the one before", update(), Some(half.to_string()), Some(kalda)));
+    let mut marked = told(values);
+    marked["entity"][0]["securityLabel"] = serde_json::json!([
+        { "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R" }
+    ]);
+    all.push(line(
+        "a restricted value that changed",
+        update(),
+        Some(marked.to_string()),
+        Some(kalda),
+    ));
+    let report = plain(Kind::Access, b'R');
+    all.push(line("a look that tells values", report, Some(told(values).to_string()), Some(kalda)));
     all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
     all.push(line("a refused look", plain(Kind::Refusal, b'R'), None, Some(harbour)));
     for number in (4..=18).filter(|number| *number != 8) {
@@ -333,6 +357,15 @@ fn permissions() -> Vec<Line> {
     lines.push(told("a second connection", "second-binding", kalda));
     lines.push(told("a look into the vault that was not permitted", "read", kalda));
     lines.push(told("a version that was not permitted", "write", kalda));
+    let titled = |name: &str, titles: &str| {
+        let document = refusal("write").replacen('{', &format!("{{{titles},"), 1);
+        line_by(Word::Relayed, name, plain(Kind::Refusal, 0), Some(document), kalda)
+    };
+    let (before, after) = (r#""before":"Allergy: penicillin""#, r#""after":"No known allergies""#);
+    lines.push(titled("a title that was not permitted", &format!("{before},{after}")));
+    lines.push(titled("a deletion that was not permitted", before));
+    let hostile = r#""after":"Nothing\u202e *You* allowed\nthis""#;
+    lines.push(titled("a title of a stranger's words", &format!("{before},{hostile}")));
     let signed = plain(Kind::Refusal, 0);
     lines.push(line("a signed refusal of a change", signed, Some(refusal("change")), kalda));
     lines
@@ -845,6 +878,34 @@ fn lines_read_as_they_should() {
         (
             "a version that was not permitted",
             "Refused. Kalda Family Doctors tried to change your data without your permission. Nothing changed.",
+        ),
+        (
+            "a title that was not permitted",
+            "Refused. Kalda Family Doctors tried to change “Allergy: penicillin” to “No known allergies” without your permission. Nothing changed.",
+        ),
+        (
+            "a title of a stranger's words",
+            "Refused. Kalda Family Doctors tried to change “Allergy: penicillin” to “Nothing You allowed this” without your permission. Nothing changed.",
+        ),
+        (
+            "a deletion that was not permitted",
+            "Refused. Kalda Family Doctors tried to change your data without your permission. Nothing changed.",
+        ),
+        (
+            "a value that changed",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines: “Insulin glargine, every evening” from “18 units” to “20 units”. For your treatment.",
+        ),
+        (
+            "a value without the one before",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your treatment.",
+        ),
+        (
+            "a restricted value that changed",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your treatment.",
+        ),
+        (
+            "a look that tells values",
+            "Dr Liis Kask, Kalda Family Doctors, read your medicines. For your treatment.",
         ),
         ("an own record", "You added to your allergies."),
         (

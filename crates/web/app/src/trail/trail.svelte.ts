@@ -7,7 +7,7 @@ import type { Shown } from "./fold";
 import { healthOf, mayBeLate, withLine, type Health } from "./health";
 import { check, receivedOf, type Checked } from "./line";
 import { subjectOf } from "./subject";
-import { reasons } from "./unusual";
+import { reasons, refusedBy } from "./unusual";
 import { talksOf, waitingOf } from "../waiting/waiting";
 
 const PAGE_LINES = 200;
@@ -15,8 +15,6 @@ const PAGE_LINES = 200;
 const SLICE_LINES = 20;
 const REOPEN_MS = 2_000;
 const AGAIN_MS = 300;
-
-const ZERO = `0x${"00".repeat(32)}`;
 
 /** One person's trail while it is open: all lines, each checked on this device, and what comes live. */
 export class Trail {
@@ -38,8 +36,9 @@ export class Trail {
   /** Newest first, each with what is unusual about it. */
   readonly shown: readonly Shown[] = $derived.by(() => {
     const oldestFirst = [...this.lines].sort((a, b) => a.facts.atMs - b.facts.atMs || a.line.index - b.line.index);
-    const judged = reasons(oldestFirst.map(({ line, facts, organisation }) => ({
-      facts, organisation, kind: line.report.kind, hasPermission: line.report.permission !== ZERO, receivedMs: receivedOf(line),
+    const refused = refusedBy(this.lines);
+    const judged = reasons(oldestFirst.map(({ line, facts, organisation, commitment }) => ({
+      facts, organisation, kind: line.report.kind, hasPermission: !refused.has(commitment), receivedMs: receivedOf(line),
     })));
     const talks = talksOf(this.lines);
     const shown = (checked: Checked, index: number): Shown =>

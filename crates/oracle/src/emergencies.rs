@@ -49,13 +49,8 @@ impl EmergencyView {
     /// How it stands: `open`, `confirmed`, `denied`, `unanswered`, or `nobody-to-ask`.
     pub fn state(&self) -> &'static str {
         match (self.answer, self.unanswered, self.clock) {
-            (Some(answer), ..) => {
-                if answer.is_yes {
-                    "confirmed"
-                } else {
-                    "denied"
-                }
-            }
+            (Some(answer), ..) if answer.is_yes => "confirmed",
+            (Some(_), ..) => "denied",
             (None, Some(_), _) => "unanswered",
             (None, None, None) => "nobody-to-ask",
             (None, None, Some(_)) => "open",

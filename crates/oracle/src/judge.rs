@@ -132,6 +132,8 @@ pub(crate) struct Judge {
     /// Nothing is judged before then.
     paused_until: Instant,
     problem: Option<Problem>,
+    /// What is in the way of the clocks of emergencies.
+    late: Option<Problem>,
 }
 
 impl Judge {
@@ -157,6 +159,7 @@ impl Judge {
             saved_at,
             paused_until,
             problem: None,
+            late: None,
         })
     }
 
@@ -212,11 +215,10 @@ impl Judge {
         if *self.ended.borrow() {
             return;
         }
-        if let Err(obstacle) = self.ticking.tick(&self.service) {
-            let problem = obstacle.problem();
-            warn_once(self.problem.as_ref(), Some(&problem));
-            self.problem = Some(problem);
-        }
+        let Some(done) = self.ticking.tick(&self.service) else { return };
+        let problem = done.err().map(|obstacle| obstacle.problem());
+        warn_once(self.late.as_ref(), problem.as_ref());
+        self.late = problem;
     }
 
     fn hear(&mut self, told: Told) -> Result<(), Obstacle> {
@@ -341,8 +343,7 @@ impl Judge {
         }
         let Permissions { consents, need } = &self.service.0.permissions;
         let act = self.service.act_of(&entry, need(&entry.report, entry.details.as_deref()));
-        if act.need.is_emergency()
-            && self.service.note_emergency(&entry, &act)? == Stood::NotFinal
+        if act.need.is_emergency() && self.service.note_emergency(&entry, &act)? == Stood::NotFinal
         {
             return Ok(Outcome::NotFinal);
         }
@@ -404,6 +405,7 @@ impl Judge {
 
     fn tell(&self) {
         let problem = self.problem.clone().filter(|_| !self.waiting.is_empty());
+        let problem = problem.or_else(|| self.late.clone());
         let now = Judging { waiting: self.waiting.len() as u64, problem };
         *self.service.0.judging.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }

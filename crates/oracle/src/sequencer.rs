@@ -221,8 +221,7 @@ impl Sequencer {
     /// anything is durable: whoever fails from here on must reload.
     fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
         let Waiting { is_change, is_inquiry, is_answer, .. } = report;
-        let Waiting { mut header, report_hash, encoded, answer, .. } =
-            report;
+        let Waiting { mut header, report_hash, encoded, answer, .. } = report;
         let is_sealed_by_the_log = report.is_sealed_by_the_log;
         let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
         let index = self.edge.size();

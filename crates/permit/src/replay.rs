@@ -39,8 +39,8 @@ use medtrail_ledger::trust::TrustFile;
 use organisations::Organisations;
 use readings::Readings;
 use safe::{InVault, Safe};
-use silence::Clocks;
 use serde::Deserialize;
+use silence::Clocks;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 

@@ -12,8 +12,8 @@ use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
     ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange,
-    DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
-    SourceRow,
+    DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow, OrganisationRow,
+    PendingEntry, SourceRow,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};

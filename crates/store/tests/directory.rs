@@ -8,9 +8,8 @@ use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
     ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
     Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer, EmergencyRow,
-    ErasureRow, ErasureState,
-    HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
-    SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
+    ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow,
+    PendingEntry, SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};

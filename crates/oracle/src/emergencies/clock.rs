@@ -14,9 +14,7 @@ use crate::permissions::Permissions;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::consents::ConsentRecord;
-use medtrail_ledger::directory::{
-    BindingState, DirectoryChange, EmergencyAnswer, EmergencyRow,
-};
+use medtrail_ledger::directory::{BindingState, DirectoryChange, EmergencyAnswer, EmergencyRow};
 use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
 use medtrail_ledger::inquiry::{LineRef, Unconfirmed};
 use medtrail_ledger::schema::Report;
@@ -69,26 +67,22 @@ struct Known {
 }
 
 impl Ticking {
-    /// Reminds whoever is to be reminded, and tells where nobody answered.
-    pub(crate) fn tick(&mut self, service: &Service) -> Result<(), Obstacle> {
+    /// Reminds whoever is to be reminded, and tells where nobody answered. None: it is not time to
+    /// look again.
+    pub(crate) fn tick(&mut self, service: &Service) -> Option<Result<(), Obstacle>> {
         if Instant::now() < self.paused_until {
-            return Ok(());
+            return None;
         }
         let now_ms = (service.0.now_ms)();
-        let done = service.close_overdue(now_ms).and_then(|is_open| {
-            Ok(service.remind_due(now_ms)? || is_open)
-        });
-        match done {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                self.paused_until = Instant::now() + FINAL_RETRY;
-                Ok(())
-            }
-            Err(obstacle) => {
-                self.paused_until = Instant::now() + RETRY;
-                Err(obstacle)
-            }
+        let done = service
+            .close_overdue(now_ms)
+            .and_then(|is_open| Ok(service.remind_due(now_ms)? || is_open));
+        match &done {
+            Ok(false) => {}
+            Ok(true) => self.paused_until = Instant::now() + FINAL_RETRY,
+            Err(_) => self.paused_until = Instant::now() + RETRY,
         }
+        Some(done.map(drop))
     }
 }
 
@@ -135,7 +129,12 @@ impl Service {
         let rows = || self.0.live.rows();
         if Kind::from_number(entry.report.kind) == Kind::Binding {
             let rows = rows();
-            return rows.emergencies.of_subjects(&[subject]).filter(without_clock).cloned().collect();
+            return rows
+                .emergencies
+                .of_subjects(&[subject])
+                .filter(without_clock)
+                .cloned()
+                .collect();
         }
         let details = entry.details.as_deref().unwrap_or_default();
         let Ok(signed) = PermissionDetails::read(details) else { return Vec::new() };
@@ -226,7 +225,11 @@ impl Service {
         let kept = self.kept(subject)?;
         let own = self.papers(subject)?;
         let Some(moved) = moved else {
-            return Ok(Some(Known { papers: own.clone(), pseudonym: Some((kept, own)), chain: None }));
+            return Ok(Some(Known {
+                papers: own.clone(),
+                pseudonym: Some((kept, own)),
+                chain: None,
+            }));
         };
         let Some(bound) = self.bound_by(subject, moved.to)? else { return Ok(None) };
         let kept = Pseudonym { bound: Some(bound), ..kept };
@@ -336,7 +339,9 @@ impl Service {
                     Stood::Waits => {}
                 }
                 let row = self.0.live.rows().emergencies.get(row.id).cloned();
-                let Some(row) = row.filter(|row| is_open(row) && !row.is_reminded) else { continue };
+                let Some(row) = row.filter(|row| is_open(row) && !row.is_reminded) else {
+                    continue;
+                };
                 // Too late: that nobody answered is about to be told.
                 if row.clock.is_some_and(|(_, until_ms)| now_ms < until_ms) {
                     about.push(row.index);

@@ -364,10 +364,7 @@ async fn a_guardian_is_asked_and_the_child_is_not_told_a_second_time() {
     guard(&world, child).await;
     world.until(|| states() == ["open"; 3]).await;
     let entry = world.service.entry(denied).unwrap();
-    let no = Revoke {
-        subject: named(child),
-        permission: commitment(&entry.report, &entry.place),
-    };
+    let no = Revoke { subject: named(child), permission: commitment(&entry.report, &entry.place) };
     let no = signed(KADRI, Document::Revoke(no));
     world.service.record_about(no, Some(child)).await.unwrap();
     let Document::ChangeApproval(yes) = approval("latex") else { panic!() };

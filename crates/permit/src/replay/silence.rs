@@ -71,13 +71,7 @@ impl Clocks {
     }
 
     /// Of one that still waits.
-    pub(super) fn owed(
-        &self,
-        commitment: B256,
-        end_ms: u64,
-        final_ms: u64,
-        grace_ms: u64,
-    ) -> Owed {
+    pub(super) fn owed(&self, commitment: B256, end_ms: u64, final_ms: u64, grace_ms: u64) -> Owed {
         let Some(asked) = self.asked.get(&commitment).filter(|asked| !asked.is_told) else {
             return Owed::No;
         };
@@ -109,9 +103,8 @@ impl Replay<'_> {
     pub(super) fn take_silence(&mut self, entry: &Opened, tally: &mut Tally) {
         let details = entry.details.as_deref().unwrap_or_default();
         let told = serde_json::from_slice::<Told>(details).ok();
-        let is_it = told.is_some_and(|told| {
-            told.version == EMERGENCY_VERSION && told.act == "unanswered"
-        });
+        let is_it =
+            told.is_some_and(|told| told.version == EMERGENCY_VERSION && told.act == "unanswered");
         if !is_it || entry.evidence != Evidence::Relayed {
             return;
         }

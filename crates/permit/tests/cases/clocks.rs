@@ -147,9 +147,7 @@ fn nobody_to_ask() -> Vec<Case> {
             "a guardian says no after a month",
             Refusal::Contested,
             None,
-            child()
-                .before(DAY_MS, mother())
-                .at(RECEIVED_MS + 40 * DAY_MS, no(&child(), MOTHER)),
+            child().before(DAY_MS, mother()).at(RECEIVED_MS + 40 * DAY_MS, no(&child(), MOTHER)),
         )
         .until(RECEIVED_MS + MONTH_MS),
     ]

@@ -197,6 +197,12 @@ pub(crate) async fn emergencies(args: EmergenciesArgs) -> Outcome {
             if commitment(&report, &place) != id {
                 return Err(Failure::new(format!("line {index} is not the change {id}")));
             }
+            if report.record.is_zero() || report.fromVersion == report.toVersion {
+                return Err(Failure::new(format!(
+                    "line {index} does not say which version became which, so that there is \
+                     nothing to sign; you can say no: medtrail revoke {id}"
+                )));
+            }
             let custodian = match line["evidence"].as_str() {
                 // Nobody signed it: it is the word of the organisation for which it was entered.
                 Some("relayed") => text(&found["organisation"], "id")?.parse()?,

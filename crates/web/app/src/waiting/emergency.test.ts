@@ -7,7 +7,8 @@ import type { Emergency } from "./waiting";
 
 const NOW = Date.parse("2026-11-28T10:00:00Z");
 const DAY_MS = 86_400_000;
-const line = { line: { index: 1 }, facts: { atMs: NOW }, sentence: "Harbour Hospital changed your allergies.", signedBy: null } as unknown as Checked;
+const report = { record: `0x${"01".repeat(32)}`, fromVersion: `0x${"02".repeat(32)}`, toVersion: `0x${"03".repeat(32)}` };
+const line = { line: { index: 1, report }, facts: { atMs: NOW }, sentence: "Harbour Hospital changed your allergies.", signedBy: null } as unknown as Checked;
 
 function shown(over: Partial<Emergency>): string {
   const given = { isBusy: false, phase: "ready" } as unknown as Given;
@@ -30,6 +31,13 @@ describe("an emergency", () => {
     expect(text).toContain("and said nothing. That stands in your trail. It is no permission, and you can still answer.");
     expect(text).not.toContain("left");
     expect(screen.getAllByRole("button").map(({ textContent }) => textContent)).toEqual(expect.arrayContaining(["It was right…", "I do not agree"]));
+  });
+
+  it("can only be denied where the line does not tell what was changed", () => {
+    const vague = { ...line, line: { ...line.line, report: { ...report, toVersion: report.fromVersion } } } as unknown as Checked;
+    expect(shown({ line: vague })).toContain("You can say no.");
+    expect(screen.queryByRole("button", { name: /It was right/u })).toBeNull();
+    expect(screen.getByRole("button", { name: /I do not agree/u })).toBeDefined();
   });
 
   it("does not say that it stands in the trail where no line says so", () => {

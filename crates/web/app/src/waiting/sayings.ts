@@ -51,6 +51,13 @@ export function sayingOf({ line, problems }: Checked): Saying | null {
   }
 }
 
+/** Whom an approval of what a line did names: who signed the line, or the organisation for which it was entered. */
+export function custodianOf({ line: { report, details, evidence } }: Checked): Hex {
+  const bytes = details === null || evidence !== "relayed" ? null : documentBytes(details);
+  const tree = bytes === null ? null : parseTree(bytes);
+  return (text(tree, "version") === "medtrail/relayed-v1" ? hex(tree, "organisation", 20) : null) ?? report.actor;
+}
+
 function hex(node: unknown, name: string, bytes: number): Hex | null {
   const found = text(node, name)?.toLowerCase() ?? null;
   return isHex(found, bytes) ? found : null;

@@ -102,6 +102,10 @@ describe("what waits", () => {
     const change = line(2, {}, { signed: true, facts: { emergency: true, purpose: "BTG" }, report: { record: word(70), fromVersion: word(71), toVersion: word(72) } });
     expect(waitingOf([change], NOW)).toMatchObject({ open: 1, emergencies: [{ state: "open" }] });
     expect(waitingOf([change, approvedBy(change)], NOW).emergencies[0]?.state).toBe("confirmed");
+    // What was entered for an organisation without a key is approved for that organisation.
+    const relayed = line(2, { version: "medtrail/relayed-v1", organisation: `0x${"bb".repeat(20)}`, document: "{}" }, { facts: { emergency: true, purpose: "BTG" }, report: { record: word(70), fromVersion: word(71), toVersion: word(72) } });
+    expect(waitingOf([relayed, approvedBy(relayed)], NOW).emergencies[0]?.state).toBe("open");
+    expect(waitingOf([relayed, approvedBy(relayed, { custodian: `0x${"bb".repeat(20)}` })], NOW).emergencies[0]?.state).toBe("confirmed");
     const no = line(4, { version: "medtrail/permission-v1", document: { revoke: { permission: change.commitment } } });
     expect(waitingOf([change, approvedBy(change), no], NOW).emergencies[0]?.state).toBe("denied");
     const calm = line(2, {}, { signed: true });

@@ -3,7 +3,7 @@ import { isHex } from "../ledger/bytes";
 import type { Hex } from "../ledger";
 import { BREAK_GLASS, CONFIRM_MS } from "../permit";
 import { receivedOf, type Checked } from "../trail/line";
-import { sayingOf, type Saying } from "./sayings";
+import { custodianOf, sayingOf, type Saying } from "./sayings";
 
 type Of<A extends Saying["act"]> = Extract<Saying, { act: A }>;
 
@@ -131,9 +131,11 @@ export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
     line, said, reply: replies.findLast((one) => one.said.claim === line.commitment)?.said ?? null,
   }));
   const changesMade = lines.filter(({ line, problems }) => problems.length === 0 && line.report.kind === CHANGE);
-  const isApproved = ({ line: { report, index } }: Checked) => approvals.some(({ line, said }) =>
-    line.line.index > index && said.record === report.record && said.from === report.fromVersion
-      && said.to === report.toVersion && said.custodian === report.actor);
+  const isApproved = (made: Checked) => {
+    const { report, index } = made.line;
+    return approvals.some(({ line, said }) => line.line.index > index && said.record === report.record && said.from === report.fromVersion
+      && said.to === report.toVersion && said.custodian === custodianOf(made));
+  };
   const changes = sayings.of("changeAsked").map(({ line, said }): Change => {
     const { report } = line.line;
     const ended = ends.find((one) => one.said.request === line.commitment);

@@ -8,6 +8,7 @@ mod chain;
 mod claims;
 mod corrections;
 pub(crate) mod docs;
+mod emergencies;
 mod entries;
 mod erasure;
 pub(crate) mod feed;
@@ -66,6 +67,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(questions::list)
         .service(questions::get)
         .service(questions::take_answer)
+        .service(emergencies::list)
         .service(sources::tell)
         .service(sources::list)
         .service(corrections::correct)

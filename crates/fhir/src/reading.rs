@@ -71,7 +71,7 @@ pub struct Facts {
     /// `guard`, `endGuard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; in the
     /// vault `lookFor` (somebody who acts for the person looked), `askChange`, `declineChange`,
     /// `withdrawChange`, `expireChange`; of questions `askWhy`, `askCorrection`, `answer`,
-    /// `noAnswer`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
+    /// `noAnswer`, of an emergency `noWord`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
     /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
     /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
     /// `account`: a table of their own lines was taken; `none` for all others.

@@ -406,6 +406,10 @@ fn inquiries() -> Vec<Line> {
     let signed = |name: &str, kind: Kind, details, organisation| {
         line(name, plain(kind, 0), details, organisation)
     };
+    let emergency = || {
+        let version = r#""version":"medtrail/emergency-v1","act":"unanswered""#;
+        Some(format!(r#"{{{version},"organisation":"{id}","sinceMs":1,"dueMs":2}}"#))
+    };
     let why = r#","text":"Why was my note opened?""#;
     let answer = || question("answered", r#","text":"By mistake.\n\u202eSorry.""#);
     use Kind::{Claim, Correction, Notice, Question};
@@ -420,6 +424,10 @@ fn inquiries() -> Vec<Line> {
             question("unanswered", &format!(r#","organisation":"{id}""#)),
             harbour,
         ),
+        own("silent about an emergency", Question, emergency(), harbour),
+        own("silent about an emergency of nobody known", Question, emergency(), None),
+        signed("a signed silence about an emergency", Question, emergency(), harbour),
+        own("a silence in an envelope", Question, envelope(emergency()), None),
         signed("answered", Question, answer(), harbour),
         own("answered by API key", Question, envelope(answer()), None),
         signed("a signed question", Question, asked("reason", why), harbour),

@@ -168,6 +168,10 @@ pub enum Flaw {
     RefusalMissing,
     /// A refusal names a change that was permitted, or none at all.
     RefusalUnfounded,
+    /// Nobody answered about an emergency change in its time, and no line says so.
+    SilenceMissing,
+    /// A line says that nobody answered, and somebody had, or its time was not over.
+    SilenceUnfounded,
     /// The log's own vault did what it must not without a permission.
     VaultUnpermitted,
 }
@@ -208,9 +212,11 @@ impl Flaw {
             Self::TimeDecreases => Check::Times,
             Self::SignatureWrong | Self::SignerUnknown | Self::RelayedByOther => Check::Signatures,
             Self::RowUnopenable => Check::Erasures,
-            Self::RefusalMissing | Self::RefusalUnfounded | Self::VaultUnpermitted => {
-                Check::Permissions
-            }
+            Self::RefusalMissing
+            | Self::RefusalUnfounded
+            | Self::SilenceMissing
+            | Self::SilenceUnfounded
+            | Self::VaultUnpermitted => Check::Permissions,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! pseudonyms is an entry of the log too; this is its present state.
 
 mod bindings;
+mod emergencies;
 mod erasures;
 mod inquiries;
 mod notices;
@@ -11,6 +12,7 @@ mod organisations;
 mod sources;
 
 pub use bindings::{BindingParties, BindingRow, BindingState};
+pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
@@ -103,6 +105,8 @@ pub struct Contents {
     pub noticed: Option<u64>,
     /// By where they stand.
     pub sources: Vec<SourceRow>,
+    /// By where they stand.
+    pub emergencies: Vec<EmergencyRow>,
 }
 
 /// One change of the directory.
@@ -156,6 +160,10 @@ pub enum DirectoryChange {
     PutSource(SourceRow),
     /// Removes a source by its id: what it tells was erased.
     DropSource(B256),
+    /// Adds or replaces an emergency change.
+    PutEmergency(EmergencyRow),
+    /// Removes one by its id: it was erased, or needs no answer any more.
+    DropEmergency(B256),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

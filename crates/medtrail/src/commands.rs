@@ -26,6 +26,7 @@ pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod trail;
 pub(crate) mod verify;
+pub(crate) mod waiting;
 
 use crate::config::{Config, ConfigError, Overrides};
 use std::path::PathBuf;

@@ -268,7 +268,7 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 10] = [
+const LOGS_DOCUMENTS: [&str; 11] = [
     "medtrail/accounting-",
     "medtrail/look-",
     // An organisation says one, but in a report of kind 11 alone.
@@ -280,6 +280,7 @@ const LOGS_DOCUMENTS: [&str; 10] = [
     "medtrail/notice-",
     "medtrail/erasure-",
     "medtrail/hold-",
+    "medtrail/emergency-",
 ];
 
 /// Documents that only the vault takes: from their bytes alone everybody knows that what they tell

@@ -7,6 +7,7 @@
 //! - [`permissions`], with `papers`: what people permit, in the log and on the chain
 //! - [`seeing`]: who may see a trail without being its person
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
+//! - [`emergencies`]: emergency changes, whose people are asked about them for 30 days
 //! - `behind`: what those have in common who follow the log behind its head
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - [`sources`]: where records are kept, and whether they still are
@@ -23,6 +24,7 @@ pub mod accounting;
 pub mod anchorer;
 mod behind;
 pub mod bindings;
+pub mod emergencies;
 pub mod erasure;
 pub mod feed;
 pub mod follower;

@@ -1,6 +1,7 @@
 //! The directory as it is now, in memory: who may report, and which pseudonym is whose. Every
 //! change is durable before it shows here.
 
+use crate::emergencies::book::Emergencies;
 use crate::inquiries::book::Book;
 use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
@@ -42,6 +43,7 @@ pub(crate) struct Rows {
     pub(crate) channels: BTreeMap<Address, ChannelsRow>,
     pub(crate) due: BTreeMap<B256, DueNotice>,
     pub(crate) sources: Register,
+    pub(crate) emergencies: Emergencies,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -58,6 +60,8 @@ impl Rows {
         let mut moved = HashMap::new();
         let channels = std::mem::take(&mut contents.channels);
         rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
+        let emergencies = std::mem::take(&mut contents.emergencies);
+        emergencies.into_iter().for_each(|row| rows.emergencies.put(row));
         std::mem::take(&mut contents.sources).into_iter().for_each(|row| rows.sources.put(row));
         let due = std::mem::take(&mut contents.due);
         rows.due.extend(due.into_iter().map(|row| (row.id, row)));
@@ -178,6 +182,8 @@ impl Rows {
             }
             DirectoryChange::PutSource(row) => self.sources.put(row),
             DirectoryChange::DropSource(id) => self.sources.drop(id),
+            DirectoryChange::PutEmergency(row) => self.emergencies.put(row),
+            DirectoryChange::DropEmergency(id) => self.emergencies.drop(id),
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
             | DirectoryChange::Inquired(_)

@@ -7,9 +7,9 @@ use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
     ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
-    Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, ErasureRow, ErasureState,
-    HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
-    SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
+    Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer, EmergencyRow,
+    ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow,
+    PendingEntry, SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -46,6 +46,7 @@ struct Model {
     due: BTreeMap<B256, DueNotice>,
     noticed: Option<u64>,
     sources: BTreeMap<B256, SourceRow>,
+    emergencies: BTreeMap<B256, EmergencyRow>,
 }
 
 impl Model {
@@ -112,6 +113,12 @@ impl Model {
                     self.due.remove(&id);
                 }
                 DirectoryChange::Noticed(entries) => self.noticed = Some(entries),
+                DirectoryChange::PutEmergency(row) => {
+                    self.emergencies.insert(row.id, row.clone());
+                }
+                DirectoryChange::DropEmergency(id) => {
+                    self.emergencies.remove(id);
+                }
                 DirectoryChange::PutSource(row) => {
                     self.sources.insert(row.id, row);
                 }
@@ -142,6 +149,7 @@ impl Model {
             due: self.due.values().cloned().collect(),
             noticed: self.noticed,
             sources: self.sources.values().cloned().collect(),
+            emergencies: self.emergencies.values().cloned().collect(),
         }
     }
 }
@@ -152,6 +160,30 @@ fn word() -> impl Strategy<Value = B256> {
 
 fn address() -> impl Strategy<Value = Address> {
     (0..6u8).prop_map(Address::repeat_byte)
+}
+
+fn emergency() -> impl Strategy<Value = EmergencyRow> {
+    let times = (any::<u64>(), prop::option::of(any::<(u64, u64)>()), any::<bool>());
+    let answer = (any::<bool>(), prop::option::of(any::<u64>()), any::<u64>())
+        .prop_map(|(is_yes, index, at_ms)| EmergencyAnswer { is_yes, index, at_ms });
+    let told = (prop::option::of(answer), prop::option::of(any::<u64>()));
+    (word(), word(), word(), prop::option::of(address()), times, told).prop_map(
+        |(id, subject, record, organisation, (received_ms, clock, is_reminded), (answer, told))| {
+            EmergencyRow {
+                id,
+                // Rows are listed by where they stand; two of one place would have no order.
+                index: u64::from_be_bytes(id[..8].try_into().unwrap()),
+                subject,
+                record,
+                organisation,
+                received_ms,
+                clock,
+                is_reminded,
+                answer,
+                unanswered: told,
+            }
+        },
+    )
 }
 
 fn source() -> impl Strategy<Value = SourceRow> {
@@ -381,6 +413,8 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         due.prop_map(DirectoryChange::PutDue),
         word().prop_map(DirectoryChange::DropDue),
         any::<u64>().prop_map(DirectoryChange::Noticed),
+        emergency().prop_map(DirectoryChange::PutEmergency),
+        word().prop_map(DirectoryChange::DropEmergency),
         source().prop_map(DirectoryChange::PutSource),
         word().prop_map(DirectoryChange::DropSource),
     ]

@@ -189,6 +189,7 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         get("/v1/questions/{id}", &format!("/v1/questions/{word}"), NOT_THEIRS),
         post("/v1/questions/{id}/answer", &format!("/v1/questions/{word}/answer"), "{}", SPEAKS),
         post("/v1/corrections", "/v1/corrections", "{}", SPEAKS),
+        same("/v1/emergencies", ANY_SIDE),
         same("/v1/claims", ANY_SIDE),
         post("/v1/claims", "/v1/claims", "{}", SPEAKS),
         post(

@@ -6,6 +6,7 @@ mod anchors;
 mod batches;
 mod bindings;
 mod chain;
+mod emergencies;
 mod entries;
 mod erasure;
 mod fairness;

@@ -103,7 +103,7 @@ fn shown(subject: &str, index: u64) -> Vec<String> {
     for what in ["", "/receipt"] {
         paths.push(format!("/v1/entries/{index}{what}"));
     }
-    for what in ["questions", "claims"] {
+    for what in ["questions", "claims", "emergencies"] {
         paths.push(format!("/v1/{what}?subject={subject}"));
     }
     paths

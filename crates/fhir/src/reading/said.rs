@@ -3,7 +3,9 @@
 use super::{CODE_LETTERS_MAX, Facts, QUERY_LETTERS_MAX, text};
 use crate::json::Node;
 use medtrail_ledger::entry::Kind;
-use medtrail_ledger::inquiry::{CLAIM_VERSION, CORRECTION_VERSION, QUESTION_VERSION};
+use medtrail_ledger::inquiry::{
+    CLAIM_VERSION, CORRECTION_VERSION, EMERGENCY_VERSION, QUESTION_VERSION,
+};
 
 /// The version of what the log tells of a notice that it sent.
 const NOTICE_VERSION: &str = "medtrail/notice-v1";
@@ -35,6 +37,9 @@ impl Facts {
             }
             (Kind::Question, Some(QUESTION_VERSION), Some("unanswered"), Voice::Log) => {
                 ("noAnswer", None)
+            }
+            (Kind::Question, Some(EMERGENCY_VERSION), Some("unanswered"), Voice::Log) => {
+                ("noWord", None)
             }
             (Kind::Question, Some(QUESTION_VERSION), Some("answered"), Voice::Organisation) => {
                 ("answer", said("text"))

@@ -31,6 +31,9 @@ pub(super) fn said(facts: &Facts) -> Option<String> {
         "askCorrection" => quoted(format!("You asked {who} to correct a line")),
         "answer" => quoted(format!("{capital} answered your question")),
         "noAnswer" => format!("{capital} did not answer your question in time."),
+        "noWord" => {
+            format!("Nobody said within 30 days whether an emergency change by {who} was right.")
+        }
         "correct" => quoted(format!("{capital} corrected an earlier line")),
         "didNotHappen" => {
             quoted(format!("{capital} says that what an earlier line tells did not happen"))

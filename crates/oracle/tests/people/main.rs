@@ -4,6 +4,7 @@
 
 mod asked;
 mod bindings;
+mod emergencies;
 mod erasure;
 mod feeds;
 mod heads;

@@ -7,7 +7,7 @@ const SAID_MAX = 200;
 const DAY_MAX = 64;
 
 export type SaidVerb =
-  | "askWhy" | "askCorrection" | "answer" | "noAnswer" | "correct" | "didNotHappen" | "wrongPerson" | "bill" | "hadIt"
+  | "askWhy" | "askCorrection" | "answer" | "noAnswer" | "noWord" | "correct" | "didNotHappen" | "wrongPerson" | "bill" | "hadIt"
   | "hadItNot" | "endGuard" | "noticeByMail" | "noticeByWebhook";
 
 /** Whose word a document is: the log's own (nobody signed it, no envelope around it), or an organisation's. */
@@ -27,6 +27,8 @@ export function saidOf(kind: string, tree: unknown, by: Voice): Partial<Facts> |
     }
     case "question medtrail/question-v1 unanswered log":
       return { ...own, verb: "noAnswer" };
+    case "question medtrail/emergency-v1 unanswered log":
+      return { ...own, verb: "noWord" };
     case "question medtrail/question-v1 answered organisation":
       return { ...own, verb: "answer", ...said(text(tree, "text")) };
     case "correction medtrail/correction-v1 corrected organisation": {
@@ -77,6 +79,8 @@ export function saidSentence({ verb, organisation, said, day }: Facts): string |
       return quoted(`${capital} answered your question`);
     case "noAnswer":
       return `${capital} did not answer your question in time.`;
+    case "noWord":
+      return `Nobody said within 30 days whether an emergency change by ${who} was right.`;
     case "correct":
       return quoted(`${capital} corrected an earlier line`);
     case "didNotHappen":

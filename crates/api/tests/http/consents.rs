@@ -330,7 +330,7 @@ async fn a_delegate_with_see_reads_them_and_a_line_says_so_first() {
     let consent = read.json();
     assert_eq!(consent["performer"][0]["type"], "RelatedPerson");
     let theirs = find(&log, &hers, &format!("patient={}", anna.address)).await;
-    assert_eq!(theirs, [consent.clone()]);
+    assert_eq!(theirs, std::slice::from_ref(&consent));
     assert_eq!(find(&log, &token, "patient=me").await, [consent]);
     // Of their own there is nothing.
     assert_eq!(find(&log, &hers, "").await, Vec::<Value>::new());

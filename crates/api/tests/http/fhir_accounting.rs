@@ -64,7 +64,6 @@ async fn it_has_the_rows_of_the_table_as_audit_events_and_leaves_a_line() {
     let table =
         format!("/v1/subjects/{}/accounting?from=0&until=9999999999999", world.anna.address);
     let table = get(&log, &world.anna_token, &table).await.json();
-    println!("{bundle:#}");
     let rows = table["disclosures"].as_array().unwrap();
     let entries = bundle["entry"].as_array().unwrap();
     assert_eq!((rows.len(), entries.len()), (4, 4), "{bundle:#}");

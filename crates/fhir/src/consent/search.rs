@@ -134,8 +134,7 @@ impl ConsentSearch {
 
     /// Whether a permission is among what is searched, the patient apart.
     pub fn admits(&self, permission: &Permission<'_>) -> bool {
-        let is_purpose =
-            |one: &String| permission.purposes.iter().any(|purpose| *purpose == one.as_str());
+        let is_purpose = |one: &String| permission.purposes.contains(&one.as_str());
         self.cursor.is_none_or(|cursor| permission.index < cursor)
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&permission.index))
             && self.identifiers.as_ref().is_none_or(|ids| ids.contains(&permission.id))

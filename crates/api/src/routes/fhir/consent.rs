@@ -9,7 +9,7 @@ use crate::state::State;
 use actix_web::http::header::{ACCEPT_LANGUAGE, ETAG, VARY};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use medtrail_fhir::bundle::{Found, searchset};
 use medtrail_fhir::consent::{ConsentSearch, Language, Permission, Scope, Signer, Standing, read};
 use medtrail_fhir::provenance::SUBJECT_SYSTEM;
@@ -42,9 +42,9 @@ pub(crate) async fn read_one(
     let language = asked_language(&request);
     let subject = state.service.subject_now(entry.report.subject);
     let told = blocking(move || {
-        let all = Permissions::read(&state, subject, language)?;
-        let found = all.each().find(|one| one.index == entry.index);
-        Ok::<_, Problem>(found.map(|one| one.consent(&source(&state, one.index)).to_string()))
+        let given = Given::read(&state, subject, language)?;
+        let found = given.consents(&state, |one| one.index == entry.index).next();
+        Ok::<_, Problem>(found.map(|(_, consent)| consent))
     });
     let told = told.await?.ok_or_else(Problem::no_such_entry)?;
     Ok(fhir(&mut HttpResponse::Ok())
@@ -159,17 +159,15 @@ fn page(
     search: &ConsentSearch,
     base: &str,
 ) -> Result<(Vec<Found>, Option<u64>), Problem> {
-    let all = Permissions::read(state, subject, language)?;
+    let given = Given::read(state, subject, language)?;
     if search.count == 0 {
         return Ok((Vec::new(), None));
     }
-    let mut matching = all.each().filter(|one| search.admits(one));
-    let mut found = Vec::new();
-    let mut last = None;
-    for one in matching.by_ref().take(search.count) {
-        last = Some(one.index);
-        let resource = one.consent(&source(state, one.index)).to_string();
-        found.push(Found { full_url: format!("{base}/{}", one.index), resource });
+    let mut matching = given.consents(state, |one| search.admits(one));
+    let (mut found, mut last) = (Vec::new(), None);
+    for (index, resource) in matching.by_ref().take(search.count) {
+        last = Some(index);
+        found.push(Found { full_url: format!("{base}/{index}"), resource });
     }
     let has_more = matching.next().is_some();
     Ok((found, last.filter(|_| has_more)))
@@ -201,27 +199,15 @@ fn asked_language(request: &HttpRequest) -> Option<Language> {
     wanted.first().map(|(language, _)| *language)
 }
 
-/// A person's grants, newest first, with all that a Consent borrows.
-struct Permissions {
+/// What a person gave, newest first.
+struct Given {
     subject: B256,
+    overview: Overview,
     topics: Vec<&'static str>,
-    grants: Vec<Kept>,
+    language: Option<Language>,
 }
 
-struct Kept {
-    given: GivenDocument,
-    grantee: Address,
-    grantee_name: Option<String>,
-    signer: Signer,
-    signed: Vec<u8>,
-    scopes: Vec<Scope>,
-    purposes: Vec<&'static str>,
-    until_ms: u64,
-    statement: String,
-    language: Language,
-}
-
-impl Permissions {
+impl Given {
     /// Blocks.
     ///
     /// Where the chain cannot be read nobody can tell whether something was taken back there, and a
@@ -234,72 +220,100 @@ impl Permissions {
                         alone knows";
             return Err(Problem::new(&problem::CHAIN_UNREADABLE, told));
         }
-        let grants = overview.given.iter().filter_map(|given| {
-            let Document::Grant(grant) = &given.signed.document else { return None };
-            kept(state, subject, &overview, given, grant, language)
-        });
-        Ok(Self { subject, topics: confidentiality::topics().collect(), grants: grants.collect() })
+        Ok(Self { subject, overview, topics: confidentiality::topics().collect(), language })
     }
 
-    fn each(&self) -> impl Iterator<Item = Permission<'_>> {
-        self.grants.iter().map(|kept| Permission {
-            index: kept.given.index,
-            id: kept.given.id,
-            signed: &kept.signed,
+    /// The grants among it that are wanted, as Consents. Each is made only when it is asked for: to
+    /// recover who signed costs most.
+    fn consents(
+        &self,
+        state: &State,
+        wanted: impl Fn(&Permission<'_>) -> bool,
+    ) -> impl Iterator<Item = (u64, String)> {
+        self.overview.given.iter().filter_map(move |given| match &given.signed.document {
+            Document::Grant(grant) => self.consent(state, given, grant, &wanted),
+            _ => None,
+        })
+    }
+
+    /// None also if it cannot be told what it permits: the log takes no such document.
+    fn consent(
+        &self,
+        state: &State,
+        given: &GivenDocument,
+        grant: &Grant,
+        wanted: &impl Fn(&Permission<'_>) -> bool,
+    ) -> Option<(u64, String)> {
+        let purposes = purposes::parse_list(&grant.purposes).ok()?;
+        let known = Permission {
+            index: given.index,
+            id: given.id,
+            signed: &[],
             subject: self.subject,
-            grantee: kept.grantee,
-            grantee_name: kept.grantee_name.as_deref(),
-            signer: kept.signer,
-            scopes: &kept.scopes,
-            purposes: &kept.purposes,
+            grantee: grant.grantee,
+            grantee_name: None,
+            signer: Signer::Contract,
+            scopes: &[],
+            purposes: &purposes,
             topics: &self.topics,
-            recorded_ms: kept.given.received_ms,
-            from_ms: began_ms(&kept.given),
-            until_ms: kept.until_ms,
-            standing: match kept.given.state {
+            recorded_ms: given.received_ms,
+            from_ms: began_ms(given),
+            until_ms: grant.expiresAt.saturating_mul(1000),
+            standing: match given.state {
                 Stand::Standing => Standing::Standing,
                 Stand::Revoked { at_ms } => Standing::Revoked { at_ms },
                 Stand::Expired => Standing::Expired,
                 Stand::Ended => Standing::Ended,
             },
-            statement: &kept.statement,
-            language: kept.language,
-        })
-    }
-}
-
-/// None if it cannot be told what it permits: the log takes no such document.
-fn kept(
-    state: &State,
-    subject: B256,
-    overview: &Overview,
-    given: &GivenDocument,
-    grant: &Grant,
-    language: Option<Language>,
-) -> Option<Kept> {
-    let signed_in = statements::language_of(&given.signed.document)?;
-    let (statement, language) = match language.map(stated).filter(|asked| *asked != signed_in) {
-        Some(asked) => (statements::render(&given.signed.document, asked)?, asked),
-        None => (grant.statement.clone(), signed_in),
-    };
-    let scopes = scopes::parse_list(&grant.scopes).ok()?.into_iter().map(scope).collect();
-    let (_, name) = state.named(grant.grantee);
-    Some(Kept {
-        grantee: grant.grantee,
-        grantee_name: Some(name).filter(|name| !name.is_empty()),
-        signer: signer(state, subject, overview, given),
+            statement: "",
+            language: Language::En,
+        };
+        if !wanted(&known) {
+            return None;
+        }
+        let signed_in = statements::language_of(&given.signed.document)?;
+        let (statement, language) = match self.language.map(stated) {
+            Some(asked) if asked != signed_in => {
+                (statements::render(&given.signed.document, asked)?, asked)
+            }
+            _ => (grant.statement.clone(), signed_in),
+        };
+        let scopes = scopes::parse_list(&grant.scopes).ok()?;
+        let scopes: Vec<Scope> = scopes.into_iter().map(scope).collect();
+        let (_, name) = state.named(grant.grantee);
         // As in the line.
-        signed: serde_json::to_vec(&PermissionDetails::of(given.signed.clone())).ok()?,
-        scopes,
-        purposes: purposes::parse_list(&grant.purposes).ok()?,
-        until_ms: grant.expiresAt.saturating_mul(1000),
-        statement,
-        language: match language {
-            statements::Language::En => Language::En,
-            statements::Language::Et => Language::Et,
-        },
-        given: given.clone(),
-    })
+        let signed = serde_json::to_vec(&PermissionDetails::of(given.signed.clone())).ok()?;
+        let whole = Permission {
+            signed: &signed,
+            grantee_name: Some(name.as_str()).filter(|name| !name.is_empty()),
+            signer: self.signer(state, given),
+            scopes: &scopes,
+            statement: &statement,
+            language: match language {
+                statements::Language::En => Language::En,
+                statements::Language::Et => Language::Et,
+            },
+            ..known
+        };
+        Some((given.index, whole.consent(&source(state, given.index)).to_string()))
+    }
+
+    /// Whether the person's own key signed, or somebody who was named to act for them.
+    fn signer(&self, state: &State, given: &GivenDocument) -> Signer {
+        let Ok(Some(signer)) = given.signed.signer(&state.service.registries()) else {
+            return Signer::Contract;
+        };
+        let is_named = |one: &GivenDocument| match &one.signed.document {
+            Document::Delegation(delegation) => delegation.delegate == signer,
+            Document::Guardianship(guardianship) => guardianship.guardian == signer,
+            _ => false,
+        };
+        let is_own = signer.into_word() == self.subject || signer == self.overview.controller;
+        match !is_own && self.overview.given.iter().any(is_named) {
+            true => Signer::Other(signer),
+            false => Signer::Person,
+        }
+    }
 }
 
 fn stated(language: Language) -> statements::Language {
@@ -315,23 +329,6 @@ fn scope(scope: scopes::Scope) -> Scope {
         resource: scope.resource.map(str::to_owned),
         letters: scope.interactions.letters().collect(),
         parameter: scope.parameter.map(|scopes::Parameter { name, value }| (name, value)),
-    }
-}
-
-/// Whether the person's own key signed, or somebody who was named to act for them.
-fn signer(state: &State, subject: B256, overview: &Overview, given: &GivenDocument) -> Signer {
-    let Ok(Some(signer)) = given.signed.signer(&state.service.registries()) else {
-        return Signer::Contract;
-    };
-    let is_named = |one: &GivenDocument| match &one.signed.document {
-        Document::Delegation(delegation) => delegation.delegate == signer,
-        Document::Guardianship(guardianship) => guardianship.guardian == signer,
-        _ => false,
-    };
-    let is_own = signer.into_word() == subject || signer == overview.controller;
-    match !is_own && overview.given.iter().any(is_named) {
-        true => Signer::Other(signer),
-        false => Signer::Person,
     }
 }
 

@@ -216,7 +216,7 @@ kinds! {
     ERASED = "erased" GONE: "It was reported before, and erased since",
         "Nothing: it stands in the log, and no receipt can be made of it any more.";
     CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
-        "Send the same document again later; nothing was written.";
+        "Ask, or send the same document, again later; nothing was written.";
     NO_CHANNEL = "no-channel" CONFLICT: "This log has no such channel",
         "Choose one of those that GET …/notices names as available.";
     NOBODY_TO_ASK = "nobody-to-ask" CONFLICT: "No organisation stands behind this line",
@@ -321,6 +321,18 @@ impl Problem {
         let told = format!("{method} is not taken here, {allowed} is");
         let more = More { allowed: Some(allowed.to_owned()), ..More::default() };
         Self::new(&METHOD_NOT_ALLOWED, told).with(more)
+    }
+
+    /// The same where nothing can be made by any method, because a person signs it.
+    pub(crate) fn signed_by_the_person(method: &Method, allowed: &str) -> Self {
+        let problem = Self::method_not_allowed(method, allowed);
+        let detail = format!(
+            "{}: a permission is given and taken back by a signature of the person, on the page or \
+             with `medtrail grant` and `medtrail revoke`, and carried to the log by POST \
+             /v1/permissions",
+            problem.detail
+        );
+        Self { detail, ..problem }
     }
 
     /// An error that has no place here yet: until it has, nothing is known of whose fault it is.

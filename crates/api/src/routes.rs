@@ -102,6 +102,12 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(fhir::find::read_one)
         .service(fhir::provenance::search)
         .service(fhir::provenance::read_one)
+        .service(fhir::consent::search_by_get)
+        .service(fhir::consent::search_by_post)
+        .service(fhir::consent::read_one)
+        .service(fhir::accounting::by_get)
+        .service(fhir::accounting::by_post)
+        .service(fhir::accounting::definition)
         .service(log::checkpoint)
         // Before the tiles: `entries` is no level.
         .service(log::entries)

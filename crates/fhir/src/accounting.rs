@@ -254,7 +254,6 @@ mod tests {
             name: Some("Dr <Saar>".into()),
             id: Some("dr-77".into()),
             role: Some("physician".into()),
-            ..Who::default()
         };
         let data = ["allergies".to_owned(), "other".to_owned()];
         let full = Disclosure {

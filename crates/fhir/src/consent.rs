@@ -183,7 +183,6 @@ impl Permission<'_> {
             "dateTime": moment::written(self.recorded_ms),
             "sourceAttachment": {
                 "contentType": "application/json",
-                "language": self.language.code(),
                 "data": BASE64.encode(self.signed),
                 "url": source,
                 "title": "medtrail/permission-v1: the document that was signed, and its signature",

@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 use medtrail_permit::confidentiality::Confidentiality;
-use medtrail_permit::documents::{Delegation, Document, Grant, Registries, Revoke, RevokeAll};
+use medtrail_permit::documents::{
+    ChangeApproval, Delegation, Document, Grant, Registries, Revoke, RevokeAll,
+};
 use medtrail_permit::scopes::{self, Data};
 use medtrail_permit::statements::{Language, worded};
 use reqwest::Method;
@@ -94,8 +96,21 @@ async fn a_person_reads_what_they_gave_as_consents_with_the_document_that_was_si
     assert_eq!(find(&log, &token, "patient=me").await, Vec::<Value>::new());
     let document = grant(&anna, 7, "patient/Observation.rs", LATER_S);
     record(&log, &anna, &document).await;
-    // One change of one record, once: no Consent can say so little.
+    // Who speaks for a person is no permission to use data.
     record(&log, &anna, &delegation(&anna, &Person::new(0xb2), "SEE")).await;
+    // One change of one record, once: no Consent can say so little.
+    let approval = Document::ChangeApproval(ChangeApproval {
+        statement: String::new(),
+        subject: anna.address,
+        custodian: Person::new(2).address,
+        record: B256::repeat_byte(1),
+        fromVersion: B256::repeat_byte(2),
+        toVersion: B256::repeat_byte(3),
+        epoch: 0,
+        expiresAt: LATER_S,
+        salt: B256::repeat_byte(8),
+    });
+    record(&log, &anna, &worded(approval, Language::En).unwrap()).await;
 
     let all = find(&log, &token, "patient=me").await;
     assert_eq!(all.len(), 1, "{all:#?}");
@@ -150,7 +165,7 @@ async fn a_person_reads_what_they_gave_as_consents_with_the_document_that_was_si
     assert!(words.contains("See luba kehtib.") && estonian["language"] == "et", "{words}");
     assert_eq!(estonian["sourceAttachment"]["data"], consent["sourceAttachment"]["data"]);
     // Of what is no permission, and of what is none of a grant.
-    for index in ["1", "999", "x"] {
+    for index in ["1", "2", "999", "x"] {
         outcome(&get(&log, &token, &format!("/fhir/Consent/{index}")).await, 404, "not-found");
     }
     log.end().await;

@@ -178,3 +178,21 @@ fn searches_find_by_what_the_consent_says() {
         assert_eq!((finds(&query, &standing), finds(&query, &ended)), (first, second), "{query}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_person_signed_makes_a_consent_and_no_markup_of_its_own(
+        statement in proptest::prelude::any::<String>(),
+        name in "[a-z_-]{1,12}|code|_security",
+        value in "[!-~]{1,24}",
+        letters in "[cruds]",
+    ) {
+        let scopes = [scope(Some("Observation"), &letters, Some((name.as_str(), value.as_str())))];
+        let made = Permission { statement: &statement, ..permission(&scopes) }.consent(SOURCE);
+        assert_consent(&made.to_string());
+        let div = made["text"]["div"].as_str().unwrap();
+        let tags = div.matches('<').count();
+        let lines = statement.lines().filter(|line| !line.trim().is_empty()).count();
+        assert_eq!(tags, 6 + 2 * lines, "{div}");
+    }
+}

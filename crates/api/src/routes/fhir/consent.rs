@@ -6,7 +6,7 @@ use crate::answer::blocking;
 use crate::caller::{Caller, View};
 use crate::problem::{self, Problem};
 use crate::state::State;
-use actix_web::http::header::{ACCEPT_LANGUAGE, ETAG, VARY};
+use actix_web::http::header::{ACCEPT_LANGUAGE, VARY};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::B256;
@@ -47,10 +47,8 @@ pub(crate) async fn read_one(
         Ok::<_, Problem>(found.map(|(_, consent)| consent))
     });
     let told = told.await?.ok_or_else(Problem::no_such_entry)?;
-    Ok(fhir(&mut HttpResponse::Ok())
-        .insert_header((ETAG, "W/\"1\""))
-        .insert_header((VARY, "Accept-Language"))
-        .body(told))
+    // No ETag: how it stands changes by the clock.
+    Ok(fhir(&mut HttpResponse::Ok()).insert_header((VARY, "Accept-Language")).body(told))
 }
 
 /// Searches by `patient status date period actor purpose identifier _id _count`: the permissions of

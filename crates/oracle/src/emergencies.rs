@@ -1,7 +1,7 @@
 //! Changes that were made without asking: each took effect, and for 30 days its person is asked
 //! whether it was right.
 //!
-//! The judge, who finds them, keeps the book of them and watches the clock ([`clock`]). When it has
+//! The judge, who finds them, keeps the book of them and watches the clock. When it has
 //! run out the log enters, once, that nobody answered: that permits nothing, and the person may still
 //! say yes or no.
 

@@ -10,7 +10,7 @@
 //! 3. **Waiting.** Where the person could not be asked (they have no key, or the glass was broken),
 //!    what nothing permits is unconfirmed: an approval given afterwards confirms a change, and a
 //!    revocation that names the entry's commitment says no to it. For how long they are asked about
-//!    an emergency change is told by [`clock`]; it decides nothing here.
+//!    an emergency change is told by [`clock()`]; it decides nothing here.
 //!
 //! A permission must stand when it happened and, if it was reported more than five minutes later,
 //! also when it was received; in the vault, when it was received. It stands from the entry that

@@ -114,10 +114,10 @@ impl Model {
                 }
                 DirectoryChange::Noticed(entries) => self.noticed = Some(entries),
                 DirectoryChange::PutEmergency(row) => {
-                    self.emergencies.insert(row.id, row.clone());
+                    self.emergencies.insert(row.id, row);
                 }
                 DirectoryChange::DropEmergency(id) => {
-                    self.emergencies.remove(id);
+                    self.emergencies.remove(&id);
                 }
                 DirectoryChange::PutSource(row) => {
                     self.sources.insert(row.id, row);

@@ -9,7 +9,7 @@ use crate::session::text;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::commitment;
 use medtrail_ledger::schema::{Place, Report};
-use medtrail_permit::documents::{ChangeApproval, Document, named};
+use medtrail_permit::documents::{ChangeApproval, Document, Revoke, named};
 use medtrail_permit::permits::CONFIRM_MS;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -79,7 +79,7 @@ fn items(all: &Value, me: Address) -> Vec<Item> {
             due_ms: one["dueMs"].as_u64(),
             what: format!("{} changed something without asking you (line {}).", who(one), one["index"]),
             how: format!(
-                "It was right: medtrail emergencies confirm {id}\n  It was not:   medtrail revoke {id}"
+                "It was right: medtrail emergencies confirm {id}\n  It was not:   medtrail emergencies deny {id}"
             ),
         });
     }
@@ -130,7 +130,7 @@ fn left(due_ms: u64, now_ms: u64) -> String {
     }
 }
 
-/// Lists changes that were made without asking, and confirms one.
+/// Lists changes that were made without asking, and answers them.
 #[derive(clap::Args)]
 pub(crate) struct EmergenciesArgs {
     #[command(subcommand)]
@@ -156,16 +156,22 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
-    /// Says that a change was right, by signing exactly this change. `medtrail revoke ID` says no
-    Confirm {
-        /// The emergency's id
-        id: B256,
-        /// For a person without a key, whose guardian you are: their pseudonym
-        #[arg(long = "for", value_name = "PSEUDONYM", value_parser = pseudonym)]
-        whom: Option<B256>,
-        #[command(flatten)]
-        signing: Signing,
-    },
+    /// Says that a change was right, by signing exactly this change
+    Confirm(Word),
+    /// Says no to a change: it stays where it stands, and everybody who checks sees your no
+    Deny(Word),
+}
+
+/// The person's word about one, by its id.
+#[derive(clap::Args)]
+struct Word {
+    /// The emergency's id
+    id: B256,
+    /// For a person without a key, whose guardian you are: their pseudonym
+    #[arg(long = "for", value_name = "PSEUDONYM", value_parser = pseudonym)]
+    whom: Option<B256>,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 pub(crate) async fn emergencies(args: EmergenciesArgs) -> Outcome {
@@ -185,7 +191,15 @@ pub(crate) async fn emergencies(args: EmergenciesArgs) -> Outcome {
             let listed = asker.session.get(&path).await?;
             asker.tell(&listed, || print(&listed))
         }
-        Command::Confirm { id, whom, signing } => {
+        Command::Deny(Word { id, whom, signing }) => {
+            let signed = signing.open().await?;
+            find(&signed.session, id, whom).await?;
+            let subject = whom.map_or_else(|| signed.session.address(), named);
+            let no = Document::Revoke(Revoke { subject, permission: id });
+            let answer = signed.permit(no, whom).await?;
+            signed.tell(&answer, |told| format!("You said no, line {}.", told["index"]))
+        }
+        Command::Confirm(Word { id, whom, signing }) => {
             let signed = signing.open().await?;
             let found = find(&signed.session, id, whom).await?;
             let index = &found["index"];
@@ -200,7 +214,7 @@ pub(crate) async fn emergencies(args: EmergenciesArgs) -> Outcome {
             if report.record.is_zero() || report.fromVersion == report.toVersion {
                 return Err(Failure::new(format!(
                     "line {index} does not say which version became which, so that there is \
-                     nothing to sign; you can say no: medtrail revoke {id}"
+                     nothing to sign; you can say no: medtrail emergencies deny {id}"
                 )));
             }
             let custodian = match line["evidence"].as_str() {

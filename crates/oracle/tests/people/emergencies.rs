@@ -114,7 +114,7 @@ async fn who_answers_nothing_for_thirty_days_has_permitted_nothing_and_it_is_tol
         "line": { "index": index, "commitment": seen.id },
         "organisation": address_of(CLINIC), "sinceMs": received_ms, "dueMs": due_ms,
     });
-    assert_eq!(world.silences(), [expected.clone()]);
+    assert_eq!(world.silences(), std::slice::from_ref(&expected));
     assert_eq!(told.evidence, Evidence::Relayed);
     assert!(world.service.is_addressed(address_of(CLINIC), told.index));
     assert!(!world.service.is_addressed(address_of(KADRI), told.index));

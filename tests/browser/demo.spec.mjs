@@ -181,7 +181,8 @@ test("act 4: a bill that is not hers, and a change that she compares, approves a
   await page.getByRole("link", { name: /^Waiting for you/ }).click();
 
   const bill = page.getByRole("region", { name: "Check this" });
-  await bill.getByText(/“MRI of the knee” was billed for you/).waitFor();
+  await bill.getByText(/“MRI of the knee” was billed for you on .*\. Done at: Harbour Hospital\. Amount: 240\.00 EUR\./).waitFor();
+  await bill.getByText("No line of that day is about your images. What your trail has of that day:").waitFor();
   await assertAccessible(page, "what waits");
   await assertPlainWords(page, "what waits");
   await bill.getByRole("button", { name: "No, that was not me" }).click();

@@ -266,7 +266,8 @@ mod tests {
                     ),
                     (
                         "08:20",
-                        "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your \
+                        "Dr Liis Kask, Kalda Family Doctors, changed your medicines: “Insulin \
+                         glargine, every evening” from “18 units” to “20 units”. For your \
                          treatment."
                     ),
                     (

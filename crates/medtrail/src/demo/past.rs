@@ -85,12 +85,12 @@ impl Past {
         let mut deeds: VecDeque<(u64, Deed)> = self.week.iter().flat_map(deeds_of).collect();
         let silent_ms = self.week.as_ref().map_or(u64::MAX, |week| tide::silent_from(week.lost_ms));
         for together in batches(&self.happenings, silent_ms) {
-            let Some(last) = together.last() else { continue };
-            while let Some((at_ms, deed)) = deeds.pop_front_if(|(at, _)| *at < last.time_ms) {
+            let last_ms = together.last().map_or(0, |last| last.time_ms);
+            while let Some((at_ms, deed)) = deeds.pop_front_if(|(at, _)| *at < last_ms) {
                 self.act(at_ms, deed, stage, clock).await?;
             }
-            reach(last.time_ms + REPORTED_AFTER_MS, stage, clock).await?;
-            match together {
+            reach(last_ms + REPORTED_AFTER_MS, stage, clock).await?;
+            match together.as_slice() {
                 [one] => stage.reporters.send(one).await?,
                 many => stage.reporters.send_all(many).await?,
             }
@@ -147,14 +147,17 @@ fn is_told_at_once(happening: &Happening) -> bool {
     [mari::PATIENT, jaan::PATIENT].contains(&happening.patient.as_str())
 }
 
-/// What is reported together: the others' events until a batch is full, or one of Mari's. Whoever
-/// goes silent has reported before what was.
-fn batches(happenings: &[Happening], silent_ms: u64) -> Vec<&[Happening]> {
+/// What is reported together, in the order in which it is reported: the others' events until a batch
+/// is full, and each of Mari's. Whoever goes silent has reported before what was.
+fn batches(happenings: &[Happening], silent_ms: u64) -> Vec<Vec<&Happening>> {
+    let (at_once, others): (Vec<_>, Vec<_>) =
+        happenings.iter().partition(|one| is_told_at_once(one));
     let batch = |one: &Happening| (one.time_ms / BATCH_MS, one.time_ms < silent_ms);
-    let is_together = |one: &Happening, next: &Happening| {
-        !is_told_at_once(one) && !is_told_at_once(next) && batch(one) == batch(next)
-    };
-    happenings.chunk_by(is_together).collect()
+    let together = others.chunk_by(|one, next| batch(one) == batch(next)).map(<[_]>::to_vec);
+    let mut all: Vec<Vec<&Happening>> =
+        at_once.into_iter().map(|one| vec![one]).chain(together).collect();
+    all.sort_by_key(|together| together.last().map(|last| last.time_ms));
+    all
 }
 
 #[cfg(test)]
@@ -168,12 +171,12 @@ mod tests {
         let batches = batches(&past.happenings, now_ms);
         assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), past.happenings.len());
         for batch in &batches {
-            assert!(batch.len() == 1 || !batch.iter().any(is_told_at_once));
+            assert!(batch.len() == 1 || !batch.iter().any(|one| is_told_at_once(one)));
             let (first, last) = (batch.first().unwrap(), batch.last().unwrap());
             assert!(last.time_ms - first.time_ms < BATCH_MS);
         }
-        assert!(batches.is_sorted_by_key(|batch| batch[0].time_ms));
-        assert!(batches.len() < 250, "{}", batches.len());
+        assert!(batches.is_sorted_by_key(|batch| batch.last().unwrap().time_ms));
+        assert!(batches.len() < 150, "{}", batches.len());
         let twice = Past::before(Clock::of_this_machine(), now_ms, true);
         let told = |past: &Past| -> Vec<_> {
             past.happenings.iter().map(|one| one.audit_event(past.clock)).collect()

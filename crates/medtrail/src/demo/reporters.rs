@@ -68,7 +68,7 @@ impl Reporters {
     }
 
     /// Sends many events, in order for each organisation; all organisations at once.
-    pub(crate) async fn send_all(&self, happenings: &[Happening]) -> Result<(), Failure> {
+    pub(crate) async fn send_all(&self, happenings: &[&Happening]) -> Result<(), Failure> {
         let all = SIGNING.into_iter().chain([&TIDE]);
         try_join_all(all.map(|organisation| self.send_all_of(organisation, happenings))).await?;
         Ok(())
@@ -77,7 +77,7 @@ impl Reporters {
     async fn send_all_of(
         &self,
         organisation: &'static Organisation,
-        happenings: &[Happening],
+        happenings: &[&Happening],
     ) -> Result<(), Failure> {
         let of_it = happenings.iter().filter(|one| one.at == organisation);
         let events: Vec<Value> = of_it.map(|one| one.audit_event(self.clock)).collect();

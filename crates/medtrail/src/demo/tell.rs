@@ -59,6 +59,7 @@ impl Teller {
 
     pub(crate) fn doors(self, url: &str, accounts: &Accounts) {
         if !self.is_long {
+            println!("Page      {url} is open; the checks below go on");
             return;
         }
         println!("\nOpen {url}");

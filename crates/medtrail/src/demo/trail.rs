@@ -130,10 +130,12 @@ pub(crate) async fn rows(
             }
             // The log tells of each change that was not. An emergency waits for a word, and so does
             // whoever has no key.
-            Some(_) if facts.kind == "change" && !facts.is_self => {
-                if is_own && !facts.emergency && !refused.contains(&line.index) {
-                    words.push_str(" With your permission.");
-                }
+            Some(_)
+                if is_own
+                    && facts.kind == "change"
+                    && !(facts.is_self || facts.emergency || refused.contains(&line.index)) =>
+            {
+                words.push_str(" With your permission.");
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 import { documentBytes, isHex, utf8 } from "../ledger/bytes";
 import { kindWord } from "../ledger/entry";
 import type { Hex } from "../ledger";
+import { knownCategory } from "../reading/facts";
 import { get, parseTree, text } from "../reading/json";
 import type { Checked } from "../trail/line";
 
@@ -14,7 +15,7 @@ export type Saying =
   /** Nobody said in time whether an emergency change was right. */
   | { readonly act: "silent"; readonly line: Hex }
   /** A payer says what was billed. */
-  | { readonly act: "billed"; readonly day: string; readonly service: string; readonly place: string | null; readonly amount: string | null }
+  | { readonly act: "billed"; readonly day: string; readonly service: string; readonly place: string | null; readonly amount: string | null; /** The data that it would have left, if that is known. */ readonly category: string | null }
   | { readonly act: "replied"; readonly claim: Hex; readonly answer: "yes" | "no"; readonly text: string | null }
   | { readonly act: "corrected"; readonly line: Hex; readonly reason: string; readonly isMistake: boolean }
   /** An organisation asks for a change of a record. */
@@ -98,7 +99,8 @@ function claim(tree: unknown, act: string | null, isOwn: boolean): Saying | null
     if (day === null || !/^\d{4}-\d\d-\d\d$/.test(day) || what === null) return null;
     const sum = get(tree, "amount");
     const [value, currency] = [text(sum, "value"), text(sum, "currency")];
-    return { act, day, service: what, place: short(service, "place"), amount: value && currency ? `${value} ${currency}` : null };
+    const amount = value && currency ? `${value} ${currency}` : null;
+    return { act, day, service: what, place: short(service, "place"), amount, category: knownCategory(text(service, "resource") ?? "") };
   }
   const [id, answer] = [hex(tree, "claim", 32), text(tree, "answer")];
   if (act !== "answered" || !isOwn || id === null || (answer !== "yes" && answer !== "no")) return null;

@@ -70,6 +70,8 @@ describe("what lines say", () => {
 describe("what waits", () => {
   it("is a bill until the person has answered, whose last word counts", () => {
     const claim = billed();
+    const told = waitingOf([billed({ service: { text: "MRI", resource: "ImagingStudy" } })], NOW).claims[0];
+    expect([told?.said.category, waitingOf([claim], NOW).claims[0]?.said.category]).toEqual(["images", null]);
     expect(waitingOf([claim], NOW).open).toBe(1);
     const reply = (answer: string) => line(15, { version: "medtrail/claim-v1", act: "answered", claim: claim.commitment, answer });
     const [yes, no] = [reply("yes"), reply("no")];

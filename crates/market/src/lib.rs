@@ -5,7 +5,7 @@
 //! library draws for each file.
 //!
 //! - [`record`], [`assemble`]: from records to files
-//! - [`harmless`]: de-identification
+//! - [`harmless`] is de-identification
 //! - [`manifest`], [`archive`]: what a delivery holds, and how it is packed
 //! - [`seal`]: the buyer's seal and the lock around it
 //! - [`entry`], [`verify`]: the delivery in the log, and whether it is what was ordered

@@ -364,7 +364,7 @@ fn in_a_world_without_trouble_every_sale_is_settled() {
             if world.entered.is_some() && world.anchored_at_s.is_none() {
                 world.anchored_at_s = Some(world.now_s);
             }
-            if world.now_s % 20 == 0 {
+            if world.now_s.is_multiple_of(20) {
                 world.at_final = world.at_head;
             }
             let seen = world.seen(&mut random);

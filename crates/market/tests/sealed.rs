@@ -297,6 +297,41 @@ fn what_another_tool_sealed_opens_here() {
     assert!(open(&key(0x4b), &buyer(), cut).unwrap().read_to_end(&mut Vec::new()).is_err());
 }
 
+/// A delivery as it was sealed when this format was new: it opens for ever. `MEDTRAIL_BLESS=1`
+/// writes another, which only a new version of a format may need.
+#[test]
+fn the_fixture_still_opens() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/delivery");
+    let names = ["delivery-v1.age", "delivery-v1.json", "manifest-v1.json"];
+    let [file, entry, manifest] = names.map(|name| folder.join(name));
+    if std::env::var_os("MEDTRAIL_BLESS").is_some() {
+        let sold = sell(Form::AsItIs, ORDER, 1);
+        std::fs::write(&file, &sold.file).unwrap();
+        let details = String::from_utf8(sold.details).unwrap();
+        let json = serde_json::json!({"report": sold.report, "details": details, "dataset": sold.ordered.dataset});
+        std::fs::write(&entry, serde_json::to_string_pretty(&json).unwrap() + "\n").unwrap();
+        std::fs::write(&manifest, sold.assembly.manifest.bytes()).unwrap();
+    }
+    let entry: serde_json::Value = serde_json::from_slice(&std::fs::read(entry).unwrap()).unwrap();
+    let report: Report = serde_json::from_value(entry["report"].clone()).unwrap();
+    let details = entry["details"].as_str().unwrap().as_bytes();
+    let dataset = entry["dataset"].as_str().unwrap().parse().unwrap();
+    let ordered = Ordered { log: report.log, order: ORDER, seller: SELLER, dataset };
+    let file = std::fs::read(file).unwrap();
+    let take = &mut |_: &str, _: &[u8]| Ok(());
+    let found = delivery(&ordered, &report, details, &key(1), &buyer(), &*file, take).unwrap();
+    assert_eq!(found.bytes(), std::fs::read(manifest).unwrap());
+}
+
+/// The example in docs/formats.md.
+#[test]
+fn the_example_of_the_format_is_read() {
+    let formats = include_str!("../../../docs/formats.md");
+    let start = formats.find("{\"version\":\"medtrail/delivery-v1\"").unwrap();
+    let line = formats[start..].lines().next().unwrap();
+    DeliveryDetails::parse(line.as_bytes()).unwrap();
+}
+
 #[test]
 fn details_have_one_spelling() {
     let details = DeliveryDetails::new(B256::repeat_byte(1), B256::repeat_byte(2));

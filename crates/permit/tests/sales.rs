@@ -313,6 +313,15 @@ fn an_order_must_leave_time_to_deliver_and_to_settle() {
     assert!(!Windows::DEFAULT.leave(&hasty, now_s));
 }
 
+/// The example in docs/formats.md.
+#[test]
+fn the_example_of_the_format_is_read() {
+    let formats = include_str!("../../../docs/formats.md");
+    let start = formats.find("{\"version\":\"medtrail/dataset-v1\"").unwrap();
+    let line = formats[start..].lines().next().unwrap();
+    Dataset::parse(line.as_bytes()).unwrap();
+}
+
 #[test]
 fn no_word_of_the_log_stands_in_an_offer() {
     const WORDS: [&str; 14] = [

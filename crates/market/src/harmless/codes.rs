@@ -48,7 +48,7 @@ const UNITS: &str = "% 1 mg/dL mmol/L mmol/mol umol/L nmol/L pmol/L mmol mol/L g
     ng/mL ug/mL pg/mL mg/g mg ug ng g kg cm mm m kg/m2 m2 mm[Hg] kPa Cel [degF] /min {beats}/min \
     10*3/uL 10*6/uL 10*9/L 10*12/L /uL fL pg U/L [IU]/L mU/L m[IU]/L u[IU]/mL [IU] U meq/L mL dL L \
     mL/min mL/min/{1.73_m2} L/min s min h d wk mo a ms mV m/s [in_i] [lb_av] kcal [kcal] {score} \
-    {steps} mm/h /h U/h mL/h mg/kg ug/kg [pH] dB";
+    {steps} {#} /a /mo /wk mm/h /h U/h mL/h mg/kg ug/kg [pH] dB";
 
 /// Whether a coding may pass.
 pub(super) fn is_code(system: &str, code: &str) -> bool {
@@ -76,9 +76,13 @@ fn is_digits(code: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
     lengths.contains(&code.len()) && code.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// Digits, a hyphen and their check digit (Luhn).
+/// Digits, a hyphen and their check digit (Luhn); or an answer of a list, `LA33-6`, whose check
+/// digit is made another way.
 fn is_loinc(code: &str) -> bool {
     let Some((number, check)) = code.split_once('-') else { return false };
+    if let Some(answer) = number.strip_prefix("LA") {
+        return is_digits(answer, 1..=6) && is_digits(check, 1..=1);
+    }
     if !is_digits(number, 1..=6) || !is_digits(check, 1..=1) {
         return false;
     }
@@ -156,6 +160,7 @@ mod tests {
             (LOINC, "4548-4"),
             (LOINC, "8867-4"),
             (LOINC, "85354-9"),
+            (LOINC, "LA33-6"),
             (SNOMED, "46635009"),
             (SNOMED, "73211009"),
             (SNOMED, "91936005"),
@@ -176,6 +181,7 @@ mod tests {
         for (system, code) in [
             (LOINC, "15074-9"),
             (LOINC, "Mari"),
+            (LOINC, "LAMari-1"),
             (LOINC, "37605030299-1"),
             (SNOMED, "46635008"),
             (SNOMED, "046635009"),

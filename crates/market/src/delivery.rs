@@ -6,7 +6,11 @@
 //! log names its hash; that the key was shown, before it is. A file that was logged is never made
 //! again, since another sealing has another hash.
 
+use crate::seal::is_recipient;
 use alloy_primitives::B256;
+use medtrail_permit::dataset::Dataset;
+use medtrail_permit::sale::Order;
+use medtrail_permit::sale::check::{self, Windows};
 
 /// Where a delivery stands: what is on disk about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,6 +190,23 @@ impl Seen {
         }
         (self.approval == Approval::Withdrawn).then_some(Refusal::Withdrawn)
     }
+}
+
+/// What is wrong with an order by itself: [`Seen::fault`]. The windows are judged at the block that
+/// paid it, the same at every step: an order does not become hasty by waiting for its seller.
+pub fn fault(
+    order: &Order,
+    dataset: &Dataset,
+    windows: &Windows,
+    paid_at_s: u64,
+) -> Option<Refusal> {
+    if check::order(order, dataset).is_err() {
+        return Some(Refusal::Documents);
+    }
+    if !is_recipient(order.recipient) {
+        return Some(Refusal::Recipient);
+    }
+    (!windows.leave(order, paid_at_s)).then_some(Refusal::Windows)
 }
 
 /// What a delivery needs next.

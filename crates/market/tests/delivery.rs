@@ -2,10 +2,15 @@
 //! anchors that are reorganised away, sellers who change their mind. Whatever the order of it,
 //! nothing is delivered unpaid or twice, and nobody loses money who kept to the rules.
 
-use alloy_primitives::B256;
+mod support;
+
+use alloy_primitives::{Address, B256, U256};
 use medtrail_market::delivery::{
-    Alarm, Approval, Entered, OnChain, Refusal, Seen, State, Step, step,
+    Alarm, Approval, Entered, OnChain, Refusal, Seen, State, Step, fault, step,
 };
+use medtrail_permit::sale::check::Windows;
+use medtrail_permit::sale::{Offer, Order, Terms, words};
+use medtrail_permit::statements::Language;
 
 const DELIVER_BY_S: u64 = 1000;
 const GRACE_S: u64 = 400;
@@ -111,6 +116,43 @@ fn what_cannot_be_is_told_to_a_person() {
     assert_eq!(step(&SEALED, &Seen { entered: None, ..lost }), Step::Seal);
     let settled = Seen { at_final: Some(OnChain::Settled), ..ready() };
     assert_eq!(step(&LOGGED, &settled), Step::Alarm(Alarm::SettledByOthers));
+}
+
+#[test]
+fn an_order_with_a_fault_is_known_before_anything_is_drawn() {
+    let dataset = support::everything(support::SAFE);
+    let offer = Offer {
+        seller: Address::repeat_byte(1),
+        log: B256::repeat_byte(2),
+        price: U256::from(5),
+        expiresAt: support::NOON_S,
+        terms: Terms {
+            purpose: "HRESCH".into(),
+            dataset: dataset.id(),
+            salt: B256::repeat_byte(3),
+            ..Terms::default()
+        },
+        ..Offer::default()
+    };
+    let order = Order {
+        offer: words::worded(offer, &dataset, Language::Et).unwrap(),
+        buyer: Address::repeat_byte(4),
+        recipient: B256::repeat_byte(0x11),
+        deliverBy: support::NOON_S + 3 * 86_400,
+        grace: 86_400,
+        salt: B256::repeat_byte(5),
+    };
+    let found = |order: &Order| fault(order, &dataset, &Windows::DEFAULT, support::NOON_S);
+    assert_eq!(found(&order), None);
+    // A point of low order: what is sealed to it opens for everybody.
+    let mut low = B256::ZERO;
+    low.0[0] = 1;
+    assert_eq!(found(&Order { recipient: low, ..order.clone() }), Some(Refusal::Recipient));
+    let hasty = Order { deliverBy: support::NOON_S + 86_400, ..order.clone() };
+    assert_eq!(found(&hasty), Some(Refusal::Windows));
+    let mut cheaper = order;
+    cheaper.offer.price = U256::ONE;
+    assert_eq!(found(&cheaper), Some(Refusal::Documents));
 }
 
 /// Numbers from a seed (SplitMix64).

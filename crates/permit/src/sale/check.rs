@@ -10,7 +10,7 @@ use alloy_primitives::U256;
 pub const ACCESS_S_MAX: u64 = 10 * 366 * 86_400;
 /// The longest grace. Until it is over the buyer's money waits.
 pub const GRACE_S_MAX: u64 = 90 * 86_400;
-/// The dearest price: what the contract keeps of one.
+/// The dearest price: 128 bits, more than there is of any token.
 pub const PRICE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
 
 /// What is wrong with a document of a sale.

@@ -155,8 +155,9 @@ fn judge(dataset: &Dataset, record: &Record<'_>) -> Result<Result<Facts, Reason>
         return Ok(Err(Reason::OtherCode));
     }
     let period = dataset.period_s();
-    let (from, to) = facts.span_s;
-    let is_within = from >= period.start as i64 && to <= period.end as i64;
+    let is_within = facts
+        .span_s
+        .is_none_or(|(from, to)| from >= period.start as i64 && to <= period.end as i64);
     Ok(if is_within { Ok(facts) } else { Err(Reason::OutOfPeriod) })
 }
 

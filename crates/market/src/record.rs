@@ -62,8 +62,9 @@ pub(crate) struct Facts {
     pub(crate) name: Option<String>,
     pub(crate) data: Data,
     pub(crate) codes: Vec<String>,
-    /// The seconds it is about, from one up to before another.
-    pub(crate) span_s: (i64, i64),
+    /// The seconds it is about, from one up to before another; none: a person's own details are of
+    /// no time.
+    pub(crate) span_s: Option<(i64, i64)>,
 }
 
 /// Elements that say when a resource happened: the first that stands there counts.
@@ -99,7 +100,7 @@ impl Record<'_> {
             name: None,
             data: self.told.clone(),
             codes: Vec::new(),
-            span_s: (at_s, at_s + 1),
+            span_s: Some((at_s, at_s + 1)),
         };
         let Some(text) = self.resource() else { return Some(told) };
         let members = json::members(text)?;
@@ -111,6 +112,9 @@ impl Record<'_> {
         }
         let mut facts = told;
         facts.name = member("id").and_then(json::string).map(|id| format!("{kind}/{id}"));
+        if kind == "Patient" {
+            facts.span_s = None;
+        }
         facts.data.resource = Some(kind);
         if let Some(meta) = member("meta") {
             marks(meta, &mut facts.data)?;
@@ -132,8 +136,9 @@ impl Record<'_> {
                 facts.data.parameters.extend(tokens(item).map(|code| format!("category={code}")));
             }
         }
-        if let Some(raw) = TIMES.iter().find_map(|name| member(name)) {
-            facts.span_s = span_s(raw)?;
+        let time = TIMES.iter().find_map(|name| member(name));
+        if let Some(raw) = time.filter(|_| facts.span_s.is_some()) {
+            facts.span_s = Some(span_s(raw)?);
         }
         Some(facts)
     }

@@ -52,6 +52,20 @@ fn only_what_was_sold_is_delivered() {
 }
 
 #[test]
+fn a_person_s_details_are_of_no_time_and_of_a_scope_like_all_else() {
+    // Long before and after what the log says of them.
+    for (from_s, scopes, count) in [
+        (NOON_S + 86_400, "patient/Patient.rs patient/Observation.rs", 1),
+        (NOON_S - 90 * 86_400, "patient/Patient.rs patient/Observation.rs", 2),
+        (NOON_S - 90 * 86_400, "patient/Observation.rs", 1),
+    ] {
+        let sale = dataset(scopes, &[], from_s, SAFE, Origin::Signed);
+        let assembly = sold(&sale, &[kept(RESOURCES[0]), glucose()]).unwrap();
+        assert_eq!(assembly.manifest.records.len(), count);
+    }
+}
+
+#[test]
 fn a_record_is_what_its_bytes_say_and_not_what_is_said_of_it() {
     // A psychiatric diagnosis with a label that was sold.
     let told = Data { resource: Some("Observation".into()), ..Data::default() };

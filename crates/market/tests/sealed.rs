@@ -121,6 +121,14 @@ fn what_is_of_another_sale_is_told_apart() {
 }
 
 #[test]
+fn the_same_sealed_once_more_is_not_what_was_logged() {
+    let (sold, again) = (sell(SAFE, ORDER, 1), sell(SAFE, ORDER, 1));
+    assert_ne!(sold.file, again.file);
+    let checked = sold.check_with(&sold.key, &again.file);
+    assert!(matches!(checked, Err(Fault::File { .. })), "{checked:?}");
+}
+
+#[test]
 fn an_entry_of_another_kind_person_or_log_is_no_delivery() {
     let with = |change: fn(&mut Report)| {
         let mut sold = sell(SAFE, ORDER, 1);

@@ -16,7 +16,8 @@ pub(super) enum Rule {
     Two(&'static str, &'static str),
     /// `date`, `dateTime`, `instant`, as the profile takes them.
     Date,
-    /// The date of birth: of it the year at most, in every profile.
+    /// A date of birth, or one that may be measured as a value: of it the year at most, in every
+    /// profile.
     Birth,
     /// `Period`.
     Period,
@@ -87,7 +88,7 @@ const COMPONENT: Rule = Parts(&[
     one("valueBoolean", Boolean),
     one("valueRange", RANGE),
     one("valueRatio", RATIO),
-    one("valueDateTime", Date),
+    one("valueDateTime", Birth),
     one("valuePeriod", Period),
     one("dataAbsentReason", Concept),
     many("interpretation", Concept),
@@ -152,7 +153,7 @@ pub(super) const TABLES: [(&str, &[Field]); 10] = [
             one("valueBoolean", Boolean),
             one("valueRange", RANGE),
             one("valueRatio", RATIO),
-            one("valueDateTime", Date),
+            one("valueDateTime", Birth),
             one("valuePeriod", Period),
             one("dataAbsentReason", Concept),
             many("interpretation", Concept),

@@ -90,7 +90,8 @@ pub enum Approval {
     Waiting,
     /// By a signed approval that lasts, or by a transaction that is final.
     Given,
-    /// Declined, cancelled, or of a dead epoch: seen at the head, without waiting for final.
+    /// Declined, cancelled, frozen or of a dead epoch, as far as that stops this order (one that is
+    /// approved by transaction, a decline alone): seen at the head, without waiting for final.
     Withdrawn,
 }
 

@@ -150,6 +150,16 @@ kinds! {
         "Make the pseudonym with your own shared key.";
     ALREADY_BOUND = "already-bound" CONFLICT: "The pseudonym is somebody's",
         "Tell the person; whose it is was told of this attempt.";
+    ALIAS_TAKEN = "alias-taken" CONFLICT: "That address has joined another one",
+        "Draw a fresh address in your wallet, and join that one.";
+    ALIAS_NOT_FRESH = "alias-not-fresh" CONFLICT: "That address is more than one to sell under",
+        "Draw a fresh address in your wallet, and join that one.";
+    IS_ALIAS = "is-alias" CONFLICT: "You are signed in with an address that you sell under",
+        "Sign in with your own address.";
+    TOO_MANY_ALIASES = "too-many-aliases" CONFLICT: "As many addresses as one person can have",
+        "Sell under one of those that you have.";
+    CONTROL_MOVED = "control-moved" CONFLICT: "Control of an address has moved",
+        "Sign with two addresses whose own keys have control of them.";
     NO_SUCH_CODE = "no-such-code" NOT_FOUND: "No such code",
         "Type the code again, or ask at the desk for a new one.";
     CODE_TAKEN = "code-taken" CONFLICT: "The code was given out before",

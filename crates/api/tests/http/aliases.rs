@@ -6,11 +6,13 @@ use crate::people::{Person, World};
 use crate::support::{Answer, CHAIN, CONSENTS, Log, REGISTRY, now_ms};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::binding::alias::{Language, document};
+use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 use medtrail_ledger::schema::{digest, domain};
 use medtrail_permit::documents::{Delegation, Document, Registries};
 use medtrail_permit::statements::worded;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 
 const PATH: &str = "/v1/bindings/aliases";
 const LATER_S: u64 = 4_000_000_000;
@@ -248,5 +250,44 @@ async fn nobody_but_the_person_learns_by_any_route_that_two_addresses_are_hers()
             hidden.problem(404, "no-such-entry");
         }
     }
+    log.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_recovery_the_new_key_sees_the_aliases_and_a_delegate_still_does_not() {
+    let log = Log::start().await;
+    let world = World::new(&log).await;
+    let (anna, rose) = (&world.anna, Person::new(0xc1));
+    let (heir, kadri) = (Person::new(0xd3), Person::new(0xd1));
+    lets_see(&log, anna, &kadri).await;
+    let joined = post(&log, &world.anna_token, &joining(anna, &rose, Language::En)).await;
+    assert_eq!(joined.status, 200, "{joined:?}");
+    let (its, hers) = (heir.sign_in(&log).await, kadri.sign_in(&log).await);
+    let path = format!("/v1/subjects/{}/trail", anna.address);
+    get(&log, &its, &path).await.problem(404, "no-such-trail");
+
+    // This chain says the same of every address.
+    let moved = ConsentEvent::ControlMoved { controller: heir.address, at_s: 1_700_000_000 };
+    log.chain.records.lock().unwrap().push(ConsentRecord { event: moved, is_final: true });
+    let page = get(&log, &its, &path).await;
+    assert!(names(&page, rose.address));
+    assert_eq!(page.json()["parts"].as_array().unwrap().len(), 2);
+    let mut feed = Feed::open_of(&log, &anna.address.to_string(), &its, None).await;
+    let sold = log.report(&log.about(rose.address, 5)).await.receipt();
+    assert_eq!(feed.line().await.id, Some(sold.index));
+    let page = get(&log, &hers, &path).await;
+    assert!(page.status == 404 || !names(&page, rose.address), "{page:?}");
+    // Whoever got control of the alias alone still is not told whose it is.
+    let path = format!("/v1/subjects/{}/trail", rose.address);
+    let page = get(&log, &its, &path).await;
+    assert_eq!(page.json()["parts"].as_array().unwrap().len(), 1);
+    assert!(!names(&page, anna.address));
+    // From now on neither key joins anything.
+    let lily = Person::new(0xc2);
+    let refused = post(&log, &world.anna_token, &joining(anna, &lily, Language::En)).await;
+    refused.problem(409, "control-moved");
+    log.chain.is_away.store(true, Ordering::SeqCst);
+    let refused = post(&log, &world.anna_token, &joining(anna, &lily, Language::En)).await;
+    refused.problem(503, "chain-unreadable");
     log.end().await;
 }

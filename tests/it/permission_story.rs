@@ -432,3 +432,39 @@ async fn an_emergency_is_listed_with_its_clock_until_its_person_says_no() {
         (&1.into(), &0.into())
     );
 }
+
+/// A sale is public for ever: Mari sells under a fresh address, and sees what is reported about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_to_sell_under_joins_by_two_keys_and_the_audit_checks_both() {
+    let mut story = Story::begin("").await;
+    let made = must(story.site.run(["keys", "reporter", "rose.json"]));
+    let rose = Who { key: "rose.json", address: made.trim().parse().unwrap() };
+    let add = |key: &'static str| {
+        let signing = ["alias", "add", "--trust", "trust.json", "--alias-key", key];
+        [&signing[..], &["--alias-passphrase-file", "passphrase"]].concat()
+    };
+    let Story { mari, lab, .. } = &story;
+    let added = story.json(mari, &add(rose.key));
+    assert_eq!(added["entries"], serde_json::json!([0, 1]), "{added:#}");
+    assert_eq!(story.json(mari, &add(rose.key)), added, "the same again is answered alike");
+    let listed = story.json(mari, &["alias", "list"]);
+    assert_eq!(listed["aliases"], serde_json::json!([added]));
+    assert_eq!(listed["aliases"][0]["alias"].as_str().unwrap().parse(), Ok(rose.address));
+    let said = story.says(mari, &["alias", "list"]);
+    assert!(said.contains("line in your trail"), "{said}");
+
+    // Whoever has only that key joins nothing to it, and is not told whose it is.
+    assert_eq!(story.json(&rose, &["alias", "list"])["aliases"], serde_json::json!([]));
+    for (who, key) in [(&rose, lab.key), (&rose, "mari.json"), (lab, rose.key)] {
+        let refused = story.run(who, &add(key));
+        assert_eq!(refused.code, Some(1), "{}", refused.out);
+        let told = format!("{}{}", refused.out, refused.err).to_lowercase();
+        let is_named = told.contains(&format!("{:x}", mari.address)) && key != "mari.json";
+        assert!(!is_named, "{told}");
+    }
+    story.stop().await;
+    let told = story.audit("export").await;
+    let checks = told["checks"].as_array().unwrap();
+    let joins = checks.iter().find(|one| one["check"] == "joins").unwrap();
+    assert_eq!((&joins["verdict"], &joins["checked"]), (&"green".into(), &2.into()), "{joins:#}");
+}

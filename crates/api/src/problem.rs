@@ -113,7 +113,7 @@ kinds! {
         "Take the message from GET /v1/session/nonce and sign it as it is with personal_sign.";
     NONCE_UNKNOWN = "nonce-unknown" UNPROCESSABLE_ENTITY: "The nonce is used, too old or another's",
         "Take a new message from GET /v1/session/nonce and sign that.";
-    CONTROL_MOVED = "control-moved" FORBIDDEN: "This key speaks for its address no more",
+    CONTROL_LOST = "control-lost" FORBIDDEN: "This key speaks for its address no more",
         "Sign in with the key that control moved to, and name the old address as the subject. If \
          you know of no recovery, ask your trustees.";
     CROSS_SITE = "cross-site" FORBIDDEN: "Asked for by another site",
@@ -153,6 +153,16 @@ kinds! {
         "Make the pseudonym with your own shared key.";
     ALREADY_BOUND = "already-bound" CONFLICT: "The pseudonym is somebody's",
         "Tell the person; whose it is was told of this attempt.";
+    ALIAS_TAKEN = "alias-taken" CONFLICT: "That address has joined another one",
+        "Draw a fresh address in your wallet, and join that one.";
+    ALIAS_NOT_FRESH = "alias-not-fresh" CONFLICT: "That address is more than one to sell under",
+        "Draw a fresh address in your wallet, and join that one.";
+    IS_ALIAS = "is-alias" CONFLICT: "You are signed in with an address that you sell under",
+        "Sign in with your own address.";
+    TOO_MANY_ALIASES = "too-many-aliases" CONFLICT: "As many addresses as one person can have",
+        "Sell under one of those that you have.";
+    CONTROL_MOVED = "control-moved" CONFLICT: "Control of an address has moved",
+        "Sign with two addresses whose own keys have control of them.";
     NO_SUCH_CODE = "no-such-code" NOT_FOUND: "No such code",
         "Type the code again, or ask at the desk for a new one.";
     CODE_TAKEN = "code-taken" CONFLICT: "The code was given out before",

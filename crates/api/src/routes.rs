@@ -1,6 +1,7 @@
 //! One file a family of paths.
 
 mod accounting;
+mod aliases;
 mod anchors;
 mod approvals;
 mod bindings;
@@ -51,6 +52,9 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(accounting::get)
         .service(chain::get)
         .service(feed::get)
+        // Before what names a binding by its id.
+        .service(aliases::list)
+        .service(aliases::join)
         .service(bindings::list)
         .service(bindings::of)
         .service(bindings::issue)

@@ -437,6 +437,10 @@ fn other_kind(facts: &Facts) -> String {
         "source" => format!("{who} told something new about where your data are kept."),
         "roster" => "The lines of everybody were counted.".into(),
         "erasure" => "The content of lines was erased.".into(),
+        // A line that joins an address is shown without its document to whoever has only that address.
+        "binding" if facts.organisation.is_none() => {
+            "Something was connected to your trail.".into()
+        }
         "binding" => format!("{who} was connected to your trail."),
         "question" => "A question about a line was asked or answered.".into(),
         "correction" => format!("{who} corrected an earlier line."),

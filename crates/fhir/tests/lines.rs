@@ -649,6 +649,18 @@ fn hostile_words() -> Vec<Line> {
         line_by(Word::Relayed, "relayed by a name", read(), None, lumi),
         relayed("a relayed refusal", plain(Kind::Refusal, b'R'), None),
         relayed("a connection", plain(Kind::Binding, 0), organisation("Tide Sensors")),
+        relayed(
+            "an address to sell under",
+            plain(Kind::Binding, 0),
+            Some(r#"{"version":"medtrail/alias-v1"}"#.into()),
+        ),
+        relayed("a connection that is not told", plain(Kind::Binding, 0), None),
+        line(
+            "a signed address to sell under",
+            plain(Kind::Binding, 0),
+            Some(r#"{"version":"medtrail/alias-v1"}"#.into()),
+            lumi,
+        ),
         line("a signed connection", plain(Kind::Binding, 0), organisation("Tide Sensors"), None),
         line("an event of another version", read(), Some(other), lumi),
         relayed("a relayed operation", plain(Kind::Operation, 0), None),

@@ -1,8 +1,9 @@
 //! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
-//! whose, what people and organisations ask each other, what is to be erased, who is told, where
+//! whose, under which further address somebody sells, what people and organisations ask each other, what is to be erased, who is told, where
 //! records are kept, and how far each who follows the log is. What concerns organisations and
 //! pseudonyms is an entry of the log too; this is its present state.
 
+mod aliases;
 mod bindings;
 mod emergencies;
 mod erasures;
@@ -11,6 +12,7 @@ mod notices;
 mod organisations;
 mod sources;
 
+pub use aliases::{AliasRow, AliasState};
 pub use bindings::{BindingParties, BindingRow, BindingState};
 pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
@@ -107,6 +109,8 @@ pub struct Contents {
     pub sources: Vec<SourceRow>,
     /// By where they stand.
     pub emergencies: Vec<EmergencyRow>,
+    /// By the address that joined.
+    pub aliases: Vec<AliasRow>,
 }
 
 /// One change of the directory.
@@ -164,6 +168,8 @@ pub enum DirectoryChange {
     PutEmergency(EmergencyRow),
     /// Removes one by its id: it was erased, or needs no answer any more.
     DropEmergency(B256),
+    /// Adds or replaces an alias.
+    PutAlias(AliasRow),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod accounting;
+pub(crate) mod alias;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod deploy;

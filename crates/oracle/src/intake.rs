@@ -268,13 +268,14 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 11] = [
+const LOGS_DOCUMENTS: [&str; 12] = [
     "medtrail/accounting-",
     "medtrail/look-",
     // An organisation says one, but in a report of kind 11 alone.
     "medtrail/guardianship-end-",
     "medtrail/relayed-",
     "medtrail/binding-",
+    "medtrail/alias-",
     "medtrail/operation-",
     "medtrail/refusal-",
     "medtrail/notice-",

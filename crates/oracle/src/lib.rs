@@ -4,6 +4,7 @@
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new; [`accounting`]
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
+//! - [`aliases`]: addresses that a person sells under
 //! - [`permissions`], with `papers`: what people permit, in the log and on the chain
 //! - [`seeing`]: who may see a trail without being its person
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
@@ -21,6 +22,7 @@
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
 pub mod accounting;
+pub mod aliases;
 pub mod anchorer;
 mod behind;
 pub mod bindings;

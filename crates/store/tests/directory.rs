@@ -6,10 +6,11 @@ mod support;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
-    Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer, EmergencyRow,
-    ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow,
-    PendingEntry, SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
+    AliasRow, AliasState, ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow,
+    Contents, CorrectionRow, Directory, DirectoryChange, DueNotice, DueSort, EmailChannel,
+    EmergencyAnswer, EmergencyRow, ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort,
+    InviteRow, KeyRow, OrganisationRow, PendingEntry, SourceFinding, SourceFound, SourceOwner,
+    SourceRow, SourceState, WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -47,6 +48,7 @@ struct Model {
     noticed: Option<u64>,
     sources: BTreeMap<B256, SourceRow>,
     emergencies: BTreeMap<B256, EmergencyRow>,
+    aliases: BTreeMap<Address, AliasRow>,
 }
 
 impl Model {
@@ -125,6 +127,9 @@ impl Model {
                 DirectoryChange::DropSource(id) => {
                     self.sources.remove(&id);
                 }
+                DirectoryChange::PutAlias(row) => {
+                    self.aliases.insert(row.alias, row);
+                }
             }
         }
     }
@@ -150,6 +155,7 @@ impl Model {
             noticed: self.noticed,
             sources: self.sources.values().cloned().collect(),
             emergencies: self.emergencies.values().cloned().collect(),
+            aliases: self.aliases.values().cloned().collect(),
         }
     }
 }
@@ -390,7 +396,15 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
             is_sent,
         },
     );
+    let alias_state = (any::<[u64; 2]>(), prop::collection::vec(any::<u8>(), 0..60), any::<bool>())
+        .prop_map(|(entries, details, is_entered)| match is_entered {
+            true => AliasState::Entered { entries },
+            false => AliasState::Entering { details, time_ms: entries[0] },
+        });
+    let alias = (address(), address(), word(), alias_state)
+        .prop_map(|(alias, subject, id, state)| AliasRow { alias, subject, id, state });
     prop_oneof![
+        alias.prop_map(DirectoryChange::PutAlias),
         erasure.prop_map(DirectoryChange::PutErasure),
         hold.prop_map(DirectoryChange::PutHold),
         word().prop_map(DirectoryChange::DropHold),
@@ -700,6 +714,23 @@ fn a_code_names_its_key_in_a_state_behind_all_that_were_there_before() {
     assert_eq!(postcard::to_allocvec(&BindingState::Refused).unwrap(), [5]);
 }
 
+fn alias_row() -> AliasRow {
+    let (alias, subject) = (Address::repeat_byte(4), Address::repeat_byte(5));
+    let state = AliasState::Entered { entries: [300, 301] };
+    AliasRow { alias, subject, id: B256::repeat_byte(6), state }
+}
+
+/// Rows on disk are these bytes: a field or a state in between would make others of them.
+#[test]
+fn an_alias_is_written_as_it_always_was() {
+    let entered = postcard::to_allocvec(&alias_row()).unwrap();
+    let head = [&[20][..], &[4; 20], &[20], &[5; 20], &[32], &[6; 32]].concat();
+    assert_eq!(entered, [&head[..], &[1, 0xac, 2, 0xad, 2]].concat());
+    let state = AliasState::Entering { details: b"{}".to_vec(), time_ms: 7 };
+    let entering = postcard::to_allocvec(&AliasRow { state, ..alias_row() }).unwrap();
+    assert_eq!(entering, [&head[..], &[0, 2, b'{', b'}', 7]].concat());
+}
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1/directory")
 }
@@ -718,6 +749,10 @@ fn a_directory_of_format_1_still_opens() {
     let row = CorrectionRow { line: 1, by: 2, is_wrong_person: true };
     directory.save(&[DirectoryChange::PutCorrection(row)]).unwrap();
     assert_eq!(directory.load().unwrap().corrections, [row]);
+    // Nor that of aliases.
+    let row = alias_row();
+    directory.save(&[DirectoryChange::PutAlias(row.clone())]).unwrap();
+    assert_eq!(directory.load().unwrap().aliases, [row]);
     directory.save(&acts()[0]).unwrap();
 }
 

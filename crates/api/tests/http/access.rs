@@ -154,6 +154,13 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             &format!("/v1/bindings/of/0x{}", "11".repeat(32)),
             [401, 403, 403, 404, 404, 403, 403, 401, 401],
         ),
+        same("/v1/bindings/aliases", SIGNED_IN),
+        post(
+            "/v1/bindings/aliases",
+            "/v1/bindings/aliases",
+            "{}",
+            [401, 422, 422, 422, 422, 422, 403, 401, 401],
+        ),
         post("/v1/bindings", "/v1/bindings", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
         post(
             "/v1/bindings/codes",

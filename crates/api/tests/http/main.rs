@@ -2,6 +2,7 @@
 
 mod access;
 mod accounting;
+mod aliases;
 mod anchors;
 mod batches;
 mod bindings;

@@ -51,6 +51,7 @@ pub(super) fn said(facts: &Facts) -> Option<String> {
         "endGuard" => {
             quoted(format!("{capital} ended that somebody may act for you, by this order"))
         }
+        "joinAlias" => "You joined an address to your trail, to sell under.".to_owned(),
         "hadIt" => quoted("You said that you had what was billed".to_owned()),
         "hadItNot" => quoted("You said that what was billed was not you".to_owned()),
         "noticeByMail" => "You were told by e-mail to have a look.".to_owned(),

@@ -123,12 +123,15 @@ impl Herald {
             let mut fresh: HashMap<B256, DueNotice> = HashMap::new();
             for (index, row) in rows {
                 let tag = RowHeader::decode(&row).map(|header| header.subject);
-                let Some(channels) = tag.and_then(|tag| whose.get(&tag)) else { continue };
-                if index < channels.since {
+                let told = tag.and_then(|tag| whose.get(&tag)).into_iter().flatten();
+                let told: Vec<&ChannelsRow> = told.filter(|row| index >= row.since).collect();
+                if told.is_empty() {
                     continue;
                 }
                 match self.service.0.opener.open(index, &row) {
-                    Ok(entry) => self.decide(channels, index, soon(&entry), &mut fresh),
+                    Ok(entry) => told.into_iter().for_each(|channels| {
+                        self.decide(channels, index, soon(&entry), &mut fresh);
+                    }),
                     Err(EntryError::Erased(_) | EntryError::Damaged(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -146,13 +149,15 @@ impl Herald {
     }
 
     /// Who wants to be told, by all tags that their lines have.
-    fn whose(&self) -> HashMap<SubjectTag, ChannelsRow> {
+    fn whose(&self) -> HashMap<SubjectTag, Vec<ChannelsRow>> {
         let rows: Vec<ChannelsRow> =
             self.service.0.live.rows().channels.values().cloned().collect();
-        let mut whose = HashMap::new();
+        let mut whose: HashMap<SubjectTag, Vec<ChannelsRow>> = HashMap::new();
         for row in rows {
-            for subject in self.service.parts(row.subject) {
-                whose.insert(self.service.0.tags.subject_tag(subject), row.clone());
+            // An alias may have channels of its own.
+            for subject in self.service.whole_parts(subject_of(row.subject)) {
+                let tag = self.service.0.tags.subject_tag(subject);
+                whose.entry(tag).or_default().push(row.clone());
             }
         }
         whose

@@ -179,7 +179,7 @@ function otherKind({ kind, organisation }: Facts): string {
     case "erasure":
       return "The content of lines was erased.";
     case "binding":
-      return `${who} was connected to your trail.`;
+      return organisation === null ? "Something was connected to your trail." : `${who} was connected to your trail.`;
     case "question":
       return "A question about a line was asked or answered.";
     case "correction":

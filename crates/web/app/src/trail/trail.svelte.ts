@@ -1,4 +1,4 @@
-import type { Line, ListedOrganisation, TrailPage, TrailPart, TrustFile } from "../ledger";
+import { addressIn, type Line, type ListedOrganisation, type TrailPage, type TrailPart, type TrustFile } from "../ledger";
 import { ask } from "../server/client";
 import { explain } from "../session/explain";
 import { session } from "../session/session.svelte";
@@ -42,7 +42,9 @@ export class Trail {
     })));
     const talks = talksOf(this.lines);
     const shown = (checked: Checked, index: number): Shown =>
-      ({ ...checked, reasons: judged[index] ?? [], talk: talks.get(checked.commitment) ?? null });
+      ({
+        ...checked, reasons: judged[index] ?? [], talk: talks.get(checked.commitment) ?? null, alias: this.#aliasOf(checked),
+      });
     return oldestFirst.map(shown).reverse();
   });
 
@@ -50,7 +52,7 @@ export class Trail {
   nowMs = $state(Date.now());
 
   /** What asks something of the person. */
-  readonly waiting = $derived(waitingOf(this.lines, this.nowMs));
+  readonly waiting = $derived(waitingOf(this.lines.filter((line) => this.#aliasOf(line) === null), this.nowMs));
 
   readonly #subject: `0x${string}`;
   readonly #stop = new AbortController();
@@ -61,6 +63,12 @@ export class Trail {
 
   constructor(address: string) {
     this.#subject = subjectOf(address);
+  }
+
+  /** Another address of this person, if the line is about it. What it asks of them, its own key answers: else it would tell who they are. */
+  #aliasOf({ line }: Checked): `0x${string}` | null {
+    const subject = line.report.subject.toLowerCase();
+    return subject === this.#subject ? null : addressIn(subject);
   }
 
   async open(): Promise<void> {

@@ -264,8 +264,7 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
         require(_isOpen(offer, offerId), OfferCancelledBefore(offer.seller, offerId));
         _requireOffered(offer.seller, offerId, offerSignature);
 
-        _orders[orderId] =
-            Held({status: Status.PAID, paidAt: _nowS(), approvedAt: 0, endedAt: 0, revokedAt: 0});
+        _orders[orderId] = Held({status: Status.PAID, paidAt: _nowS(), approvedAt: 0, endedAt: 0, revokedAt: 0});
         emit Bought(
             orderId, offer.seller, msg.sender, offerId, order.recipient, order.deliverBy, order.grace, order.salt
         );

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.34;
 
-import {IDataMarket} from "../../../contracts/interfaces/IDataMarket.sol";
 import {IAnchorRegistry} from "../../../contracts/interfaces/IAnchorRegistry.sol";
+import {IDataMarket} from "../../../contracts/interfaces/IDataMarket.sol";
 import {MarketTest} from "../utils/MarketTest.sol";
 import {ReferenceLog} from "../utils/ReferenceLog.sol";
 
@@ -51,10 +51,7 @@ contract DataMarket_Gas is MarketTest {
         vm.snapshotGasLastCall(GROUP, "revoke");
     }
 
-    function buyWithin(string memory name, IDataMarket.Order memory order, uint256 most)
-        private
-        returns (uint256 gas)
-    {
+    function buyWithin(string memory name, IDataMarket.Order memory order, uint256 most) private returns (uint256 gas) {
         buy(order);
         vm.snapshotGasLastCall(GROUP, name);
         gas = vm.lastCallGas().gasTotalUsed;

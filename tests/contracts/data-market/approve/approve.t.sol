@@ -100,9 +100,7 @@ contract Approve_Test is MarketTest {
         buy(order);
         vm.prank(seller);
         market.cancelAll(seller);
-        vm.expectRevert(
-            abi.encodeWithSelector(IDataMarket.OfferCancelledBefore.selector, seller, idOf(order.offer))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IDataMarket.OfferCancelledBefore.selector, seller, idOf(order.offer)));
         approve(order);
     }
 

@@ -63,8 +63,7 @@ contract Buy_Test is MarketTest {
         for (uint256 i = 0; i < refused.length; ++i) {
             (order.deliverBy, order.grace) = (refused[i][0], refused[i][1]);
             expectRefusal(
-                order,
-                abi.encodeWithSelector(IDataMarket.WindowOutOfRange.selector, order.deliverBy, order.grace)
+                order, abi.encodeWithSelector(IDataMarket.WindowOutOfRange.selector, order.deliverBy, order.grace)
             );
         }
         (order.deliverBy, order.grace) = (START_S + 1, most - 1);

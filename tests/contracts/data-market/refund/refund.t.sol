@@ -33,9 +33,7 @@ contract Refund_Test is MarketTest {
             vm.warp(times[i]);
             address[3] memory callers = [buyer, seller, relay];
             for (uint256 j = 0; j < callers.length; ++j) {
-                vm.expectRevert(
-                    abi.encodeWithSelector(IDataMarket.RefundableLater.selector, idOf(order), SETTLE_UNTIL)
-                );
+                vm.expectRevert(abi.encodeWithSelector(IDataMarket.RefundableLater.selector, idOf(order), SETTLE_UNTIL));
                 vm.prank(callers[j]);
                 market.refund(order);
             }
@@ -116,8 +114,7 @@ contract Refund_Test is MarketTest {
     }
 
     function test_CreditsABuyerWhoCannotBePaid() external {
-        Recipient.Ways[3] memory ways =
-            [Recipient.Ways.REFUSES, Recipient.Ways.BURNS_GAS, Recipient.Ways.REVERTS_HUGE];
+        Recipient.Ways[3] memory ways = [Recipient.Ways.REFUSES, Recipient.Ways.BURNS_GAS, Recipient.Ways.REVERTS_HUGE];
         for (uint256 i = 0; i < ways.length; ++i) {
             Recipient recipient = new Recipient();
             IDataMarket.Order memory order = orderOf();

@@ -103,8 +103,7 @@ contract SettleAccounts_Test is MarketTest {
     /* WHO IS PAID */
 
     function test_CreditsASellerWhoCannotBePaid() external {
-        Recipient.Ways[3] memory ways =
-            [Recipient.Ways.REFUSES, Recipient.Ways.BURNS_GAS, Recipient.Ways.REVERTS_HUGE];
+        Recipient.Ways[3] memory ways = [Recipient.Ways.REFUSES, Recipient.Ways.BURNS_GAS, Recipient.Ways.REVERTS_HUGE];
         IDataMarket.Order memory order = orderOf();
         buy(order);
         for (uint256 i = 0; i < ways.length; ++i) {

@@ -39,9 +39,7 @@ contract Settle_Test is MarketTest {
         buy(order);
         approve(order);
         vm.warp(SETTLE_UNTIL + 1);
-        expectSettleRefused(
-            noApproval(), abi.encodeWithSelector(IDataMarket.TooLate.selector, orderId, SETTLE_UNTIL)
-        );
+        expectSettleRefused(noApproval(), abi.encodeWithSelector(IDataMarket.TooLate.selector, orderId, SETTLE_UNTIL));
         vm.warp(SETTLE_UNTIL);
         settle(order, noApproval());
     }

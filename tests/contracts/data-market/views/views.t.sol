@@ -39,9 +39,8 @@ contract Views_Test is MarketTest {
 
     /// @dev One struct hash can stand for one type only: the type's own hash is its first word.
     function testFuzz_NoDocumentPassesForAnother(IDataMarket.Order memory order, uint64 expiresAt) external view {
-        bytes32[3] memory ids = [
-            idOf(order.offer), idOf(order), digestOf(SaleDocuments.saleApproval(order, idOf(order), expiresAt))
-        ];
+        bytes32[3] memory ids =
+            [idOf(order.offer), idOf(order), digestOf(SaleDocuments.saleApproval(order, idOf(order), expiresAt))];
         assertTrue(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
     }
 

@@ -77,8 +77,8 @@ contract SaleVectors_Test is DocumentVectors {
             vm.prank(ordered.buyer);
             market.buy(ordered, "");
 
-            // Paid, whatever that takes: `_orders` is the first slot.
-            vm.store(address(market), keccak256(abi.encode(word(message, ".order"), uint256(0))), bytes32(uint256(1)));
+            // Paid, whatever that takes: slot 2 holds the orders.
+            vm.store(address(market), keccak256(abi.encode(word(message, ".order"), uint256(2))), bytes32(uint256(1)));
             IDataMarket.Delivery memory delivery;
             IAnchorRegistry.Anchor memory anchor;
             expectAsks(ordered.offer.seller, word(document, ".digest"));

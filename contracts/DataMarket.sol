@@ -114,7 +114,7 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
         (bytes32 orderId,) = _idsOf(order);
         _end(_paid(orderId), Status.REFUNDED);
         emit Declined(orderId, order.offer.seller, order.buyer);
-        _pay(order.buyer, order.offer.token, order.offer.price);
+        _refund(order);
     }
 
     /// @inheritdoc IDataMarket
@@ -144,11 +144,7 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
 
         _end(held, Status.SETTLED);
         emit Settled(orderId, seller, order.buyer, delivery.k);
-        if (controller == seller) {
-            _pay(seller, order.offer.token, order.offer.price);
-        } else {
-            _credit(seller, order.offer.token, order.offer.price);
-        }
+        _pay(seller, controller, order.offer);
     }
 
     /// @inheritdoc IDataMarket
@@ -161,7 +157,7 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
         );
         _end(held, Status.REFUNDED);
         emit Refunded(orderId, order.offer.seller, order.buyer);
-        _pay(order.buyer, order.offer.token, order.offer.price);
+        _refund(order);
     }
 
     /// @inheritdoc IDataMarket
@@ -264,7 +260,9 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
         require(_isOpen(offer, offerId), OfferCancelledBefore(offer.seller, offerId));
         _requireOffered(offer.seller, offerId, offerSignature);
 
-        _orders[orderId] = Held({status: Status.PAID, paidAt: _nowS(), approvedAt: 0, endedAt: 0, revokedAt: 0});
+        Held storage held = _orders[orderId];
+        held.status = Status.PAID;
+        held.paidAt = _nowS();
         emit Bought(
             orderId, offer.seller, msg.sender, offerId, order.recipient, order.deliverBy, order.grace, order.salt
         );
@@ -278,11 +276,19 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
         require(arrived == price, WrongAmountArrived(arrived, price));
     }
 
-    /// @dev A seller who cannot be paid, or a buyer, must not hold up the other.
-    function _pay(address to, address token, uint256 amount) private {
-        if (token == address(0) ? _push(to, amount) : IERC20(token).trySafeTransfer(to, amount)) return;
+    function _refund(Order calldata order) private {
+        _pay(order.buyer, CONSENTS.controllerOf(order.buyer), order.offer);
+    }
+
+    /// @dev A seller who cannot be paid, or a buyer, must not hold up the other; a key that lost control gets nothing.
+    function _pay(address to, address controller, Offer calldata offer) private {
+        (address token, uint256 amount) = (offer.token, offer.price);
+        bool paid =
+            controller == to && (token == address(0) ? _push(to, amount) : IERC20(token).trySafeTransfer(to, amount));
+        if (paid) return;
         // A token that used up its 63 of 64 parts leaves enough for this only if it was given more than a million.
-        _credit(to, token, amount);
+        _credits[to][token] += amount;
+        emit Credited(to, token, amount);
     }
 
     function _push(address to, uint256 amount) private returns (bool paid) {
@@ -292,11 +298,6 @@ contract DataMarket is IDataMarket, EIP712, ReentrancyGuardTransient {
         assembly ("memory-safe") {
             paid := call(gasForCallee, to, amount, 0, 0, 0, 0)
         }
-    }
-
-    function _credit(address account, address token, uint256 amount) private {
-        _credits[account][token] += amount;
-        emit Credited(account, token, amount);
     }
 
     function _end(Held storage held, Status status) private {

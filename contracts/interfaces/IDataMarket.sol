@@ -15,6 +15,8 @@ import {IConsentRegistry} from "./IConsentRegistry.sol";
 /// A document's id is its digest. Of Terms this contract sees the struct hash only.
 /// Who acts for a seller is the ConsentRegistry's `controllerOf(seller)`; a freeze there stops approving here, by
 /// transaction and by a signature that waits to be carried. Nothing stops declining, cancelling and revoking.
+/// Money goes to the seller or back to the buyer. It waits for `withdraw` where it cannot be paid out, and where control
+/// of the one to be paid has moved: its old key gets nothing.
 /// Warning: a settled order shows that the log says the data were delivered and that `k` opens its hash lock. It does not
 /// show that the file holds what was promised, or that the seller sold it once. Buy from logs you would trust with that.
 /// Warning: that an offer can be bought binds nobody. It may be signed by a key that lost control of the seller, or by a
@@ -188,7 +190,6 @@ interface IDataMarket {
     function decline(Order calldata order) external;
 
     /// @notice Pays the seller for a delivery that a log shows, until `deliverBy + grace`. Anybody.
-    /// @dev Where control of the seller has moved, its old key gets nothing: the money waits for `withdraw`.
     /// @param anchor one of the newest 64 of the offer's log
     /// @param index of the delivery's entry
     /// @param path RFC 9162 inclusion proof

@@ -11,11 +11,11 @@ import {ReferenceLog} from "../utils/ReferenceLog.sol";
 contract DataMarket_Gas is MarketTest {
     string private constant GROUP = "DataMarket";
 
-    uint256 private constant BUY_MAX = 64_000;
-    uint256 private constant BUY_TOKEN_MAX = 88_000;
-    uint256 private constant SETTLE_MAX = 108_000;
+    uint256 private constant BUY_MAX = 63_000;
+    uint256 private constant BUY_TOKEN_MAX = 83_000;
+    uint256 private constant SETTLE_MAX = 100_000;
     uint256 private constant FRESH_MAX = 25_000;
-    uint256 private constant SALE_MAX = 166_000;
+    uint256 private constant SALE_MAX = 162_000;
 
     function test_ASaleKeepsToItsBudgets() external {
         IDataMarket.Order memory order = orderOf();
@@ -49,6 +49,27 @@ contract DataMarket_Gas is MarketTest {
         vm.prank(seller);
         market.revoke(order);
         vm.snapshotGasLastCall(GROUP, "revoke");
+    }
+
+    function test_WhatEndsAnOrderOtherwise() external {
+        IDataMarket.Order memory order = orderOf();
+        buy(order);
+        vm.prank(seller);
+        market.decline(order);
+        vm.snapshotGasLastCall(GROUP, "decline");
+
+        order.salt = "another";
+        buy(order);
+        vm.warp(SETTLE_UNTIL + 1);
+        refund(order);
+        vm.snapshotGasLastCall(GROUP, "refund");
+
+        vm.prank(seller);
+        market.cancelOffer(seller, idOf(order.offer));
+        vm.snapshotGasLastCall(GROUP, "cancelOffer, the first");
+        vm.prank(seller);
+        market.cancelAll(seller);
+        vm.snapshotGasLastCall(GROUP, "cancelAll");
     }
 
     function buyWithin(string memory name, IDataMarket.Order memory order, uint256 most) private returns (uint256 gas) {

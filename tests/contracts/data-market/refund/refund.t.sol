@@ -129,6 +129,20 @@ contract Refund_Test is MarketTest {
         }
     }
 
+    function test_CreditsABuyerWhoseControlMoved() external {
+        IDataMarket.Order memory order = orderOf();
+        buy(order);
+        seller = buyer;
+        moveControl();
+        vm.warp(SETTLE_UNTIL + 1);
+        refund(order);
+        assertEq(buyer.balance, 100 ether - PRICE);
+        assertEq(market.creditOf(buyer, address(0)), PRICE);
+        vm.prank(next);
+        market.withdraw(buyer, address(0), next);
+        assertEq(next.balance, PRICE);
+    }
+
     function test_CreditsInATokenThatRefuses() external {
         StrangeToken strange = new StrangeToken();
         strange.mint(buyer, PRICE);

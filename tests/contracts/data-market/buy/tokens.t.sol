@@ -109,7 +109,9 @@ contract BuyTokens_Test is MarketTest {
         buy(other);
         strange.mint(address(market), 10 ether);
         bytes memory signature = signed(sellerKey, idOf(order.offer));
-        bytes[5] memory calls = [
+        bytes[6] memory calls = [
+            // Good in itself: another's delivery stands in the log.
+            settlementOf(other),
             abi.encodeCall(market.refund, (order)),
             abi.encodeCall(market.refund, (other)),
             abi.encodeCall(market.buy, (order, signature)),
@@ -155,6 +157,13 @@ contract BuyTokens_Test is MarketTest {
         buy(order);
         assertHolds(address(token), price);
         assertEq(token.balanceOf(buyer), 100 ether - price);
+    }
+
+    function settlementOf(IDataMarket.Order memory order) private returns (bytes memory) {
+        IDataMarket.Delivery memory delivery = deliveryOf(order);
+        uint64 index = logged(commitmentOf(order, delivery));
+        IDataMarket.Approval memory approval = approvalOf(sellerKey, order);
+        return abi.encodeCall(market.settle, (order, delivery, newest, index, pathTo(index), approval));
     }
 
     function expectWrongAmount(IDataMarket.Order memory order, uint256 amount) private {

@@ -141,6 +141,28 @@ test("a signed report: recorded, being locked, locked, checked against the chain
   await takePicture(page, "verify");
 });
 
+test("Mari looks at the lines of Jaan, whose guardian she is, and finds there that she looked", { skip }, async (t) => {
+  const { page } = await openDemo(t, { hash: "#/trail" });
+  await signInAsMari(page);
+  const { name, pseudonym } = demo.withoutKey[0];
+  await page.getByRole("navigation", { name: "Whose trail:" }).getByRole("link", { name: `${name} (you are the guardian)` }).click();
+  await page.getByRole("heading", { level: 1, name: `The trail of ${name}` }).waitFor();
+  await page.getByText(/No gap among the \d+ lines/).waitFor();
+  await page.waitForFunction(() => document.querySelector(".state.live"));
+  assert.equal(await page.locator("[data-alarm]").count(), 0);
+  const all = page.getByRole("region", { name: "All lines" });
+  for (const expected of [/Nurse Anu Sild/, /Dr Liis Kask/, new RegExp(mari.address.slice(0, 8), "i")]) {
+    await all.locator("article", { hasText: expected }).first().waitFor();
+  }
+  assert.equal(await page.getByRole("main").getByRole("button", { name: /^Ask why/ }).count(), 0);
+  await assertAccessible(page, "Jaan's trail");
+  await assertPlainWords(page, "Jaan's trail");
+  await takePicture(page, "guardian");
+  // Nobody else is shown it by knowing his number.
+  const stranger = await fetch(`${demo.url}/v1/subjects/${pseudonym}/trail`);
+  assert.equal(stranger.status, 401);
+});
+
 test("Mari fits on 320 pixels", { skip }, async (t) => {
   const { page } = await openDemo(t, { hash: "#/trail", context: { viewport: { width: 320, height: 640 } } });
   await signInAsMari(page);

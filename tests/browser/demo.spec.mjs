@@ -158,7 +158,6 @@ test("Mari looks at the lines of Jaan, whose guardian she is, and finds there th
   assert.equal(await page.getByRole("main").getByRole("button", { name: /^Ask why/ }).count(), 0);
   await assertAccessible(page, "Jaan's trail");
   await assertPlainWords(page, "Jaan's trail");
-  await takePicture(page, "guardian");
   // Nobody else is shown it by knowing his number.
   const stranger = await fetch(`${demo.url}/v1/subjects/${pseudonym}/trail`);
   assert.equal(stranger.status, 401);

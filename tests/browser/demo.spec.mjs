@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { privateKeyToAccount } from "viem/accounts";
 import { ZERO, accounts, auditEvent, sha256, sign } from "./fixtures/mari.mjs";
 import { assertAccessible, assertFits, assertPlainWords, open, signInAsMari, takePicture, useBrowser } from "./lib/browser.mjs";
 import { testWallet } from "./wallet/wallet.mjs";
@@ -141,6 +142,27 @@ test("a signed report: recorded, being locked, locked, checked against the chain
   await takePicture(page, "verify");
 });
 
+test("Mari looks at the lines of Jaan, whose guardian she is, and finds there that she looked", { skip }, async (t) => {
+  const { page } = await openDemo(t, { hash: "#/trail" });
+  await signInAsMari(page);
+  const { name, pseudonym } = demo.withoutKey[0];
+  await page.getByRole("navigation", { name: "Whose trail:" }).getByRole("link", { name: `${name} (you are the guardian)` }).click();
+  await page.getByRole("heading", { level: 1, name: `The trail of ${name}` }).waitFor();
+  await page.getByText(/No gap among the \d+ lines/).waitFor();
+  await page.waitForFunction(() => document.querySelector(".state.live"));
+  assert.equal(await page.locator("[data-alarm]").count(), 0);
+  const all = page.getByRole("region", { name: "All lines" });
+  for (const expected of [/Nurse Anu Sild/, /Dr Liis Kask/, new RegExp(mari.address.slice(0, 8), "i")]) {
+    await all.locator("article", { hasText: expected }).first().waitFor();
+  }
+  assert.equal(await page.getByRole("main").getByRole("button", { name: /^Ask why/ }).count(), 0);
+  await assertAccessible(page, "Jaan's trail");
+  await assertPlainWords(page, "Jaan's trail");
+  // Nobody else is shown it by knowing his number.
+  const stranger = await fetch(`${demo.url}/v1/subjects/${pseudonym}/trail`);
+  assert.equal(stranger.status, 401);
+});
+
 test("Mari fits on 320 pixels", { skip }, async (t) => {
   const { page } = await openDemo(t, { hash: "#/trail", context: { viewport: { width: 320, height: 640 } } });
   await signInAsMari(page);
@@ -231,4 +253,31 @@ test("the hospital's desk: what it is asked, what it asked for, what it billed",
   await page.getByRole("heading", { name: "Questions to you" }).waitFor();
   await page.getByRole("region", { name: "Changes you asked for" }).getByText("Allergies: penicillin and ibuprofen").first().waitFor();
   await assertAccessible(page, "the desk");
+});
+
+test("Mari gives up being Jaan's guardian, and his lines leave her screen", { skip }, async (t) => {
+  const { page } = await openDemo(t, { hash: "#/trail" });
+  await signInAsMari(page);
+  const { name, pseudonym } = demo.withoutKey[0];
+  await page.getByRole("navigation", { name: "Whose trail:" }).getByRole("link", { name: `${name} (you are the guardian)` }).click();
+  await page.getByRole("region", { name: "All lines" }).locator("article", { hasText: "Nurse Anu Sild" }).waitFor();
+  await page.waitForFunction(() => document.querySelector(".state.live"));
+  const given = await page.evaluate((of) => fetch(`/v1/subjects/${of}/permissions`).then((answer) => answer.json()), pseudonym);
+  const { id } = given.permissions.find(({ document, state }) => document.guardianship && state === "standing");
+  const { chainId, consentRegistry } = await (await fetch(`${demo.url}/v1/permissions`)).json();
+  const revoke = { subject: `0x${pseudonym.slice(-40)}`, permission: id };
+  const signature = await privateKeyToAccount(mari.privateKey).signTypedData({
+    domain: { name: "Medtrail", version: "1", chainId, verifyingContract: consentRegistry },
+    types: { Revoke: [{ name: "subject", type: "address" }, { name: "permission", type: "bytes32" }] }, primaryType: "Revoke", message: revoke,
+  });
+  const started = Date.now();
+  const answer = await fetch(`${demo.url}/v1/permissions?subject=${pseudonym}`, {
+    method: "POST", headers: { "content-type": "application/json" },
+    body: JSON.stringify({ version: "medtrail/permission-v1", document: { revoke }, signature }),
+  });
+  assert.ok(answer.ok, await answer.text());
+  await page.getByText(`You cannot see the trail of ${name} now`).waitFor({ timeout: 30_000 });
+  console.log(`right ended to lines off the screen: ${Date.now() - started} ms`);
+  await page.getByRole("heading", { level: 1, name: "Your trail" }).waitFor();
+  assert.equal(await page.getByText(/Nurse Anu Sild/).count(), 0);
 });

@@ -39,6 +39,8 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
   const nowMs = () => data.nowMs + (Date.now() - startedMs);
   const nonces = new Set();
   const streams = new Set();
+  /** Those of another's trail, while she may look. */
+  const looking = new Set();
   const heard = [];
   let who = null;
   let binding = null;
@@ -149,14 +151,19 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
           const isOwn = subject === data.subject && who.address === data.mari;
           return isOwn ? send(200, data.permissions) : send(...problem(403, "no-such-trail", "Not yours"));
         }
-        if (subject !== data.subject || who.address !== data.mari) {
+        const isHis = subject === data.his.subject;
+        const isKnown = isHis ? server.mayLook && who.address === data.mari : BigInt(subject) === BigInt(who.address);
+        if (!isKnown) return send(...problem(404, "no-such-trail", "No trail that you may see"));
+        if (isHis && what === "trail") return send(200, { version: "medtrail/trail-page-v1", subject, ...data.his.page, next: null });
+        if (!isHis && who.address !== data.mari) {
           if (what === "trail") return send(200, { version: "medtrail/trail-page-v1", subject, parts: [{ subject, organisation: null, lines: 0, last: null }], lines: [], next: null });
         }
         if (what === "trail") return send(200, trail(url.searchParams));
         response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
         response.write("retry: 300\n\n");
-        streams.add(response);
-        response.on("close", () => streams.delete(response));
+        const open = isHis ? looking : streams;
+        open.add(response);
+        response.on("close", () => open.delete(response));
         return undefined;
       }
       const [, entry] = /^\/v1\/entries\/(\d+)\/proof$/.exec(url.pathname) ?? [];
@@ -180,7 +187,7 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
   };
   const server = {
     url: `http://localhost:${http.address().port}`,
-    data, heard, written: [], sessionMs: 12 * 3_600_000, isDown: false,
+    data, heard, written: [], mayLook: true, sessionMs: 12 * 3_600_000, isDown: false,
     get binding() { return binding; },
     get streams() { return streams.size; },
     /** A line is reported now: it stands in the trail, and goes to whoever listens unless it is to be kept from them. */
@@ -190,6 +197,19 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
       part.lines += 1;
       part.last = server.commitments.get(line.index) ?? part.last;
       if (isTold) emit("line", line.index, line);
+    },
+    /** A line about her son, who is not she. */
+    pushHis() {
+      const { page: { lines, parts: [part] }, live } = data.his;
+      lines.push(live);
+      part.lines += 1;
+      part.last = data.commitments[live.index];
+      for (const stream of looking) stream.write(`event: line\nid: ${live.index}\ndata: ${JSON.stringify(live)}\n\n`);
+    },
+    /** Her right to look ends: the stream just ends, and afterwards there is no such trail. */
+    endLook() {
+      server.mayLook = false;
+      for (const stream of looking) stream.end();
     },
     anchor(state) { emit("anchor", null, { ...data.anchor, state }); },
     emit,
@@ -214,7 +234,7 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
     },
     commitments: new Map(data.live.map((line) => [line.index, data.commitments[line.index]])),
     async stop() {
-      for (const stream of streams) stream.end();
+      for (const stream of [...streams, ...looking]) stream.end();
       http.closeAllConnections();
       await new Promise((closed) => http.close(closed));
     },

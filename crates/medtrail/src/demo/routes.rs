@@ -1,6 +1,7 @@
 //! What the demo answers beside the product, under `/demo/`: its story, its wallet, its button.
 
 use super::anvil;
+use super::jaan;
 use super::live::Live;
 use super::words::{ACTS, ANSWER, Act, LOOK, PROPERLY, STRIP};
 use alloy_primitives::bytes::Bytes;
@@ -98,6 +99,11 @@ fn story(live: &Live) -> Value {
         "accounts": live.accounts,
         "wallet": "/demo/wallet.js",
         "gateways": live.reporters.gateways(),
+        "people": [{
+            "by": live.accounts.by_role("patient").address,
+            "of": live.reporters.jaan,
+            "name": jaan::NAME,
+        }],
         "chain": {
             "chainId": anvil::CHAIN_ID,
             "name": "Medtrail demo",

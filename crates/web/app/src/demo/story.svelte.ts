@@ -23,6 +23,8 @@ export interface Story {
   readonly accounts: readonly Account[];
   readonly wallet: string;
   readonly gateways?: readonly { readonly name: string; readonly url: string }[];
+  /** For whom somebody acts: `by` for `of`. */
+  readonly people?: readonly { readonly by: string; readonly of: string; readonly name: string }[];
   /** What wallets are told to add. */
   readonly chain?: Chain;
 }

@@ -1,9 +1,12 @@
 // Places of the page stand behind the `#`: they need nothing from the server, and what stands there (an invite's
 // code, or that of a mail) is sent to one only by what it is for.
 
+import type { Hex } from "../ledger/types";
+
 export type Place =
   | { readonly name: "home" }
-  | { readonly name: "trail" }
+  /** `of`: whose; null: one's own. */
+  | { readonly name: "trail"; readonly of: Hex | null }
   | { readonly name: "statement"; readonly month: string }
   | { readonly name: "connect" }
   | { readonly name: "waiting" }
@@ -24,10 +27,12 @@ export function placeOf(hash: string): Place {
   if (month) return { name: "statement", month };
   const confirm = /^#\/notices\/confirm\/([\w-]{1,128})$/.exec(hash)?.[1];
   if (confirm) return { name: "confirm", code: confirm };
+  const of = /^#\/trail\?of=(0x(?:[0-9a-f]{40}|[0-9a-f]{64}))$/i.exec(hash)?.[1];
+  if (of) return { name: "trail", of: of.toLowerCase() as Hex };
   switch (hash) {
     case "": case "#": case "#/": return { name: "home" };
     // The mails lead to #/data: their link, too, says nothing.
-    case "#/trail": case "#/data": return { name: "trail" };
+    case "#/trail": case "#/data": return { name: "trail", of: null };
     case "#/trail/connect": return { name: "connect" };
     case "#/waiting": return { name: "waiting" };
     case "#/records": return { name: "records" };

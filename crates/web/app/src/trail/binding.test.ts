@@ -131,6 +131,9 @@ describe("a line that connects", () => {
     expect(found([own, sold], [checked(own, joins), checked(sold, joins)])).toMatchObject({ absent: [], foreign: [] });
     expect(found([own, sold], [checked(sold)])).toMatchObject({ foreign: [7], isSound: false });
     expect(healthOf(own, [own].map(part), [checked(own, joins)])).toMatchObject({ absent: [], absentAliases: [alias], isSound: false });
+    // Whoever acts for the person is not given its lines, but misses an organisation that is left out.
+    const acting = healthOf(own, [own].map(part), [checked(own, joins), checked(own, BINDING)], true);
+    expect([acting.absentAliases, acting.absent]).toEqual([[], [FIELDS.custodian]]);
     // Somebody else's connection explains nothing here.
     const others = { ...BINDING, subject: `0x${"22".repeat(20)}` } as Binding;
     expect(found([own, theirs], [checked(own, others), checked(theirs)])).toMatchObject({ foreign: [7], absent: [] });

@@ -20,9 +20,9 @@ export interface Health {
 
 /**
  * Which parts there must be is not what the server says: the person's own id, and each pseudonym that a line in this trail
- * shows to be theirs by both signatures, or other address of theirs.
+ * shows to be theirs by both signatures, or other address of theirs. Whoever acts for them is not given those addresses' lines.
  */
-export function healthOf(own: Hex, parts: readonly TrailPart[], lines: readonly Checked[]): Health {
+export function healthOf(own: Hex, parts: readonly TrailPart[], lines: readonly Checked[], isOther = false): Health {
   const missing: Health["missing"][number][] = [];
   const broken: Health["broken"][number][] = [];
   let [count, areComplete] = [0, true];
@@ -42,7 +42,7 @@ export function healthOf(own: Hex, parts: readonly TrailPart[], lines: readonly 
   const subjects = new Set(parts.map(({ subject }) => subject.toLowerCase()));
   const isMine = (subject: string) => subjects.has(subject) && (subject === own || bound.has(subject));
   const isAlias = ([pseudonym]: readonly [string, Hex]) => addressIn(pseudonym) !== null;
-  const left = [...bound].filter(([pseudonym]) => !subjects.has(pseudonym));
+  const left = [...bound].filter((one) => !subjects.has(one[0]) && !(isOther && isAlias(one)));
   const absent = left.filter((one) => !isAlias(one)).map(([, custodian]) => custodian);
   const absentAliases = left.filter(isAlias).map(([, alias]) => alias);
   const indexes = (those: readonly Checked[]) => those.map(({ line }) => line.index);

@@ -54,6 +54,10 @@ describe("what is unusual", () => {
     ])).toEqual([["emergency"], ["refused"], ["noReason"], ["late"]]);
   });
 
+  it("is no missing reason where somebody looks for whom they act", () => {
+    expect(reasons([judged({}, { purpose: null, verb: "lookFor" }), judged({}, { purpose: null, verb: "lookFor", atMs: NIGHT })])).toEqual([[], ["night"]]);
+  });
+
   it("is a change without permission, and none with it", () => {
     expect(reasons([judged({ kind: 2 }), judged({ kind: 2, hasPermission: true })])).toEqual([["withoutPermission"], []]);
   });

@@ -1,5 +1,5 @@
 import { addressIn, type Line, type ListedOrganisation, type TrailPage, type TrailPart, type TrustFile } from "../ledger";
-import { ask } from "../server/client";
+import { ask, Refused } from "../server/client";
 import { explain } from "../session/explain";
 import { session } from "../session/session.svelte";
 import { afterNews, openFeed } from "./feed";
@@ -32,6 +32,8 @@ export class Trail {
   parts = $state.raw<readonly TrailPart[]>([]);
   /** Indexes that came while the page was open, newest first. */
   arrived = $state.raw<readonly number[]>([]);
+  /** Of somebody else's: the right to look has ended, or there was none. Nothing of it is kept here then. */
+  isOver = $state(false);
 
   /** Newest first, each with what is unusual about it. */
   readonly shown: readonly Shown[] = $derived.by(() => {
@@ -61,8 +63,9 @@ export class Trail {
   /** Lines and pages are taken one after the other: a check takes time, and a later one must not overtake it. */
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(address: string) {
-    this.#subject = subjectOf(address);
+  /** `isOther`: it is not the trail of who looks. */
+  constructor(id: string, private readonly isOther = false) {
+    this.#subject = subjectOf(id);
   }
 
   /** Another address of this person, if the line is about it. What it asks of them, its own key answers: else it would tell who they are. */
@@ -81,7 +84,7 @@ export class Trail {
       this.phase = "ready";
       this.#follow();
     } catch (error) {
-      if (this.#stop.signal.aborted) return;
+      if (this.#stop.signal.aborted || this.#hasEnded(error)) return;
       this.phase = "failed";
       this.error = explain(error);
       // It may be that there is no session any more; then the page asks for one.
@@ -140,7 +143,10 @@ export class Trail {
         // Also the first time: between the last page and this moment a line may have come.
         this.#then(() => this.#catchUp());
       },
-      waiting: () => { this.connection = "waiting"; },
+      waiting: () => {
+        this.connection = "waiting";
+        void this.#askWhether();
+      },
       closed: () => void this.#reopen(),
     });
   }
@@ -153,14 +159,33 @@ export class Trail {
   async #reopen(): Promise<void> {
     this.connection = "waiting";
     await session.probe();
+    await this.#askWhether();
     if (!session.who || this.#stop.signal.aborted) return;
     setTimeout(() => { if (!this.#stop.signal.aborted) this.#follow(); }, REOPEN_MS);
   }
 
   #then(step: () => Promise<void>): void {
     this.#queue = this.#queue.then(step).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) this.error = explain(error);
+      if (!this.#stop.signal.aborted && !this.#hasEnded(error)) this.error = explain(error);
     });
+  }
+
+  /** A right that ends is not told: the stream just ends. What else went wrong the stream finds out by itself. */
+  async #askWhether(): Promise<void> {
+    if (!this.isOther) return;
+    await ask(`/v1/subjects/${this.#subject}/trail?limit=1`, { signal: this.#stop.signal }).catch((error: unknown) => this.#hasEnded(error));
+  }
+
+  /** Whether that is what an error says. Then the lines leave the screen, and the memory. */
+  #hasEnded(error: unknown): boolean {
+    if (!this.isOther || !(error instanceof Refused) || error.kind !== "no-such-trail") return false;
+    this.close();
+    this.lines = [];
+    this.parts = [];
+    this.health = null;
+    this.phase = "loading";
+    this.isOver = true;
+    return true;
   }
 
   async #arrive(line: Line): Promise<void> {
@@ -171,7 +196,7 @@ export class Trail {
     const isOfKnownPart = this.parts.some(({ subject }) => subject.toLowerCase() === line.report.subject.toLowerCase());
     this.parts = withLine(this.parts, taken);
     this.arrived = [line.index, ...this.arrived];
-    const health = healthOf(this.#subject, this.parts, this.lines);
+    const health = healthOf(this.#subject, this.parts, this.lines, this.isOther);
     // Before an alarm the server gets the chance to give what is missing; a new part is only known to it.
     if (!isOfKnownPart || mayBeLate(health)) await this.#catchUp(true);
     else this.#found(health);
@@ -201,7 +226,7 @@ export class Trail {
     // A line may have come between the count and the pages, either way round: that is no alarm. What is still missing
     // when it is asked for again is.
     this.parts = this.lines.reduce(withLine, this.parts);
-    const health = healthOf(this.#subject, this.parts, this.lines);
+    const health = healthOf(this.#subject, this.parts, this.lines, this.isOther);
     if (!mayBeLate(health) || isSecondTry) return this.#found(health);
     await new Promise((later) => setTimeout(later, AGAIN_MS));
     return this.#catchUp(true, true);

@@ -7,7 +7,7 @@ export type Reason =
 
 /** What a line needs to be judged by. */
 export interface Judged {
-  readonly facts: Pick<Facts, "who" | "isMachine" | "isSelf" | "purpose" | "emergency" | "sensitive" | "failed" | "refused" | "atMs">;
+  readonly facts: Pick<Facts, "who" | "verb" | "isMachine" | "isSelf" | "purpose" | "emergency" | "sensitive" | "failed" | "refused" | "atMs">;
   readonly organisation: string;
   readonly kind: number;
   readonly hasPermission: boolean;
@@ -42,7 +42,8 @@ export function reasons(lines: readonly Judged[]): Reason[][] {
     if (facts.failed) found.push("failed");
     if (line.receivedMs - facts.atMs > LATE_MS) found.push("late");
     if (USES.includes(kind) && !facts.isMachine && !facts.isSelf) {
-      if (!facts.purpose) found.push("noReason");
+      // Who acts for somebody looks for them: that is the reason.
+      if (!facts.purpose && facts.verb !== "lookFor") found.push("noReason");
       if (facts.sensitive) found.push("sensitive");
       if (isNight(facts.atMs)) found.push("night");
       const who = `${line.organisation}\n${facts.who?.id ?? facts.who?.name ?? ""}`;

@@ -196,7 +196,11 @@ impl<'a> Replay<'a> {
     fn file(&mut self, entry: &Opened) {
         let kind = Kind::from_number(entry.report.kind);
         let names = kind == Kind::Change && !entry.report.permission.is_zero();
-        let ends = kind == Kind::Binding && entry.evidence != Evidence::Relayed;
+        let ends = match kind {
+            Kind::Binding => entry.evidence != Evidence::Relayed,
+            Kind::Erasure => entry.evidence == Evidence::Relayed,
+            _ => false,
+        };
         if !names && !ends && kind != Kind::Permission {
             return;
         }
@@ -230,13 +234,6 @@ impl<'a> Replay<'a> {
 
     fn is_too_new(&self, act: &Act) -> bool {
         act.received_ms.saturating_add(EDGE_MS) > self.setting.final_ms
-    }
-
-    /// The log and the trust file do not tell who may speak for whom it is about.
-    fn is_unknown(&self, subject: B256) -> bool {
-        let trail = self.trails.get(&subject);
-        let is_silent = trail.is_none_or(|trail| trail.papers.documents().is_empty());
-        self.pseudonyms.is_unknown(subject, &self.organisations, is_silent)
     }
 
     fn standing(&mut self, act: &Act, now_ms: u64) -> (Standing, Verdict) {
@@ -277,46 +274,6 @@ impl<'a> Replay<'a> {
         let is_kept = may_be_shown && self.open.len() < WHOLE_MAX;
         let whole = is_kept.then(|| Box::new(entry.clone()));
         self.young.push(Change { act, organisation, standing, documents, entry: whole });
-    }
-
-    /// A change at an organisation about somebody without an address. The log refuses none
-    /// (ADR 0040), so that nothing is owed here: what does not count is told of whoever made it. Kept
-    /// is only what may truthfully be refused.
-    fn take_keyless(&mut self, act: &Act, organisation: Option<Address>) {
-        self.found.without_key += 1;
-        if act.need.is_emergency() {
-            self.clocks.keyless(act.commitment, act.received_ms);
-        }
-        match self.standing(act, act.received_ms).0 {
-            Standing::Counts => self.found.without_key_permitted += 1,
-            Standing::Unconfirmed => {}
-            Standing::Both => {
-                self.found.both += 1;
-                if self.is_too_new(act) {
-                    self.both.insert(act.commitment);
-                }
-            }
-            Standing::Refused(reason) => {
-                self.found.without_key_refused += 1;
-                self.both.insert(act.commitment);
-                let id = organisation.unwrap_or(act.report.actor);
-                self.found.of_one(id, self.organisations.name_of(id), act, reason);
-            }
-        }
-    }
-
-    /// Whether a refusal of a change about somebody without an address may be true: nobody can tell,
-    /// or who acts for them has said no to the change.
-    fn may_be_refused_keyless(&self, subject: B256, named: B256) -> bool {
-        use crate::documents::Document;
-        let says_no = |one: &crate::papers::Recorded| match &one.signed.document {
-            Document::Revoke(revoke) => revoke.permission == named,
-            _ => false,
-        };
-        let trail = self.trails.get(&subject);
-        is_pseudonym(subject)
-            && (self.is_unknown(subject)
-                || trail.is_some_and(|trail| trail.papers.documents().iter().any(says_no)))
     }
 
     /// Nothing happens there before it is permitted: what was not is the operator's fault, unless it

@@ -594,6 +594,27 @@ fn a_person_without_a_key_and_without_documents_waits_and_is_refused_by_nobody()
     assert_eq!(log.refusing(at).replay().flaw(), Some(Flaw::RefusalUnfounded));
 }
 
+#[test]
+fn what_an_erasure_ended_permits_nothing_when_a_copy_is_brought_back() {
+    let scene = change().naming(grant()).before(HOUR_MS, signed(MARI, grant()));
+    let (mut log, at) = log(scene);
+    assert_eq!(log.replay().found.permitted, 1);
+    let report = Report {
+        kind: Kind::Erasure.number(),
+        subject: address(MARI).into_word(),
+        ..Report::default()
+    };
+    let done = json!({ "version": "medtrail/erasure-v1", "act": "done", "endsEpoch": 0 });
+    let mut done = entry(90, report, NOON_MS - 2 * HOUR_MS, Evidence::Relayed, done);
+    log.entries.insert(0, done.clone());
+    assert_eq!(log.replay().flaw(), Some(Flaw::RefusalMissing));
+    assert_eq!(log.refusing(at + 1).replay().flaw(), None);
+    // Signed it is not the log's word, and ends nothing.
+    done.evidence = signed_evidence();
+    log.entries[0] = done;
+    assert_eq!(log.replay().flaw(), None);
+}
+
 #[path = "replay/children.rs"]
 mod children;
 

@@ -5,10 +5,11 @@
 //! one of these for each pseudonym.
 
 use super::organisations::{Keeper, Organisations};
+use super::{Replay, Standing};
 use crate::documents::{Document, Registries};
 use crate::guardianship_end::GuardianshipEnd;
 use crate::papers::Recorded;
-use crate::permits::{Bound, Pseudonym};
+use crate::permits::{Act, Bound, Pseudonym};
 use crate::signed::PermissionDetails;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::audit::content::Opened;
@@ -115,6 +116,54 @@ impl Pseudonyms {
             _ => Vec::new(),
         };
         vec![Pseudonym { pseudonym: subject, keepers, bound: kept.bound }]
+    }
+}
+
+impl Replay<'_> {
+    /// The log and the trust file do not tell who may speak for whom it is about.
+    pub(super) fn is_unknown(&self, subject: B256) -> bool {
+        let trail = self.trails.get(&subject);
+        let is_silent = trail.is_none_or(|trail| trail.papers.documents().is_empty());
+        self.pseudonyms.is_unknown(subject, &self.organisations, is_silent)
+    }
+
+    /// A change at an organisation about somebody without an address. The log refuses none
+    /// (ADR 0040), so that nothing is owed here: what does not count is told of whoever made it. Kept
+    /// is only what may truthfully be refused.
+    pub(super) fn take_keyless(&mut self, act: &Act, organisation: Option<Address>) {
+        self.found.without_key += 1;
+        if act.need.is_emergency() {
+            self.clocks.keyless(act.commitment, act.received_ms);
+        }
+        match self.standing(act, act.received_ms).0 {
+            Standing::Counts => self.found.without_key_permitted += 1,
+            Standing::Unconfirmed => {}
+            Standing::Both => {
+                self.found.both += 1;
+                if self.is_too_new(act) {
+                    self.both.insert(act.commitment);
+                }
+            }
+            Standing::Refused(reason) => {
+                self.found.without_key_refused += 1;
+                self.both.insert(act.commitment);
+                let id = organisation.unwrap_or(act.report.actor);
+                self.found.of_one(id, self.organisations.name_of(id), act, reason);
+            }
+        }
+    }
+
+    /// Whether a refusal of a change about somebody without an address may be true: nobody can tell,
+    /// or who acts for them has said no to the change.
+    pub(super) fn may_be_refused_keyless(&self, subject: B256, named: B256) -> bool {
+        let says_no = |one: &Recorded| match &one.signed.document {
+            Document::Revoke(revoke) => revoke.permission == named,
+            _ => false,
+        };
+        let trail = self.trails.get(&subject);
+        is_pseudonym(subject)
+            && (self.is_unknown(subject)
+                || trail.is_some_and(|trail| trail.papers.documents().iter().any(says_no)))
     }
 }
 

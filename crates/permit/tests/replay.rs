@@ -511,7 +511,7 @@ fn silence_about_an_emergency_that_is_not_told_is_the_operators_fault_and_late_i
     let early = Log { entries: silent.entries[..1].to_vec(), chain: Vec::new() };
     assert_eq!((early.replay().flaw(), early.replay().found.untold_silence), (None, 0));
     // A log that was down while the time ended, told once it was up again.
-    let mut down = silent.entries.clone();
+    let mut down = silent.entries;
     down[1].place.receivedMs = until_ms + 9 * DAY_MS;
     down[2] = silence(500, &change, until_ms + 9 * DAY_MS + 1);
     let told = Log { entries: down, chain: Vec::new() }.replay_with(HOUR_MS, END_MS);

@@ -2,7 +2,7 @@
 //! permission that nobody gave, is named; a log that was kept from telling it is red until it has.
 
 use crate::site::{Custodian, Node, Said, Settings, Site, must, ticking_chain};
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use journeys::anvil::Anvil;
@@ -12,7 +12,7 @@ use medtrail_ledger::audit::evidence::AuditEvidence;
 use medtrail_ledger::entry::Kind;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
-use medtrail_permit::documents::{Document, Grant, Registries};
+use medtrail_permit::documents::{Document, Grant, Guardianship, Registries, Revoke, named};
 use medtrail_permit::signed::PermissionDetails;
 use medtrail_permit::signed::Signed;
 use medtrail_permit::statements::{Language, worded};
@@ -24,15 +24,32 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
 
-fn grant(person: &PrivateKeySigner, to: Address, trust: &TrustFile) -> Signed {
-    let registries = Registries {
+fn registries(trust: &TrustFile) -> Registries {
+    Registries {
         chain_id: trust.chain_id,
         consent_registry: Contract::ConsentRegistry.address(),
         anchor_registry: trust.registry,
-    };
+    }
+}
+
+fn sign(key: &PrivateKeySigner, document: &Document, trust: &TrustFile) -> Bytes {
+    let digest = document.id(&registries(trust));
+    key.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
+}
+
+fn grant(person: &PrivateKeySigner, to: Address, trust: &TrustFile) -> Signed {
+    grant_about(person.address(), person, to, trust)
+}
+
+fn grant_about(
+    subject: Address,
+    signer: &PrivateKeySigner,
+    to: Address,
+    trust: &TrustFile,
+) -> Signed {
     let document = Document::Grant(Grant {
         statement: String::new(),
-        subject: person.address(),
+        subject,
         grantee: to,
         scopes: "patient/*.cruds".into(),
         purposes: "TREAT".into(),
@@ -41,13 +58,16 @@ fn grant(person: &PrivateKeySigner, to: Address, trust: &TrustFile) -> Signed {
         salt: B256::repeat_byte(0x51),
     });
     let document = worded(document, Language::En).unwrap();
-    let digest = document.id(&registries);
-    let signature = person.sign_hash_sync(&digest).unwrap().as_bytes().to_vec();
-    Signed { document, signature: Some(signature.into()), countersignature: None }
+    let signature = Some(sign(signer, &document, trust));
+    Signed { document, signature, countersignature: None }
 }
 
 /// The custodian changes a medication of a person; the report names `permission`.
 fn change(trust: &TrustFile, person: Address, event: &str, permission: B256) -> String {
+    change_of(trust, person.into_word(), event, permission)
+}
+
+fn change_of(trust: &TrustFile, subject: B256, event: &str, permission: B256) -> String {
     let code = |code: &str| serde_json::json!([{ "coding": [{ "code": code }] }]);
     let details = serde_json::json!({
         "resourceType": "AuditEvent", "action": "U", "id": event,
@@ -58,7 +78,7 @@ fn change(trust: &TrustFile, person: Address, event: &str, permission: B256) -> 
         kind: Kind::Change.number(),
         action: b'U',
         timeMs: now_ms(),
-        subject: person.into_word(),
+        subject,
         record: B256::repeat_byte(0x7e),
         fromVersion: B256::repeat_byte(1),
         toVersion: B256::repeat_byte(2),
@@ -165,4 +185,67 @@ async fn whoever_changed_without_permission_is_named_and_a_log_that_did_not_tell
     must(site.run(["export", "--to", "late"]));
     let (code, value) = told(&site, &anvil, "late", &["--grace", "0"]);
     assert_eq!((code, &value["permissions"]["told"]), (Some(3), &3.into()), "{value:#}");
+}
+
+async fn record(node: &Node, child: B256, signed: Signed) {
+    let document = serde_json::to_string(&PermissionDetails::of(signed)).unwrap();
+    let path = format!("/v1/permissions?subject={child}");
+    let answer = node.send(&path, "application/json", document).await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guardian_permitted_and_took_back_is_judged_again_from_the_log_alone() {
+    let anvil = ticking_chain().await;
+    let site = Site::on(&anvil).await;
+    let node = site.serve();
+    site.write("trust.json", node.trust_bytes().await);
+    let trust = node.trust().await;
+    let (mother, child) = (PrivateKeySigner::random(), B256::repeat_byte(0x9a));
+    let fjord = PrivateKeySigner::from_slice(&[0x4f; 32]).unwrap();
+
+    node.report(&change_of(&trust, child, "before anybody", B256::ZERO)).await;
+    let document = Document::Guardianship(Guardianship {
+        statement: String::new(),
+        subject: child,
+        guardian: mother.address(),
+        custodian: fjord.address(),
+        rights: "SEE PERMIT".into(),
+        ground: "parent, population register".into(),
+        expiresAt: now_ms() / 1000 + 300 * 86_400,
+    });
+    let document = worded(document, Language::En).unwrap();
+    let signature = Some(sign(&mother, &document, &trust));
+    let countersignature = Some(sign(&fjord, &document, &trust));
+    record(&node, child, Signed { document, signature, countersignature }).await;
+    let given = grant_about(named(child), &mother, fjord.address(), &trust);
+    let id = given.document.id(&registries(&trust));
+    record(&node, child, given).await;
+    node.report(&change_of(&trust, child, "permitted", id)).await;
+    let no = Document::Revoke(Revoke { subject: named(child), permission: id });
+    let signature = Some(sign(&mother, &no, &trust));
+    record(&node, child, Signed { document: no, signature, countersignature: None }).await;
+    node.report(&change_of(&trust, child, "claimed", id)).await;
+    node.wait_until_final(6).await;
+    node.stop();
+    until_far_ahead(&anvil).await;
+    must(site.run(["export", "--to", "honest"]));
+    let (code, value) = told(&site, &anvil, "honest", &["--grace", "0"]);
+    assert_eq!(code, Some(3), "{value:#}");
+    let found = &value["permissions"];
+    let counts = [
+        ("withoutKey", 3),
+        ("withoutKeyPermitted", 1),
+        ("withoutKeyRefused", 1),
+        ("unknownKeeper", 0),
+        ("both", 0),
+        ("missing", 0),
+    ];
+    for (name, count) in counts {
+        assert_eq!(found[name], count, "{name}: {value:#}");
+    }
+    let one = &found["by"][fjord.address().to_string().to_lowercase()];
+    assert_eq!((&one["name"], &one["claimed"]), (&"Fjord Clinic".into(), &1.into()), "{value:#}");
+    let table = audit(&site, &anvil, "honest", &["--grace", "0"]).out;
+    assert!(table.contains("(revoked)"), "{table}");
 }

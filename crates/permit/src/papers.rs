@@ -3,7 +3,7 @@
 
 use crate::documents::{Document, Registries};
 use crate::guardianship_end::GuardianshipEnd;
-use crate::permits::{Act, ChainState, End, Epoch, Held, Use, World, covers_change};
+use crate::permits::{Act, ChainState, End, Epoch, Held, Pseudonym, Use, World, covers_change};
 use crate::signed::{PermissionDetails, Signed};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::Kind;
@@ -138,9 +138,12 @@ impl<N: Clone> Papers<N> {
             }
             let alone = self.documents.iter().filter(|recorded| recorded.id == id);
             let alone = Self { documents: Arc::new(alone.cloned().collect()), ..Self::default() };
-            let world = alone.world(registries.clone(), ChainState::default());
+            let mut world = alone.world(registries.clone(), ChainState::default());
             for name in named {
                 let Some(act) = act(&name)? else { continue };
+                // A document names a pseudonym by a part of it: who keeps it decides nothing here.
+                let (pseudonym, keepers, bound) = (act.report.subject, Vec::new(), None);
+                world.pseudonyms = vec![Pseudonym { pseudonym, keepers, bound }];
                 if covers_change(id, &act, &world) {
                     Arc::make_mut(&mut self.uses).insert(id, act.index);
                     break;

@@ -15,6 +15,7 @@
 //! what was permitted is forgotten.
 
 mod organisations;
+mod pseudonyms;
 mod readings;
 mod safe;
 mod silence;
@@ -37,6 +38,7 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
 use organisations::Organisations;
+use pseudonyms::{Pseudonyms, is_pseudonym};
 use readings::Readings;
 use safe::{InVault, Safe};
 use serde::Deserialize;
@@ -67,6 +69,7 @@ pub struct Setting<'a> {
 pub struct Replay<'a> {
     setting: Setting<'a>,
     organisations: Organisations<'a>,
+    pseudonyms: Pseudonyms,
     trails: HashMap<B256, Trail>,
     /// Changes of the millisecond that the log's clock shows: what else comes in it may decide.
     young: Vec<Change>,
@@ -121,7 +124,7 @@ struct Change {
 /// What happened in the vault and was not permitted.
 struct Unpermitted {
     index: u64,
-    reason: Refusal,
+    reason: String,
     subject: B256,
     shown: Option<(OpenedEntry, Judged)>,
 }
@@ -148,6 +151,7 @@ impl<'a> Replay<'a> {
         Self {
             organisations: Organisations::new(setting.trust),
             setting,
+            pseudonyms: Pseudonyms::default(),
             trails: HashMap::new(),
             young: Vec::new(),
             open: BTreeMap::new(),
@@ -192,7 +196,11 @@ impl<'a> Replay<'a> {
     fn file(&mut self, entry: &Opened) {
         let kind = Kind::from_number(entry.report.kind);
         let names = kind == Kind::Change && !entry.report.permission.is_zero();
-        let ends = kind == Kind::Binding && entry.evidence != Evidence::Relayed;
+        let ends = match kind {
+            Kind::Binding => entry.evidence != Evidence::Relayed,
+            Kind::Erasure => entry.evidence == Evidence::Relayed,
+            _ => false,
+        };
         if !names && !ends && kind != Kind::Permission {
             return;
         }
@@ -211,11 +219,15 @@ impl<'a> Replay<'a> {
     /// How an act stands by what is known at `now_ms`.
     fn judge(&mut self, act: &Act, now_ms: u64) -> Readings {
         let registries = &self.setting.registries;
-        let trail = self.trails.entry(act.report.subject).or_default();
+        let mut nothing = Trail::default();
+        // Most people without an address have no document: nothing is kept of them.
+        let trail = self.trails.get_mut(&act.report.subject).unwrap_or(&mut nothing);
         let settled =
             trail.papers.settle(registries, |named| Ok::<_, Infallible>(Some(named.act())));
         settled.unwrap_or_else(|never| match never {});
-        let world = trail.papers.world(registries.clone(), Default::default());
+        let mut world = trail.papers.world(registries.clone(), Default::default());
+        let is_silent = world.documents.is_empty();
+        world.pseudonyms = self.pseudonyms.of(act.report.subject, &self.organisations, is_silent);
         let subject = Address::from_word(act.report.subject);
         Readings::of(act, world, subject, trail.chain.as_deref().unwrap_or_default(), now_ms)
     }
@@ -227,9 +239,10 @@ impl<'a> Replay<'a> {
     fn standing(&mut self, act: &Act, now_ms: u64) -> (Standing, Verdict) {
         let read = self.judge(act, now_ms);
         let standing = match &read.verdict {
-            _ if self.is_too_new(act) => Standing::Both,
+            _ if self.is_too_new(act) || self.is_unknown(act.report.subject) => Standing::Both,
             Verdict::DoesNotCount { reason, .. } if read.is_refused() => Standing::Refused(*reason),
             _ if read.may_be_refused() => Standing::Both,
+            Verdict::Unconfirmed { .. } if act.in_vault && read.may_count() => Standing::Both,
             Verdict::Unconfirmed { .. } => Standing::Unconfirmed,
             _ => Standing::Counts,
         };
@@ -237,21 +250,22 @@ impl<'a> Replay<'a> {
     }
 
     fn take_act(&mut self, entry: &Opened, tally: &mut Tally) {
-        let is_change = Kind::from_number(entry.report.kind) == Kind::Change;
-        if address_of(entry.report.subject).is_none() {
-            self.found.without_key += u64::from(is_change);
-            let need = || (self.setting.need)(&entry.report, entry.details.as_deref());
-            if is_change && need().is_emergency() {
-                self.clocks.keyless(entry.commitment, entry.place.receivedMs);
-            }
+        let subject = entry.report.subject;
+        if subject.is_zero() {
+            self.found.without_key +=
+                u64::from(Kind::from_number(entry.report.kind) == Kind::Change);
             return;
         }
         tally.count(Check::Permissions, 1);
+        self.found.unknown_keeper += u64::from(self.is_unknown(subject));
         let organisation = self.organisations.reporter_of(entry);
         let need = (self.setting.need)(&entry.report, entry.details.as_deref());
         let act = act(entry, organisation, need);
         if let Some(what) = InVault::of(entry) {
             return self.take_in_vault(what, entry, act);
+        }
+        if is_pseudonym(subject) {
+            return self.take_keyless(&act, organisation);
         }
         let (standing, _) = self.standing(&act, act.received_ms);
         self.found.changes += 1;
@@ -264,6 +278,7 @@ impl<'a> Replay<'a> {
 
     /// Nothing happens there before it is permitted: what was not is the operator's fault, unless it
     /// was taken back by a refusal that names it, as where a permission ended in that very moment.
+    /// Nor does anything wait there for its person.
     /// What the operator relayed is its own word for a person's session.
     fn take_in_vault(&mut self, what: InVault, entry: &Opened, mut act: Act) {
         self.found.in_vault += 1;
@@ -275,8 +290,13 @@ impl<'a> Replay<'a> {
             return self.safe.put(&act, told);
         }
         let (standing, verdict) = self.standing(&act, act.received_ms);
+        let reason = match verdict {
+            Verdict::DoesNotCount { reason, .. } => tell::word(reason),
+            Verdict::Unconfirmed { reason, .. } => tell::word(reason),
+            Verdict::Counts { .. } => String::new(),
+        };
         match standing {
-            Standing::Refused(reason) if is_known => {
+            Standing::Refused(_) | Standing::Unconfirmed if is_known => {
                 let details = entry.details.as_deref();
                 let shown = (self.unpermitted.len() < WHOLE_MAX)
                     .then(|| (OpenedEntry::from(entry), self.judged(&act, details, &verdict)));
@@ -284,8 +304,8 @@ impl<'a> Replay<'a> {
                 let one = Unpermitted { index: act.index, reason, subject, shown };
                 self.unpermitted.insert(act.commitment, one);
             }
-            Standing::Refused(_) | Standing::Both => self.found.both += 1,
-            Standing::Counts | Standing::Unconfirmed => {}
+            Standing::Counts => {}
+            _ => self.found.both += 1,
         }
         self.safe.put(&act, told);
     }
@@ -296,8 +316,7 @@ impl<'a> Replay<'a> {
         left.sort_by_key(|one| one.index);
         for Unpermitted { index, reason, shown, .. } in left {
             let words = format!(
-                "entry {index} happened in the log's own vault and was not permitted: {}.",
-                tell::word(reason)
+                "entry {index} happened in the log's own vault and was not permitted: {reason}."
             );
             self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(index), shown, tally);
         }
@@ -391,7 +410,7 @@ impl<'a> Replay<'a> {
             None => self.open.remove(&named),
         };
         let Some(change) = change else {
-            if !self.both.contains(&named) {
+            if !self.both.contains(&named) && !self.may_be_refused_keyless(subject, named) {
                 self.unfounded(entry, None, tally);
             }
             return;
@@ -475,6 +494,10 @@ impl InOrder for Replay<'_> {
     fn opened(&mut self, entry: &Opened, tally: &mut Tally) {
         self.age(entry.place.receivedMs);
         self.organisations.hear(entry);
+        let trail = self.trails.get(&entry.report.subject);
+        let documents = trail.map_or(&[][..], |trail| trail.papers.documents());
+        let registries = &self.setting.registries;
+        self.pseudonyms.hear(entry, &self.organisations, documents, registries);
         self.file(entry);
         match Kind::from_number(entry.report.kind) {
             _ if is_replayed(entry) => self.take_act(entry, tally),

@@ -25,6 +25,7 @@ use medtrail_permit::permits::{
 use medtrail_permit::replay::{EDGE_MS, Found, Replay, Setting};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use support::{
     DAY_MS, HOSPITAL, HOUR_MS, JAAN, LAB, MARI, NEW_KEY, NOON_MS, REGISTRIES, STRANGER, Scene,
     address, approval, change, grant, id, revoke, signed,
@@ -193,7 +194,15 @@ impl Log {
         let setting = Setting { registries: REGISTRIES, trust: &trust, need, final_ms, grace_ms };
         let mut replay = Replay::new(setting);
         let mut tally = Tally::default();
+        let mut ordinals = BTreeMap::<B256, u64>::new();
         for entry in &self.entries {
+            let mut entry = entry.clone();
+            if entry.header.ordinal == 0 && !entry.report.subject.is_zero() {
+                let ordinal = ordinals.entry(entry.report.subject).or_default();
+                *ordinal += 1;
+                entry.header.ordinal = *ordinal;
+            }
+            let entry = &entry;
             if let Some(subject) = replay.asks(entry) {
                 let is_mari = subject == address(MARI);
                 replay.tell(subject, if is_mari { self.chain.clone() } else { Vec::new() });
@@ -274,8 +283,8 @@ fn an_honest_log_of_every_case_replays_without_fault_and_a_dishonest_one_does_no
             continue;
         }
         if case.scene.act.in_vault {
-            let expected = matches!(case.expected, Verdict::DoesNotCount { .. })
-                .then_some(Flaw::VaultUnpermitted);
+            let is_permitted = matches!(case.expected, Verdict::Counts { .. });
+            let expected = (!is_permitted).then_some(Flaw::VaultUnpermitted);
             assert_eq!(bare.flaw(), expected, "{name}");
             continue;
         }
@@ -502,7 +511,7 @@ fn silence_about_an_emergency_that_is_not_told_is_the_operators_fault_and_late_i
     let early = Log { entries: silent.entries[..1].to_vec(), chain: Vec::new() };
     assert_eq!((early.replay().flaw(), early.replay().found.untold_silence), (None, 0));
     // A log that was down while the time ended, told once it was up again.
-    let mut down = silent.entries.clone();
+    let mut down = silent.entries;
     down[1].place.receivedMs = until_ms + 9 * DAY_MS;
     down[2] = silence(500, &change, until_ms + 9 * DAY_MS + 1);
     let told = Log { entries: down, chain: Vec::new() }.replay_with(HOUR_MS, END_MS);
@@ -577,13 +586,37 @@ fn silence_about_a_person_without_a_key_is_judged_by_its_time_alone() {
 }
 
 #[test]
-fn a_person_without_a_key_is_counted_and_judged_by_nobody() {
+fn a_person_without_a_key_and_without_documents_waits_and_is_refused_by_nobody() {
     let (mut log, at) = log(change());
     log.entries[at].report.subject = JAAN;
     let replayed = log.replay();
     assert_eq!((replayed.flaw(), replayed.found.without_key), (None, 1));
     assert_eq!(log.refusing(at).replay().flaw(), Some(Flaw::RefusalUnfounded));
 }
+
+#[test]
+fn what_an_erasure_ended_permits_nothing_when_a_copy_is_brought_back() {
+    let scene = change().naming(grant()).before(HOUR_MS, signed(MARI, grant()));
+    let (mut log, at) = log(scene);
+    assert_eq!(log.replay().found.permitted, 1);
+    let report = Report {
+        kind: Kind::Erasure.number(),
+        subject: address(MARI).into_word(),
+        ..Report::default()
+    };
+    let done = json!({ "version": "medtrail/erasure-v1", "act": "done", "endsEpoch": 0 });
+    let mut done = entry(90, report, NOON_MS - 2 * HOUR_MS, Evidence::Relayed, done);
+    log.entries.insert(0, done.clone());
+    assert_eq!(log.replay().flaw(), Some(Flaw::RefusalMissing));
+    assert_eq!(log.refusing(at + 1).replay().flaw(), None);
+    // Signed it is not the log's word, and ends nothing.
+    done.evidence = signed_evidence();
+    log.entries[0] = done;
+    assert_eq!(log.replay().flaw(), None);
+}
+
+#[path = "replay/children.rs"]
+mod children;
 
 /// The example of docs/formats.md; `MEDTRAIL_BLESS=1` writes it.
 #[test]

@@ -72,6 +72,12 @@ pub struct Judged {
     pub documents: Vec<RecordedDocument>,
     /// What the consent registry recorded about the person, in the order of the chain.
     pub chain: Vec<ConsentRecord>,
+    /// Where it is about a pseudonym, what that was judged by beside: who keeps it, whose it became.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pseudonyms: Vec<serde_json::Value>,
+    /// What ended guardianships.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<serde_json::Value>,
     /// The consent registry that was read.
     pub consent_registry: Address,
     /// Whether it counts: `counts`, `doesNotCount`, `unconfirmed`.

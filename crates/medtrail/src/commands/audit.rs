@@ -359,6 +359,9 @@ fn print_permissions(found: &Found) {
         row("not answered in 30 days, as a line says", found.silent),
         row("too new or too close to tell", found.both),
         row("about people without a key", found.without_key),
+        row("… permitted by a guardian", found.without_key_permitted),
+        row("… not permitted", found.without_key_refused),
+        row("… whose keeper is not known", found.unknown_keeper),
     ];
     let told = rows
         .into_iter()

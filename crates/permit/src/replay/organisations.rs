@@ -17,6 +17,16 @@ pub(super) struct Organisations<'a> {
     names: HashMap<Address, String>,
 }
 
+/// Who keeps a pseudonym, by its first entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// It is the log's own word.
+    Nobody,
+    Organisation(Address),
+    /// Who signed it stands neither in the trust file nor in the log, or it cannot be read.
+    Unknown,
+}
+
 /// `medtrail/operation-v1`, as far as it says who is who.
 #[derive(Deserialize)]
 struct Operation {
@@ -83,6 +93,29 @@ impl<'a> Organisations<'a> {
         }
         let relayed: Relayed = serde_json::from_slice(entry.details.as_deref()?).ok()?;
         (relayed.version == "medtrail/relayed-v1").then_some(relayed.organisation)
+    }
+
+    /// Whose pseudonym it is whose first entry this is.
+    pub(super) fn keeper_of(&self, entry: &Opened) -> Keeper {
+        match self.reporter_of(entry) {
+            Some(id) => Keeper::Organisation(id),
+            None if entry.evidence == Evidence::Relayed && entry.details.is_some() => {
+                Keeper::Nobody
+            }
+            None => Keeper::Unknown,
+        }
+    }
+
+    /// Whether an address is an organisation's, as its id or as a key that it has or had.
+    pub(super) fn knows(&self, key: Address) -> bool {
+        self.ids.contains_key(&key)
+    }
+
+    /// All keys that an organisation has or had.
+    pub(super) fn keys_of(&self, id: Address) -> Vec<Address> {
+        // A first entry may be older than the line by which its organisation got this id.
+        let id = self.ids.get(&id).copied().unwrap_or(id);
+        self.ids.iter().filter(|(_, of)| **of == id).map(|(key, _)| *key).collect()
     }
 
     /// Its name, or its address where none is known.

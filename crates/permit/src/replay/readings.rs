@@ -4,7 +4,7 @@
 
 use crate::consents::{fold, kinder};
 use crate::documents::Document;
-use crate::permits::{Act, Verdict, World, permits};
+use crate::permits::{Act, ChainState, Verdict, World, permits};
 use alloy_primitives::Address;
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 
@@ -23,7 +23,8 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    /// Of an act, as it was to be judged at `now_ms`. `world` has no chain yet.
+    /// Of an act, as it was to be judged at `now_ms`. `world` has nothing of the chain yet, only what
+    /// erasures ended.
     pub(super) fn of(
         act: &Act,
         world: World,
@@ -33,7 +34,7 @@ impl Readings {
     ) -> Self {
         let mut worlds: Vec<World> = pasts(chain, act.received_ms, now_ms)
             .into_iter()
-            .map(|records| World { chain: fold(subject, &records), ..world.clone() })
+            .map(|records| with_chain(&world, fold(subject, &records)))
             .collect();
         if act.in_vault {
             let asked_ms = act.received_ms.saturating_sub(VAULT_MS);
@@ -55,6 +56,11 @@ impl Readings {
         self.refused == self.all
     }
 
+    /// Somebody may honestly have said that it counts.
+    pub(super) fn may_count(&self) -> bool {
+        self.refused + self.waits < self.all
+    }
+
     /// It waits for its person, however it is read.
     pub(super) fn waits(&self) -> bool {
         self.waits == self.all
@@ -69,6 +75,11 @@ impl Readings {
     pub(super) fn may_be_refused(&self) -> bool {
         self.refused > 0
     }
+}
+
+fn with_chain(world: &World, mut chain: ChainState) -> World {
+    chain.epochs.extend(world.chain.epochs.iter().cloned());
+    World { chain, ..world.clone() }
 }
 
 fn is_refused(verdict: &Verdict) -> bool {
@@ -125,14 +136,19 @@ fn stricter(records: &[ConsentRecord]) -> Vec<Vec<ConsentRecord>> {
     vec![with_moves(true), with_moves(false)]
 }
 
-/// The same without what was taken back in the log while the vault was at work; none: nothing was.
+/// The same without what was taken back, ordered or bound in the log while the vault was at work;
+/// none: nothing was.
 fn untaken(world: &World, asked_ms: u64) -> Option<World> {
     let mut before = world.clone();
     before.documents.retain(|held| {
         let takes = matches!(held.signed.document, Document::Revoke(_) | Document::RevokeAll(_));
         !(takes && held.received_ms.is_some_and(|received_ms| received_ms >= asked_ms))
     });
-    (before.documents.len() < world.documents.len()).then_some(before)
+    before.ends.retain(|end| end.received_ms < asked_ms);
+    for one in &mut before.pseudonyms {
+        one.bound = one.bound.filter(|bound| bound.received_ms < asked_ms);
+    }
+    (before != *world).then_some(before)
 }
 
 #[cfg(test)]

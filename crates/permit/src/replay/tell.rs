@@ -1,6 +1,7 @@
 //! What a replay found, as it is counted, told and kept.
 
 use super::Replay;
+use super::pseudonyms::is_pseudonym;
 use crate::permits::{Act, Refusal, Verdict};
 use crate::signed::PermissionDetails;
 use alloy_primitives::Address;
@@ -41,8 +42,16 @@ pub struct Found {
     pub untold_silence: u64,
     /// Those so close to what decides that both answers are honest.
     pub both: u64,
-    /// Changes about people without an address: nobody could be asked.
+    /// Changes at organisations about people without an address, most of whom nobody could ask. The
+    /// log refuses none of these.
     pub without_key: u64,
+    /// Those of them that a guardian had permitted.
+    pub without_key_permitted: u64,
+    /// Those of them that do not count: who acts for them had taken back what they rest on.
+    pub without_key_refused: u64,
+    /// Changes and looks about people without an address of whom the log and the trust file do not
+    /// tell who may speak for them.
+    pub unknown_keeper: u64,
     /// Changes and looks in the log's own vault.
     pub in_vault: u64,
     /// Those of them that a person's session made: the operator's word.
@@ -68,7 +77,7 @@ pub struct OfOne {
 }
 
 /// The word for a reason, as in JSON.
-pub(super) fn word(reason: Refusal) -> String {
+pub(super) fn word(reason: impl Serialize) -> String {
     match serde_json::to_value(reason) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
@@ -97,7 +106,14 @@ impl Found {
             (self.contested, "denied by their person afterwards"),
             (self.silent, "about which nobody answered in time, as a line says"),
             (self.both, "too new, or too close to what decides, to be held against anybody"),
-            (self.without_key, "about people without a key, who could not be asked"),
+            (self.without_key, "about people without a key"),
+            (self.without_key_permitted, "of these permitted by a guardian"),
+            (self.without_key_refused, "of these on what a guardian had taken back, or void"),
+            (
+                self.unknown_keeper,
+                "about people without a key of whom the log and your trust file do not tell who may \
+                 speak for them",
+            ),
             (self.in_vault, "in the log's own vault"),
         ];
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
@@ -160,6 +176,16 @@ impl Replay<'_> {
             details: serde_json::to_string(&PermissionDetails::of(one.signed.clone()))
                 .unwrap_or_default(),
         });
+        let subject = act.report.subject;
+        let (pseudonyms, ends) = match trail.filter(|_| is_pseudonym(subject)) {
+            Some(trail) => {
+                let registries = self.setting.registries.clone();
+                let ends = trail.papers.world(registries, Default::default()).ends;
+                let is_silent = trail.papers.documents().is_empty();
+                (self.pseudonyms.of(subject, &self.organisations, is_silent), ends)
+            }
+            None => Default::default(),
+        };
         let (verdict, reason, document) = match verdict {
             Verdict::Counts { reason, document } => {
                 ("counts", serde_json::to_value(reason), document)
@@ -179,10 +205,16 @@ impl Replay<'_> {
             details: details.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
             documents: documents.collect(),
             chain: trail.and_then(|trail| trail.chain.clone()).unwrap_or_default(),
+            pseudonyms: as_values(&pseudonyms),
+            ends: as_values(&ends),
             consent_registry: self.setting.registries.consent_registry,
             verdict: verdict.to_owned(),
             reason: reason.unwrap_or_default(),
             document: *document,
         }
     }
+}
+
+fn as_values(all: &[impl Serialize]) -> Vec<serde_json::Value> {
+    all.iter().filter_map(|one| serde_json::to_value(one).ok()).collect()
 }

@@ -389,7 +389,7 @@ async fn an_emergency_is_listed_with_its_clock_until_its_person_says_no() {
     assert_eq!(story.says(fjord, &["emergencies", "list"]).trim(), "No emergencies.");
     site.write("emergency.json", EMERGENCY);
     let (mari_id, record) = (mari.address.to_string(), format!("0x{}", "77".repeat(32)));
-    let report = ["report", "--kind", "change", "--action", "u", "--subject", &mari_id];
+    let report = ["report", "--kind", "change", "--action", "U", "--subject", &mari_id];
     let report = [&report[..], &["--record", &record, "--details", "emergency.json"]].concat();
     story.says(fjord, &report);
     let end = std::time::Instant::now() + crate::site::PATIENCE;

@@ -336,7 +336,7 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-fn issue(name: &str, rule: &'static str, severity: Severity, text: String) -> Issue {
+pub(crate) fn issue(name: &str, rule: &'static str, severity: Severity, text: String) -> Issue {
     let path = format!("http.{}", crate::words::clean(name, 60));
     Issue { path, rule, text, severity }
 }

@@ -107,24 +107,38 @@ pub fn is_strict(prefer: &str) -> bool {
 /// Values that cannot be read, and unknown parameters of a strict search.
 pub fn read(pairs: &[(String, String)], is_strict: bool) -> Result<Search, Vec<Issue>> {
     let mut search = Search { count: COUNT_DEFAULT, ..Search::default() };
-    let mut wrong = Vec::new();
+    let sorted = sort(pairs, is_strict, |name, value| search.take(name, value))?;
+    (search.applied, search.ignored) = sorted;
+    Ok(search)
+}
+
+/// Parameters that were taken, and a warning for each that was not.
+type Sorted = (Vec<(String, String)>, Vec<Issue>);
+
+/// Hands each parameter to `take`, which says whether it knows it, or what its value should be.
+pub(crate) fn sort(
+    pairs: &[(String, String)],
+    is_strict: bool,
+    mut take: impl FnMut(&str, &str) -> Result<bool, &'static str>,
+) -> Result<Sorted, Vec<Issue>> {
     if pairs.len() > PARAMETERS_MAX {
         let text = format!("At most {PARAMETERS_MAX} parameters.");
         return Err(vec![issue("_", "search.value", Severity::Error, text)]);
     }
+    let (mut applied, mut ignored, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for (name, value) in pairs {
-        match search.take(name, value) {
-            Ok(true) => search.applied.push((name.clone(), value.clone())),
+        match take(name, value) {
+            Ok(true) => applied.push((name.clone(), value.clone())),
             Ok(false) => {
                 let text = "This parameter is not known here; see metadata.".to_owned();
                 let severity = if is_strict { Severity::Error } else { Severity::Warning };
-                let list = if is_strict { &mut wrong } else { &mut search.ignored };
+                let list = if is_strict { &mut wrong } else { &mut ignored };
                 list.push(issue(name, "search.unknown", severity, text));
             }
             Err(text) => wrong.push(issue(name, "search.value", Severity::Error, text.into())),
         }
     }
-    if wrong.is_empty() { Ok(search) } else { Err(wrong) }
+    if wrong.is_empty() { Ok((applied, ignored)) } else { Err(wrong) }
 }
 
 impl Search {

@@ -15,11 +15,12 @@ use crate::problem::{self, Problem};
 use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::web::Data;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, routes};
 use medtrail_fhir::capability::{Side, smart_configuration, statement};
 use medtrail_fhir::event::{Issue, Severity};
 use medtrail_fhir::outcome::OperationOutcome;
+use medtrail_fhir::search::pairs;
 
 /// The media type of everything here.
 const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
@@ -87,6 +88,18 @@ fn require_json_is_read(request: &HttpRequest) -> Result<(), Problem> {
 fn prefers(request: &HttpRequest, what: &str) -> bool {
     let given = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
     given.flat_map(|value| value.split([',', ';'])).any(|one| one.trim().eq_ignore_ascii_case(what))
+}
+
+/// The parameters of a search by POST: those of the address, then those of the form.
+async fn posted(
+    request: &HttpRequest,
+    payload: Payload,
+    state: &State,
+) -> Result<Vec<(String, String)>, Problem> {
+    let body = state.bodies.small(request, payload).await?;
+    let form = std::str::from_utf8(&body)
+        .map_err(|_| Problem::new(&problem::MALFORMED_REQUEST, "a form is UTF-8"))?;
+    Ok([pairs(request.query_string()), pairs(form)].concat())
 }
 
 /// What this endpoint can do.

@@ -1,10 +1,10 @@
 //! The search parameters of Consent.
 
 use super::Permission;
-use crate::event::{Issue, Severity};
+use crate::event::Issue;
 use crate::moment;
 use crate::search::{
-    COUNT_DEFAULT, COUNT_MAX, PARAMETERS_MAX, Parameter, issue, link, parameter, patient_reference,
+    COUNT_DEFAULT, COUNT_MAX, Parameter, link, parameter, patient_reference, sort,
 };
 use alloy_primitives::{Address, B256};
 
@@ -62,24 +62,9 @@ pub struct ConsentSearch {
 /// Values that cannot be read, and unknown parameters of a strict search.
 pub fn read(pairs: &[(String, String)], is_strict: bool) -> Result<ConsentSearch, Vec<Issue>> {
     let mut search = ConsentSearch { count: COUNT_DEFAULT, ..ConsentSearch::default() };
-    let mut wrong = Vec::new();
-    if pairs.len() > PARAMETERS_MAX {
-        let text = format!("At most {PARAMETERS_MAX} parameters.");
-        return Err(vec![issue("_", "search.value", Severity::Error, text)]);
-    }
-    for (name, value) in pairs {
-        match search.take(name, value) {
-            Ok(true) => search.applied.push((name.clone(), value.clone())),
-            Ok(false) => {
-                let text = "This parameter is not known here; see metadata.".to_owned();
-                let severity = if is_strict { Severity::Error } else { Severity::Warning };
-                let list = if is_strict { &mut wrong } else { &mut search.ignored };
-                list.push(issue(name, "search.unknown", severity, text));
-            }
-            Err(text) => wrong.push(issue(name, "search.value", Severity::Error, text.into())),
-        }
-    }
-    if wrong.is_empty() { Ok(search) } else { Err(wrong) }
+    let sorted = sort(pairs, is_strict, |name, value| search.take(name, value))?;
+    (search.applied, search.ignored) = sorted;
+    Ok(search)
 }
 
 impl ConsentSearch {

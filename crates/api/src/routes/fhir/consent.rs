@@ -1,7 +1,7 @@
 //! Consent out: a person's permissions, for whom `/v1/subjects/{subject}/permissions` shows them.
 //! None is made here: a permission is what the person signed.
 
-use super::{fhir, prefers, refused, require_json_is_read};
+use super::{fhir, posted, prefers, refused, require_json_is_read};
 use crate::answer::blocking;
 use crate::caller::{Caller, View};
 use crate::problem::{self, Problem};
@@ -82,10 +82,7 @@ pub(crate) async fn search_by_post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let body = state.bodies.small(&request, payload).await?;
-    let form = std::str::from_utf8(&body)
-        .map_err(|_| Problem::new(&problem::MALFORMED_REQUEST, "a form is UTF-8"))?;
-    let asked = [pairs(request.query_string()), pairs(form)].concat();
+    let asked = posted(&request, payload, &state).await?;
     find(&request, asked, caller, state).await
 }
 

@@ -1,6 +1,6 @@
 //! ITI-81: events out. A person finds their own trail; an organisation what it reported.
 
-use super::{fhir, prefers, refused, require_json_is_read};
+use super::{fhir, posted, prefers, refused, require_json_is_read};
 use crate::answer::blocking;
 use crate::caller::Caller;
 use crate::limits::{LINES_MAX, LINES_USUAL, SEARCHED_LINES_MAX, SEARCHED_PAGES_MAX};
@@ -70,10 +70,7 @@ pub(crate) async fn search_by_post(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let body = state.bodies.small(&request, payload).await?;
-    let form = std::str::from_utf8(&body)
-        .map_err(|_| Problem::new(&problem::MALFORMED_REQUEST, "a form is UTF-8"))?;
-    let asked = [pairs(request.query_string()), pairs(form)].concat();
+    let asked = posted(&request, payload, &state).await?;
     find(&request, asked, caller, state).await
 }
 

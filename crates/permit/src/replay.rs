@@ -395,12 +395,17 @@ impl<'a> Replay<'a> {
         match read.as_ref().map(|read| read.refused.as_str()) {
             Some("change") => {}
             Some("write" | "read") => {
-                let is_theirs = |one: &Unpermitted| one.subject == subject;
-                if self.unpermitted.get(&named).is_some_and(is_theirs) {
+                // Of a pseudonym that was bound since, its person is told under their address.
+                let is_theirs = |one: &Unpermitted| {
+                    one.subject == subject || self.pseudonyms.became(one.subject) == Some(subject)
+                };
+                let taken_back = self.unpermitted.get(&named).filter(|one| is_theirs(one));
+                let of = taken_back.map(|one| one.subject);
+                if of.is_some() {
                     self.unpermitted.remove(&named);
                     self.found.in_vault_taken_back += 1;
                 }
-                return self.safe.refused(subject, record, named);
+                return self.safe.refused(of.unwrap_or(subject), record, named);
             }
             _ => return,
         }

@@ -104,7 +104,8 @@ impl Vault {
             eventId: event_id(Address::ZERO, &[word, event.as_slice()].concat()),
             kind: Kind::Refusal.number(),
             timeMs: self.now_ms(),
-            subject: report.subject,
+            // A pseudonym that was bound since takes no entry any more.
+            subject: self.0.service.subject_now(report.subject),
             record: report.record,
             permission: commitment.unwrap_or_default(),
             details: details_hash(&details),

@@ -102,6 +102,12 @@ impl Pseudonyms {
         is_pseudonym(subject) && !self.0.get(&subject).is_some_and(is_known)
     }
 
+    /// The subject id of the person whose a pseudonym became.
+    pub(super) fn became(&self, pseudonym: B256) -> Option<B256> {
+        let bound = self.0.get(&pseudonym)?.bound.as_ref()?;
+        Some(bound.subject.into_word())
+    }
+
     /// What is judged by where an act is about a pseudonym: all keys count that its keeper has or
     /// had, as in the engine.
     pub(super) fn of(

@@ -183,17 +183,23 @@ fn what_a_guardian_took_back_permits_nothing_in_the_vault_unless_the_log_took_it
     assert_eq!((shown.report.subject, judged.reason.as_str()), (JAAN, "revoked"));
     assert_eq!((judged.documents.len(), judged.pseudonyms.len()), (4, 1));
     // Left out; told; told to somebody else.
-    let told = |subject: B256| {
+    let told_after = |between: Option<Opened>, subject: B256| {
         let change = &log.entries[at];
         let mut refusal = refusal(800, change, change.place.receivedMs + 1);
         let details = json!({ "version": "medtrail/refusal-v1", "refused": "write" });
         refusal.details = Some(details.to_string().into_bytes());
         (refusal.report.record, refusal.report.subject) = (change.report.record, subject);
         let mut entries = log.entries.clone();
-        entries.insert(at + 1, refusal);
+        entries.splice(at + 1..at + 1, between.into_iter().chain([refusal]));
         Log { entries, chain: Vec::new() }.replay().flaw()
     };
+    let told = |subject: B256| told_after(None, subject);
     assert_eq!(told(JAAN), None);
+    // Bound before the vault could tell: then his new address is told, and nobody else's.
+    let new = address(NEW_KEY).into_word();
+    let binding = || of_binding(801, address(NEW_KEY), log.entries[at].place.receivedMs);
+    assert_eq!(told_after(Some(binding()), new), None);
+    assert_eq!(told(new), Some(Flaw::VaultUnpermitted), "nothing says that he is that");
     assert_eq!(told(address(MARI).into_word()), Some(Flaw::VaultUnpermitted));
     // While the vault was at work an honest one may not have seen it.
     assert_eq!(flaw(&fine.clone().before(5_000, no())), None);

@@ -126,7 +126,7 @@ async fn a_buyer_checks_pays_waits_and_opens_what_was_sold() {
             "✓ market",
             &format!("Seller {SELLER} was paid or credited"),
             "which is final",
-            "The manifest says: 2 records, 1 signed by organisations, 1 uploaded by the person.",
+            "records 2, of them signed by organisations 1, uploaded by the person 1.",
             "hipaa-safe-harbor-v1",
         ],
     );
@@ -138,7 +138,7 @@ async fn a_buyer_checks_pays_waits_and_opens_what_was_sold() {
 
     for (inputs, code, name) in [(inputs, 0, "online"), (Inputs::offline(&sale), 3, "offline")] {
         let out = sale.path(name);
-        inputs.decrypt(&sale, &out).has(code, &["1 files and manifest.json are in"]);
+        inputs.decrypt(&sale, &out).has(code, &["manifest.json and its files (1) are in"]);
         assert_eq!(names(Path::new(&out)), ["data.ndjson", "manifest.json"]);
         let read = |name: &str| fs::read(Path::new(&out).join(name)).unwrap();
         assert_eq!(read("data.ndjson"), sale.assembly.files[0].1);

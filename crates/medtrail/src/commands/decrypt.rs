@@ -50,6 +50,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
     // All is checked once more as it is written: the file may be another by now.
     let manifest = open(&given, key, buyer, &mut |path, bytes| folder.write(path, bytes))?;
     folder.publish()?;
-    println!("{} files and manifest.json are in {}.", manifest.files.len(), args.out.display());
+    println!(
+        "manifest.json and its files ({}) are in {}.",
+        manifest.files.len(),
+        args.out.display()
+    );
     Ok(exit_code(verdict))
 }

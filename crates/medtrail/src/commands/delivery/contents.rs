@@ -123,8 +123,8 @@ fn told(manifest: &Manifest, steps: &mut Vec<Step>) {
     add(
         "opened",
         format!(
-            "Both seals opened; the manifest is the entry's and of this order and dataset {}; {} \
-             files with {bytes} bytes have the hashes it says.",
+            "Both seals opened; the manifest is the entry's and of this order and dataset {}; \
+             files: {}, {bytes} bytes, with the hashes it says.",
             manifest.dataset,
             manifest.files.len()
         ),
@@ -147,14 +147,14 @@ fn told(manifest: &Manifest, steps: &mut Vec<Step>) {
         false => format!(" ({})", counted(&signers)),
     };
     let hidden = match manifest.made {
-        Some(_) => " Where each comes from is hidden; the seller's operator can open single ones.",
+        Some(_) => " Where each comes from is hidden; the log's operator can open single ones.",
         None => " Each names its entry: ask the log for its proof to check a signature.",
     };
     add(
         "records",
         format!(
-            "The manifest says: {} records, {signed} signed by organisations{names}, {uploaded} \
-             uploaded by the person.{hidden}",
+            "The manifest says: records {}, of them signed by organisations {signed}{names}, \
+             uploaded by the person {uploaded}.{hidden}",
             manifest.records.len()
         ),
     );

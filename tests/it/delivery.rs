@@ -3,6 +3,7 @@
 
 mod sale;
 
+use journeys::anvil::Anvil;
 use journeys::medtrail::run;
 use sale::{PRICE, SELLER, Sale};
 use serde_json::Value;
@@ -226,6 +227,15 @@ async fn what_cannot_be_read_names_its_file_or_flag_and_what_to_do() {
     let order = sale.write("order.txt", br#"{"offer":{}}"#);
     let order = Inputs { order, ..Inputs::online(&sale) };
     order.check(&[]).has(1, &["order.txt: no order: missing field", "Give the order's JSON"]);
+    let elsewhere = Anvil::start().await;
+    let elsewhere = Inputs::with(&sale, &["--rpc", &elsewhere.url()]);
+    elsewhere.check(&[]).has(1, &["✗ anchor", "✗ market", "No market stands at"]);
+    // As a killed run leaves it: opened data that somebody must know of.
+    let left = sale.path(".out.unfinished");
+    fs::create_dir(&left).unwrap();
+    let again = Inputs::offline(&sale).decrypt(&sale, &sale.path("out"));
+    again.has(1, &[".out.unfinished was left by a run that was cut off", "remove it"]);
+    assert!(!Path::new(&sale.path("out")).exists() && Path::new(&left).exists());
     let online = Inputs::online(&sale);
     online
         .check(&["--identity", &sale.path("order.json")])

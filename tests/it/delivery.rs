@@ -132,6 +132,8 @@ async fn a_buyer_checks_pays_waits_and_opens_what_was_sold() {
         ],
     );
     inputs.check(&[]).has(3, &["Give --identity FILE"]);
+    let described = ["--identity", &identity, "--dataset", &sale.path("dataset.json")];
+    inputs.check(&described).has(0, &["✓ dataset", "✓ form", "the seller read what it says"]);
     let json = inputs.check(&["--identity", &identity, "--json"]);
     let json: Value = serde_json::from_str(&json.text).unwrap();
     assert_eq!(json[0]["verdict"], "green");
@@ -182,7 +184,17 @@ async fn nothing_is_written_of_what_is_not_wholly_right() {
         let out = sale.path("out");
         let said = honest.run(&["decrypt"], &["--identity", &identity, "--out", &out]);
         said.has(1, &["recipient: the order names age1", "nothing was written"]);
-        for name in ["other-order.json", "other-proof.json", "swapped.json", "cut.age"] {
+        let other = fs::read_to_string(sale.path("dataset.json")).unwrap();
+        let other = other.replace("hipaa-safe-harbor-v1", "shifted-dates-v1");
+        let other = sale.write("other-dataset.json", other.as_bytes());
+        refused(&honest.clone().and(&["--dataset", &other]), &["✗ dataset", "other data"]);
+        for name in [
+            "other-dataset.json",
+            "other-order.json",
+            "other-proof.json",
+            "swapped.json",
+            "cut.age",
+        ] {
             fs::remove_file(sale.path(name)).unwrap();
         }
     }

@@ -49,7 +49,7 @@ const GLUCOSE: &str = r#"{"resourceType":"Observation","id":"o1","status":"final
 const VACCINE: &str = r#"{"resourceType":"Immunization","id":"i1","status":"completed","vaccineCode":{"coding":[{"system":"http://hl7.org/fhir/sid/cvx","code":"140"}]},"patient":{"reference":"Patient/p1"},"occurrenceDateTime":"2025-10-10","lotNumber":"LOT-004417"}"#;
 
 /// A sale that is paid and delivered. In its folder: delivery.age, proof.json, order.json,
-/// trust.json, buyer.key, stranger.key.
+/// dataset.json, trust.json, buyer.key, stranger.key.
 pub(super) struct Sale {
     pub(super) anvil: Anvil,
     pub(super) folder: TempDir,
@@ -158,6 +158,7 @@ impl Sale {
         sale.write("delivery.age", &file);
         sale.write("proof.json", &sale.proof.to_bytes());
         sale.write("order.json", &serde_json::to_vec_pretty(&sale.order).unwrap());
+        sale.write("dataset.json", &dataset.bytes());
         sale.write("trust.json", &serde_json::to_vec(&written).unwrap());
         sale
     }

@@ -2,6 +2,7 @@
 //! order, and nothing of ours.
 
 mod contents;
+mod described;
 pub(super) mod input;
 mod money;
 
@@ -24,9 +25,9 @@ pub(crate) enum Command {
     /// Checks a delivery against its entry in the log, its order and the money, and says each step
     /// with its numbers
     ///
-    /// Before you are paid for, or have the key, it says as much as can be said: that the file is
-    /// the one that was logged. With the key and your identity it opens the file in memory; nothing
-    /// is written.
+    /// Before the seller is paid there is no key, and it says what can be said without: that the
+    /// file is the one that was logged for this order. With the key and your identity it opens the
+    /// file in memory; nothing is written.
     ///
     /// Exit code 0: all green. 3: nothing wrong, but something is missing (the chain was not asked,
     /// a block that is not final, a seal that was not opened). 1: something is wrong, a file cannot
@@ -54,6 +55,10 @@ pub(crate) struct Inputs {
     /// The order that was paid (JSON)
     #[arg(long, value_name = "FILE")]
     order: PathBuf,
+    /// The description of the dataset that was sold (medtrail/dataset-v1): whether form and origin
+    /// are as sold
+    #[arg(long, value_name = "FILE")]
+    dataset: Option<PathBuf>,
     /// A JSON-RPC endpoint of the chain, of your own choice; without it nothing is asked
     #[arg(long, value_name = "URL")]
     rpc: Option<String>,

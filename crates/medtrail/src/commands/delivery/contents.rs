@@ -2,7 +2,7 @@
 //! is in it.
 
 use super::input::Given;
-use super::step;
+use super::{described, step};
 use alloy_primitives::B256;
 use medtrail_ledger::verify::{Step, Verdict};
 use medtrail_market::manifest::{Manifest, Origin, Whose};
@@ -37,6 +37,10 @@ pub(super) fn steps(given: &Given, key: Option<&LockKey>, steps: &mut Vec<Step>)
             given.market.chain_id,
         );
         add("order", Verdict::Green, words);
+        if let Some(dataset) = &given.dataset {
+            let Step { name, verdict, words } = described::named(&given.order, dataset);
+            add(name, verdict, words);
+        }
     }
     match &held {
         Ok(details) => {
@@ -89,7 +93,10 @@ pub(super) fn steps(given: &Given, key: Option<&LockKey>, steps: &mut Vec<Step>)
         return add("opened", Verdict::Red, other_identity(&given.buyers, given.order.recipient));
     };
     match open(given, key, buyer, &mut |_, _| Ok(())) {
-        Ok(manifest) => told(&manifest, steps),
+        Ok(manifest) => {
+            told(&manifest, steps);
+            steps.extend(given.dataset.as_ref().map(|sold| described::fits(&manifest, sold)));
+        }
         Err(fault) => add("opened", Verdict::Red, fault.to_string()),
     }
 }

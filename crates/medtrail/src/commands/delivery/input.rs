@@ -11,6 +11,7 @@ use medtrail_ledger::trust::TrustFile;
 use medtrail_market::identity::{self, IDENTITY_BYTES_MAX};
 use medtrail_market::seal::{BuyerKey, LockKey};
 use medtrail_market::verify::Ordered;
+use medtrail_permit::dataset::{DATASET_BYTES_MAX, Dataset};
 use medtrail_permit::sale::{Market, Order};
 use std::fs::File;
 use std::io::Read;
@@ -27,6 +28,8 @@ pub(in crate::commands) struct Given {
     /// The details of the entry; empty if the proof has none.
     pub(in crate::commands) details: Vec<u8>,
     pub(in crate::commands) order: Order,
+    /// What was sold, if it was given.
+    pub(in crate::commands) dataset: Option<Dataset>,
     pub(in crate::commands) market: Market,
     pub(in crate::commands) trust: Option<TrustFile>,
     pub(in crate::commands) key: Option<LockKey>,
@@ -61,6 +64,7 @@ impl Given {
             proof,
             proof_bytes,
             order,
+            dataset: inputs.dataset.as_deref().map(read_dataset).transpose()?,
             market: Market { chain_id, data_market },
             trust,
             key,
@@ -136,6 +140,10 @@ fn read_order(path: &Path) -> Result<Order, Failure> {
         let error = crate::render::harmless(&error.to_string());
         Failure::new(format!("{path}: no order: {error}. Give the order's JSON as it was paid."))
     })
+}
+
+fn read_dataset(path: &Path) -> Result<Dataset, Failure> {
+    Dataset::parse(&read(path, DATASET_BYTES_MAX)?).map_err(named(path))
 }
 
 fn read_identity(path: &Path, passphrase: &PassphraseArgs) -> Result<Vec<BuyerKey>, Failure> {

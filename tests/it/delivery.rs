@@ -5,6 +5,7 @@ mod sale;
 
 use journeys::anvil::Anvil;
 use journeys::medtrail::run;
+use medtrail_market::identity::locked;
 use sale::{PRICE, SELLER, Sale};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -139,6 +140,20 @@ async fn a_buyer_checks_pays_waits_and_opens_what_was_sold() {
     assert_eq!(json[0]["verdict"], "green");
     assert_eq!(json[0]["order"], sale.id().to_string());
 
+    let passphrase = secrecy::SecretString::from("a passphrase of a buyer");
+    let plain = fs::read_to_string(&identity).unwrap();
+    sale::private(&sale.path("locked.key"), &locked(&plain, &passphrase).unwrap());
+    sale::private(&sale.path("passphrase"), b"a passphrase of a buyer\n");
+    sale::private(&sale.path("wrong"), b"another\n");
+    let with = |passphrase: &str| {
+        let [key, passphrase] = [sale.path("locked.key"), sale.path(passphrase)];
+        inputs.check(&["--identity", &key, "--passphrase-file", &passphrase])
+    };
+    with("passphrase").has(0, &["Verified.", "✓ opened"]);
+    with("wrong").has(1, &["locked.key: ", "is this the passphrase of this file?"]);
+    let none = inputs.check(&["--identity", &sale.path("locked.key")]);
+    none.has(1, &["the key file needs a passphrase"]);
+
     for (inputs, code, name) in [(inputs, 0, "online"), (Inputs::offline(&sale), 3, "offline")] {
         let out = sale.path(name);
         inputs.decrypt(&sale, &out).has(code, &["manifest.json and its files (1) are in"]);
@@ -255,7 +270,7 @@ async fn what_cannot_be_read_names_its_file_or_flag_and_what_to_do() {
 }
 
 #[test]
-fn a_buyer_s_key_is_made_once_and_opens_under_its_passphrase_only() {
+fn a_buyer_s_key_is_made_once_plain_or_under_a_passphrase() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
     sale::private(&path("passphrase"), b"a passphrase of a buyer\n");

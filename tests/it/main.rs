@@ -3,6 +3,7 @@
 mod audit;
 mod chain_faults;
 mod crash;
+mod delivery;
 mod gateway;
 mod journey;
 mod operator;

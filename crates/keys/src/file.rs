@@ -103,7 +103,10 @@ fn check_mode(path: &Path, wanted: u32) -> Result<(), FileError> {
 }
 
 /// Reads a key file into memory that is wiped.
-pub(crate) fn read(path: &Path, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
+///
+/// # Errors
+/// [`FileError::Exposed`] if others could read it, [`FileError::TooLong`], or the system's.
+pub fn read(path: &Path, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
     check_mode(path, FILE_MODE)?;
     let file = File::open(path).map_err(FileError::io(path))?;
     read_limited(file, path, limit_bytes)
@@ -125,7 +128,10 @@ pub(crate) fn read_limited(
 }
 
 /// Writes a new key file; durable when this returns.
-pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+///
+/// # Errors
+/// [`FileError::Exists`], or the system's; there is no file then.
+pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let folder = folder_of(path);
     let temporary = temporary_beside(path);
     // Left by a crash before the link below: it was never anybody's key.

@@ -7,7 +7,7 @@
 //! - [`record`], [`assemble`]: from records to files
 //! - [`harmless`] is de-identification
 //! - [`manifest`], [`archive`]: what a delivery holds, and how it is packed
-//! - [`seal`]: the buyer's seal and the lock around it
+//! - [`seal`], [`identity`]: the buyer's seal and the lock around it, and the file of a buyer's key
 //! - [`entry`], [`verify`]: the delivery in the log, and whether it is what was ordered
 //! - [`delivery`]: what a sale needs next
 
@@ -16,6 +16,7 @@ pub mod assemble;
 pub mod delivery;
 pub mod entry;
 pub mod harmless;
+pub mod identity;
 mod json;
 pub mod manifest;
 mod moment;

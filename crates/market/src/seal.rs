@@ -4,6 +4,7 @@
 //! Until then the buyer holds bytes that open for nobody; afterwards the key that the chain shows
 //! to everybody opens them for the buyer only.
 
+use age::secrecy::SecretString;
 use age::stream::StreamReader;
 use age::x25519::{Identity, Recipient};
 use age::{DecryptError, EncryptError};
@@ -55,6 +56,19 @@ impl LockKey {
         Self(random)
     }
 
+    /// Reads the key as the contract shows it (`0x…`), or as an age tool takes it.
+    pub fn parse(text: &str) -> Result<Self, SealError> {
+        if let Ok(bytes) = text.parse::<B256>() {
+            return Ok(Self(bytes.0));
+        }
+        let none = || SealError::Text("key of 32 bytes", "0x or AGE-SECRET-KEY-1");
+        let (hrp, bytes) = bech32::decode(text).map_err(|_| none())?;
+        let bytes = Zeroizing::new(bytes);
+        let is_secret = hrp == Hrp::parse_unchecked("age-secret-key-");
+        let key = bytes.as_slice().try_into().ok().filter(|_| is_secret);
+        key.map(Self).ok_or_else(none)
+    }
+
     /// The bytes: what the contract is shown.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -81,10 +95,20 @@ impl LockKey {
 pub struct BuyerKey(Identity);
 
 impl BuyerKey {
+    /// Of these random bytes.
+    pub fn new(random: Zeroizing<[u8; 32]>) -> Self {
+        Self(LockKey(*random).identity())
+    }
+
     /// Reads `AGE-SECRET-KEY-1…`.
     pub fn parse(text: &str) -> Result<Self, SealError> {
         let none = SealError::Text("identity", "AGE-SECRET-KEY-1");
         text.trim().parse().map(Self).map_err(|_| none)
+    }
+
+    /// `AGE-SECRET-KEY-1…`.
+    pub(crate) fn secret(&self) -> SecretString {
+        self.0.to_string()
     }
 
     /// What an order names as its recipient.

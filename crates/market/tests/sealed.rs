@@ -280,6 +280,13 @@ fn keys_are_spelt_as_age_tools_spell_them() {
         assert!(matches!(key_of(wrong), Err(SealError::Text(..))), "{wrong}");
     }
     assert!(BuyerKey::parse(public).is_err());
+    // The key that the contract shows, in both spellings.
+    for text in [&*key_1().text(), &B256::from([1; 32]).to_string()] {
+        assert_eq!(LockKey::parse(text).unwrap().bytes(), &[1; 32]);
+    }
+    for wrong in ["", "0x12", public, &secret[..60], "0x"] {
+        assert!(matches!(LockKey::parse(wrong), Err(SealError::Text(..))), "{wrong}");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ pub(crate) mod accounting;
 pub(crate) mod alias;
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod decrypt;
+pub(crate) mod delivery;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod erase;
@@ -47,7 +49,7 @@ pub(crate) struct Configured {
 /// Where a passphrase comes from: never from an argument or a variable, which others can see.
 #[derive(Clone, clap::Args)]
 pub(crate) struct PassphraseArgs {
-    /// A file (mode 0600) whose first line is the passphrase of the keystore
+    /// A file (mode 0600) whose first line is the passphrase of the key file
     #[arg(long, value_name = "FILE", env = "MEDTRAIL_PASSPHRASE_FILE")]
     passphrase_file: Option<PathBuf>,
     /// A file descriptor to read the passphrase from
@@ -69,7 +71,7 @@ impl Configured {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PassphraseMissing {
     #[error(
-        "the keystore needs a passphrase: name --passphrase-file FILE (mode 0600) or \
+        "the key file needs a passphrase: name --passphrase-file FILE (mode 0600) or \
          --passphrase-fd NUMBER"
     )]
     NotNamed,
@@ -78,6 +80,11 @@ pub(crate) enum PassphraseMissing {
 }
 
 impl PassphraseArgs {
+    /// Whether one was named at all, for files that need none.
+    pub(crate) fn is_named(&self) -> bool {
+        self.passphrase_file.is_some() || self.passphrase_fd.is_some()
+    }
+
     pub(crate) fn read(&self) -> Result<secrecy::SecretString, PassphraseMissing> {
         use medtrail_keys::passphrase::{Source, read};
         let source = match (&self.passphrase_file, self.passphrase_fd) {

@@ -40,6 +40,9 @@ enum Command {
     Serve(commands::serve::Args),
     Gateway(commands::gateway::Args),
     Verify(commands::verify::Args),
+    #[command(subcommand)]
+    Delivery(commands::delivery::Command),
+    Decrypt(commands::decrypt::Args),
     Audit(commands::audit::Args),
     Report(commands::report::Args),
     Proof(commands::proof::Args),
@@ -98,6 +101,8 @@ async fn run(command: Command) -> Outcome {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Gateway(args) => commands::gateway::run(args).await,
         Command::Verify(args) => commands::verify::run(args).await,
+        Command::Delivery(command) => commands::delivery::run(command).await,
+        Command::Decrypt(args) => commands::decrypt::run(args).await,
         Command::Audit(args) => commands::audit::run(args).await,
         Command::Report(args) => commands::report::run(args).await,
         Command::Proof(args) => commands::proof::run(args).await,

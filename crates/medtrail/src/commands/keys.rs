@@ -1,13 +1,17 @@
 //! `medtrail keys`: makes the keys of a log, or of a custodian.
 
 use super::{Configured, PassphraseArgs};
-use crate::exit::{OK, Outcome};
-use medtrail_keys::file::create_folder;
+use crate::exit::{Failure, OK, Outcome};
+use medtrail_keys::file::{self, create_folder};
 use medtrail_keys::local::LocalSigner;
 use medtrail_keys::note::NoteKey;
 use medtrail_keys::operator::Signer;
-use std::path::PathBuf;
+use medtrail_ledger::binding::minute;
+use medtrail_market::identity;
+use medtrail_market::seal::{BuyerKey, text_of};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use zeroize::Zeroizing;
 
 /// Makes keys.
 #[derive(clap::Subcommand)]
@@ -20,6 +24,14 @@ pub(crate) enum Command {
     /// Makes a custodian's key, to sign reports with; never overwrites
     Reporter {
         /// The keystore to make
+        file: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Makes a buyer's key, which deliveries are sealed to: a file for any age tool, under a
+    /// passphrase if one is named; never overwrites
+    Buyer {
+        /// The identity file to make
         file: PathBuf,
         #[command(flatten)]
         passphrase: PassphraseArgs,
@@ -51,6 +63,25 @@ pub(crate) fn run(command: Command) -> Outcome {
             let key = LocalSigner::create(&file, &passphrase.read()?)?;
             println!("{}", key.address());
         }
+        Command::Buyer { file, passphrase } => buyer(&file, &passphrase)?,
     }
     Ok(ExitCode::from(OK))
+}
+
+fn buyer(path: &Path, passphrase: &PassphraseArgs) -> Result<(), Failure> {
+    let passphrase = passphrase.is_named().then(|| passphrase.read()).transpose()?;
+    let mut random = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(&mut random[..])
+        .map_err(|_| Failure::new("the system gives no random bytes"))?;
+    let key = BuyerKey::new(random);
+    let created = format!("{} UTC", minute(crate::clock::now_ms() / 1000));
+    let text = identity::text(&key, &created);
+    match &passphrase {
+        None => file::create(path, text.as_bytes())?,
+        Some(passphrase) => file::create(path, &identity::locked(&text, passphrase)?)?,
+    }
+    println!("Recipient:     {}", text_of(key.recipient()));
+    println!("In the order:  {}", key.recipient());
+    println!("Keep the file: without it nobody opens what is sealed to this key.");
+    Ok(())
 }

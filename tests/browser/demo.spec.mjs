@@ -67,9 +67,25 @@ test("the opening trail has what the story tells", { skip }, async (t) => {
   const { page } = await openDemo(t, { hash: "#/trail" });
   await signInAsMari(page);
   const text = await page.locator("main").innerText();
-  for (const expected of [/Dr Liis Kask/, /Dr Peeter Saar/, /Emergency/, /At night/, /Lumi Laboratory: 42 automatic checks/, /not signed/]) {
-    assert.match(text, expected);
+  for (const expected of [/At night/, /not signed/]) assert.match(text, expected);
+  // Newest first, from this morning to the morning before.
+  let rest = await page.getByRole("region", { name: "All lines" }).innerText();
+  for (const expected of [
+    "tried to change “Allergy: penicillin” to “No known allergies” without your permission. Nothing changed.",
+    "State Health Insurance was billed for “MRI of the knee” for you on ",
+    "Tide Sensors stopped answering. Still kept here: 90 days of readings.",
+    "A nurse at Harbour Hospital (no. 4417, name not given) read a psychiatric note. No reason given.",
+    "Dr Peeter Saar, Harbour Hospital, opened your allergies and medicines; you could not be asked.",
+    "Kalda Family Doctors passed your documents on to Harbour Hospital.",
+    "changed your medicines: “Insulin glargine, every evening” from “18 units” to “20 units”.",
+    "Lumi Laboratory: 42 automatic checks",
+  ]) {
+    const at = rest.indexOf(expected);
+    assert.ok(at >= 0, `“${expected}” does not follow in:\n${rest}`);
+    rest = rest.slice(at + expected.length);
   }
+  // What a standing permission covered is not called unpermitted.
+  assert.doesNotMatch(text, /Not permitted by you/);
 });
 
 test("act 1: a doctor looks now, and Mari sees it within a second", { skip }, async (t) => {
@@ -165,7 +181,8 @@ test("act 4: a bill that is not hers, and a change that she compares, approves a
   await page.getByRole("link", { name: /^Waiting for you/ }).click();
 
   const bill = page.getByRole("region", { name: "Check this" });
-  await bill.getByText(/“MRI of the knee” was billed for you/).waitFor();
+  await bill.getByText(/“MRI of the knee” was billed for you on .*\. Done at: Harbour Hospital\. Amount: 240\.00 EUR\./).waitFor();
+  await bill.getByText("No line of that day is about your images. What your trail has of that day:").waitFor();
   await assertAccessible(page, "what waits");
   await assertPlainWords(page, "what waits");
   await bill.getByRole("button", { name: "No, that was not me" }).click();

@@ -71,9 +71,9 @@ impl Story {
     /// A command of somebody to the service.
     fn run(&self, who: &Who, command: &[&str]) -> Said {
         let url = ["--url", &self.node().url, "--key", who.key];
-        let needs_trust = ["grant", "revoke", "records", "approvals", "trail", "correct"]
+        let needs_trust = ["grant", "revoke", "records", "approvals", "trail", "correct", "report"]
             .contains(&command[0])
-            || ["answer", "ask"].iter().any(|word| command.get(1) == Some(word));
+            || ["answer", "ask", "confirm", "deny"].iter().any(|word| command.get(1) == Some(word));
         let trust: &[&str] = if needs_trust { &["--trust", "trust.json"] } else { &[] };
         self.site.run(command.iter().chain(&url).chain(trust))
     }
@@ -374,4 +374,97 @@ async fn a_question_is_answered_a_line_corrected_a_notice_sent_and_an_erasure_au
     }
     let told = story.audit("changed").await;
     assert_eq!(told["kinds"]["operation"], 1, "{told:#}");
+}
+
+/// A change for which the glass was broken.
+const EMERGENCY: &str = r#"{"resourceType":"AuditEvent","action":"U",
+ "recorded":"2026-01-05T09:30:00.120Z","purposeOfEvent":[{"coding":[{"code":"BTG"}]}],
+ "entity":[{"what":{"reference":"AllergyIntolerance/a1"}}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_is_listed_with_its_clock_until_its_person_says_no() {
+    let mut story = Story::begin("").await;
+    let Story { site, mari, fjord, lab, .. } = &story;
+    assert_eq!(story.says(mari, &["waiting"]).trim(), "Nothing waits for you.");
+    assert_eq!(story.says(fjord, &["emergencies", "list"]).trim(), "No emergencies.");
+    site.write("emergency.json", EMERGENCY);
+    let (mari_id, record) = (mari.address.to_string(), format!("0x{}", "77".repeat(32)));
+    let report = ["report", "--kind", "change", "--action", "u", "--subject", &mari_id];
+    let report = [&report[..], &["--record", &record, "--details", "emergency.json"]].concat();
+    story.says(fjord, &report);
+    let end = std::time::Instant::now() + crate::site::PATIENCE;
+    while story.says(mari, &["waiting"]).starts_with("Nothing") {
+        assert!(std::time::Instant::now() < end, "nothing waits");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let said = story.says(mari, &["waiting"]);
+    println!("{said}");
+    assert!(said.starts_with("Fjord Clinic changed something without asking you (line 0).\n"));
+    assert!(said.contains(", 29 days left\n"), "{said}");
+    let listed = story.json(mari, &["emergencies", "list", "--open"]);
+    let id = listed["emergencies"][0]["id"].as_str().unwrap();
+    assert!(said.contains(&format!("medtrail emergencies confirm {id}")), "{said}");
+    let theirs = story.says(fjord, &["emergencies", "list", "--open"]);
+    println!("{theirs}");
+    assert!(theirs.contains("waits for an answer until"), "{theirs}");
+    assert_eq!(story.says(lab, &["emergencies", "list"]).trim(), "No emergencies.");
+
+    // The report does not tell which version became which: nobody signs what is not told.
+    let vague = story.run(mari, &["emergencies", "confirm", id]);
+    assert_eq!(vague.code, Some(1), "{vague:?}");
+    assert!(vague.err.contains("there is nothing to sign; you can say no"), "{vague:?}");
+    let unknown = story.run(mari, &["emergencies", "confirm", &record]);
+    assert!(unknown.err.contains("no emergency"), "{unknown:?}");
+    let said = story.says(mari, &["emergencies", "deny", id]);
+    assert_eq!(said.trim(), "You said no, line 1.");
+    while story.json(fjord, &["emergencies", "list"])["emergencies"][0]["state"] != "denied" {
+        assert!(std::time::Instant::now() < end, "{}", story.says(fjord, &["emergencies", "list"]));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(story.says(mari, &["waiting"]).trim(), "Nothing waits for you.");
+    let told = story.says(fjord, &["emergencies", "list"]);
+    println!("{told}");
+    assert!(told.contains("  denied, "), "{told}");
+    story.stop().await;
+    let told = story.audit("emergency").await;
+    assert_eq!(
+        (&told["permissions"]["contested"], &told["permissions"]["silent"]),
+        (&1.into(), &0.into())
+    );
+}
+
+/// A sale is public for ever: Mari sells under a fresh address, and sees what is reported about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_to_sell_under_joins_by_two_keys_and_the_audit_checks_both() {
+    let mut story = Story::begin("").await;
+    let made = must(story.site.run(["keys", "reporter", "rose.json"]));
+    let rose = Who { key: "rose.json", address: made.trim().parse().unwrap() };
+    let add = |key: &'static str| {
+        let signing = ["alias", "add", "--trust", "trust.json", "--alias-key", key];
+        [&signing[..], &["--alias-passphrase-file", "passphrase"]].concat()
+    };
+    let Story { mari, lab, .. } = &story;
+    let added = story.json(mari, &add(rose.key));
+    assert_eq!(added["entries"], serde_json::json!([0, 1]), "{added:#}");
+    assert_eq!(story.json(mari, &add(rose.key)), added, "the same again is answered alike");
+    let listed = story.json(mari, &["alias", "list"]);
+    assert_eq!(listed["aliases"], serde_json::json!([added]));
+    assert_eq!(listed["aliases"][0]["alias"].as_str().unwrap().parse(), Ok(rose.address));
+    let said = story.says(mari, &["alias", "list"]);
+    assert!(said.contains("line in your trail"), "{said}");
+
+    // Whoever has only that key joins nothing to it, and is not told whose it is.
+    assert_eq!(story.json(&rose, &["alias", "list"])["aliases"], serde_json::json!([]));
+    for (who, key) in [(&rose, lab.key), (&rose, "mari.json"), (lab, rose.key)] {
+        let refused = story.run(who, &add(key));
+        assert_eq!(refused.code, Some(1), "{}", refused.out);
+        let told = format!("{}{}", refused.out, refused.err).to_lowercase();
+        let is_named = told.contains(&format!("{:x}", mari.address)) && key != "mari.json";
+        assert!(!is_named, "{told}");
+    }
+    story.stop().await;
+    let told = story.audit("export").await;
+    let checks = told["checks"].as_array().unwrap();
+    let joins = checks.iter().find(|one| one["check"] == "joins").unwrap();
+    assert_eq!((&joins["verdict"], &joins["checked"]), (&"green".into(), &2.into()), "{joins:#}");
 }

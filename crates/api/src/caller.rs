@@ -2,7 +2,8 @@
 //!
 //! | who | shown by | may see |
 //! |---|---|---|
-//! | a person | a session (cookie or bearer token) | their own trail, opened |
+//! | a person | a session (cookie or bearer token) | their own trail, opened, with those of the addresses that they sell under |
+//! | whoever has the key of such an address | a session | what is reported about it, and not whose it is |
 //! | who acts for a person with the right SEE, or whom control moved to | a session | that trail, opened; each day a line in it says so |
 //! | an organisation | a session of one of its keys, or its API key | what it reported, what it is asked and answered, the place hashed |
 //! | whoever holds a receipt | `Medtrail-Place: 0x…`, the place hash in it | receipt and proof of that entry |
@@ -28,6 +29,7 @@ pub(crate) use medtrail_oracle::organisations::ApiCaller;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::trail::TrailQuery;
 use medtrail_oracle::vault::{Reader, Side};
+use medtrail_permit::permits::Seeing;
 use std::collections::HashSet;
 use std::future::{Ready, ready};
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +60,9 @@ pub(crate) struct Seer {
     pub(crate) subject: B256,
     /// It is their own.
     pub(crate) is_own: bool,
+    /// They see all of it, also what stands under the person's other addresses: it is their own, or
+    /// control of it moved to them.
+    pub(crate) is_whole: bool,
     /// Until when they may, by the clock alone.
     pub(crate) until_ms: u64,
 }
@@ -66,7 +71,8 @@ impl Seer {
     /// Whether they still may; not, if nobody can tell. Blocks.
     pub(crate) fn may_go_on(&self, service: &Service) -> bool {
         let sees = || service.may_see(self.session.address, self.subject);
-        self.is_own || matches!(sees(), Ok(Some(_)))
+        let is_as_before = |seeing: Seeing| seeing.document.is_none() == self.is_whole;
+        self.is_own || matches!(sees(), Ok(Some(seeing)) if is_as_before(seeing))
     }
 }
 
@@ -120,17 +126,20 @@ impl Caller {
         };
         let subject = parse_subject(subject).ok_or_else(Problem::no_such_trail)?;
         let is_own = subject == who.address.into_word();
-        let seer = |until_ms| Seer { session: who.clone(), subject, is_own, until_ms };
+        let seer = |until_ms, is_whole| {
+            let session = who.clone();
+            Seer { session, subject, is_own, is_whole, until_ms }
+        };
         if is_own {
-            return Ok(seer(u64::MAX));
+            return Ok(seer(u64::MAX, true));
         }
         let (service, address) = (state.service.clone(), who.address);
         let looking = blocking(move || {
             let seeing = service.may_see(address, subject)?.ok_or_else(Problem::no_such_trail)?;
             service.note_look(address, subject)?;
-            Ok::<_, Problem>(seeing.until_ms)
+            Ok::<_, Problem>((seeing.until_ms, seeing.document.is_none()))
         });
-        looking.await.map(seer)
+        looking.await.map(|(until_ms, is_whole)| seer(until_ms, is_whole))
     }
 
     /// The person whose trail `subject` is, if that is who asks. An address in 20 or 32 bytes.
@@ -208,7 +217,7 @@ impl Caller {
             Self::Organisation(caller) => (None, Some(caller.organisation)),
             Self::Nobody | Self::SignedOut => return None,
         };
-        let is_subject = |person| state.service.parts(person).contains(&subject);
+        let is_subject = |person| state.service.is_theirs(person, subject);
         if !subject.is_zero() && person.is_some_and(is_subject) {
             return Some(View::Opened);
         }
@@ -217,16 +226,18 @@ impl Caller {
         organisation.is_some_and(concerns).then_some(View::PlaceHashed)
     }
 
-    /// Whether the caller acts for the person of this entry and may see it; then the trail has a
-    /// line that says who looks. Blocks.
-    fn sees_entry(&self, state: &State, entry: &Entry) -> Result<bool, Problem> {
-        let Self::SignedIn(Session { address, .. }) = self else { return Ok(false) };
-        let subject = state.service.subject_now(entry.report.subject);
-        if state.service.may_see(*address, subject)?.is_none() {
-            return Ok(false);
-        }
-        state.service.note_look(*address, subject)?;
-        Ok(true)
+    /// The entry as the caller is shown it who acts for its person and may see it; then the trail
+    /// has a line that says who looks. Blocks.
+    fn sees_entry(&self, state: &State, entry: Entry) -> Result<Option<Entry>, Problem> {
+        let Self::SignedIn(Session { address, .. }) = self else { return Ok(None) };
+        let service = &state.service;
+        let subject = service.subject_now(entry.report.subject);
+        let Some(seeing) = service.may_see(*address, subject)? else { return Ok(None) };
+        service.note_look(*address, subject)?;
+        Ok(Some(match seeing.document {
+            None => service.shown_whole(subject, entry),
+            Some(_) => service.shown(entry),
+        }))
     }
 
     /// The entry at `index`, as far as the caller may see it; else the answer for an entry that
@@ -260,17 +271,21 @@ impl Caller {
                 read => read?,
             };
             match self.view(&state, &entry) {
-                Some(View::Opened) => return Ok((state.service.shown(entry), View::Opened)),
+                Some(View::Opened) => {
+                    let Self::SignedIn(Session { address, .. }) = &self else {
+                        return Err(Problem::no_such_entry());
+                    };
+                    let shown = state.service.shown_whole(address.into_word(), entry);
+                    return Ok((shown, View::Opened));
+                }
                 Some(View::PlaceHashed) => return Ok((entry, View::PlaceHashed)),
                 None => {}
             }
             if place.is_some_and(|place| place.opens(entry.place.hash())) {
                 return Ok((entry, View::PlaceHashed));
             }
-            match self.sees_entry(&state, &entry)? {
-                true => Ok((state.service.shown(entry), View::Opened)),
-                false => Err(Problem::no_such_entry()),
-            }
+            let shown = self.sees_entry(&state, entry)?.ok_or_else(Problem::no_such_entry)?;
+            Ok((shown, View::Opened))
         })
         .await
     }
@@ -302,7 +317,7 @@ fn reported_by(state: &State, organisation: Address, entry: &Entry) -> bool {
     // Its id is the address of its first key, which may be a person's too: her trail is not her
     // organisation's to read.
     let subject = entry.report.subject;
-    if !state.service.parts(organisation).contains(&subject) {
+    if !state.service.is_theirs(organisation, subject) {
         return true;
     }
     let before = entry.index.checked_add(1);

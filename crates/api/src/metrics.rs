@@ -108,6 +108,11 @@ fn read(state: &State) -> Result<String, Problem> {
         ("questions_open", "Questions that wait for their answers", state.service.clerking().open),
         ("notices_waiting", "Notices that wait to be sent", state.service.heralding().waiting),
         ("erasures_waiting", "Erasures that wait for their day", state.service.eraser().waiting),
+        (
+            "emergencies_open",
+            "Emergency changes whose people are asked about them",
+            state.service.emergencies_waiting(),
+        ),
         ("anchor_lag_entries", "Entries that no mined anchor covers", status.lag_entries),
         ("anchor_lag_seconds", "How long they have waited", status.lag_s),
         ("mined_entries", "Entries covered by an anchor in a block", size_of(status.mined)),

@@ -131,6 +131,10 @@ fn complete(path: &str, operation: &mut Operation) {
         ("organisations", "/v1/organisations" | "/.well-known/medtrail.json") => &[],
         ("organisations", _) => &["cookie", "bearer"],
         ("fhir", "/fhir/metadata" | "/fhir/.well-known/smart-configuration") => &[],
+        ("fhir", "/fhir/OperationDefinition/accounting") => &[],
+        ("fhir", path) if path.starts_with("/fhir/Consent") || path.contains('$') => {
+            &["cookie", "bearer"]
+        }
         ("fhir", _) => &["apiKey", "cookie", "bearer"],
         _ => &[],
     };

@@ -74,13 +74,18 @@ pub(crate) async fn unrouted(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(allowed) = request.match_pattern().and_then(|route| state.methods.of(&route)) {
+    let of = |route: String| state.methods.of(route.strip_suffix('/').unwrap_or(&route));
+    if let Some(allowed) = request.match_pattern().and_then(of) {
         // A stream has no head alone.
         let allowed = match *request.method() {
             Method::HEAD => allowed.replace(", HEAD", ""),
             _ => allowed.to_owned(),
         };
-        return Err(Problem::method_not_allowed(request.method(), &allowed));
+        let path = request.path();
+        return Err(match path == "/fhir/Consent" || path.starts_with("/fhir/Consent/") {
+            true => Problem::signed_by_the_person(request.method(), &allowed),
+            false => Problem::method_not_allowed(request.method(), &allowed),
+        });
     }
     if let (Some(demo), true) = (&state.extras.demo, request.path().starts_with("/demo/")) {
         return demo_answer(demo.as_ref(), &request, payload, &state).await;

@@ -113,7 +113,7 @@ kinds! {
         "Take the message from GET /v1/session/nonce and sign it as it is with personal_sign.";
     NONCE_UNKNOWN = "nonce-unknown" UNPROCESSABLE_ENTITY: "The nonce is used, too old or another's",
         "Take a new message from GET /v1/session/nonce and sign that.";
-    CONTROL_MOVED = "control-moved" FORBIDDEN: "This key speaks for its address no more",
+    CONTROL_LOST = "control-lost" FORBIDDEN: "This key speaks for its address no more",
         "Sign in with the key that control moved to, and name the old address as the subject. If \
          you know of no recovery, ask your trustees.";
     CROSS_SITE = "cross-site" FORBIDDEN: "Asked for by another site",
@@ -153,6 +153,16 @@ kinds! {
         "Make the pseudonym with your own shared key.";
     ALREADY_BOUND = "already-bound" CONFLICT: "The pseudonym is somebody's",
         "Tell the person; whose it is was told of this attempt.";
+    ALIAS_TAKEN = "alias-taken" CONFLICT: "That address has joined another one",
+        "Draw a fresh address in your wallet, and join that one.";
+    ALIAS_NOT_FRESH = "alias-not-fresh" CONFLICT: "That address is more than one to sell under",
+        "Draw a fresh address in your wallet, and join that one.";
+    IS_ALIAS = "is-alias" CONFLICT: "You are signed in with an address that you sell under",
+        "Sign in with your own address.";
+    TOO_MANY_ALIASES = "too-many-aliases" CONFLICT: "As many addresses as one person can have",
+        "Sell under one of those that you have.";
+    CONTROL_MOVED = "control-moved" CONFLICT: "Control of an address has moved",
+        "Sign with two addresses whose own keys have control of them.";
     NO_SUCH_CODE = "no-such-code" NOT_FOUND: "No such code",
         "Type the code again, or ask at the desk for a new one.";
     CODE_TAKEN = "code-taken" CONFLICT: "The code was given out before",
@@ -216,7 +226,7 @@ kinds! {
     ERASED = "erased" GONE: "It was reported before, and erased since",
         "Nothing: it stands in the log, and no receipt can be made of it any more.";
     CHAIN_UNREADABLE = "chain-unreadable" SERVICE_UNAVAILABLE after 30: "The chain cannot be read",
-        "Send the same document again later; nothing was written.";
+        "Ask, or send the same document, again later; nothing was written.";
     NO_CHANNEL = "no-channel" CONFLICT: "This log has no such channel",
         "Choose one of those that GET …/notices names as available.";
     NOBODY_TO_ASK = "nobody-to-ask" CONFLICT: "No organisation stands behind this line",
@@ -321,6 +331,18 @@ impl Problem {
         let told = format!("{method} is not taken here, {allowed} is");
         let more = More { allowed: Some(allowed.to_owned()), ..More::default() };
         Self::new(&METHOD_NOT_ALLOWED, told).with(more)
+    }
+
+    /// The same where nothing can be made by any method, because a person signs it.
+    pub(crate) fn signed_by_the_person(method: &Method, allowed: &str) -> Self {
+        let problem = Self::method_not_allowed(method, allowed);
+        let detail = format!(
+            "{}: a permission is given and taken back by a signature of the person, on the page or \
+             with `medtrail grant` and `medtrail revoke`, and carried to the log by POST \
+             /v1/permissions",
+            problem.detail
+        );
+        Self { detail, ..problem }
     }
 
     /// An error that has no place here yet: until it has, nothing is known of whose fault it is.

@@ -1,6 +1,7 @@
 //! One file a family of paths.
 
 mod accounting;
+mod aliases;
 mod anchors;
 mod approvals;
 mod bindings;
@@ -8,6 +9,7 @@ mod chain;
 mod claims;
 mod corrections;
 pub(crate) mod docs;
+mod emergencies;
 mod entries;
 mod erasure;
 pub(crate) mod feed;
@@ -50,6 +52,9 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(accounting::get)
         .service(chain::get)
         .service(feed::get)
+        // Before what names a binding by its id.
+        .service(aliases::list)
+        .service(aliases::join)
         .service(bindings::list)
         .service(bindings::of)
         .service(bindings::issue)
@@ -66,6 +71,7 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(questions::list)
         .service(questions::get)
         .service(questions::take_answer)
+        .service(emergencies::list)
         .service(sources::tell)
         .service(sources::list)
         .service(corrections::correct)
@@ -100,6 +106,12 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(fhir::find::read_one)
         .service(fhir::provenance::search)
         .service(fhir::provenance::read_one)
+        .service(fhir::consent::search_by_get)
+        .service(fhir::consent::search_by_post)
+        .service(fhir::consent::read_one)
+        .service(fhir::accounting::by_get)
+        .service(fhir::accounting::by_post)
+        .service(fhir::accounting::definition)
         .service(log::checkpoint)
         // Before the tiles: `entries` is no level.
         .service(log::entries)

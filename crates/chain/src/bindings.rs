@@ -19,6 +19,18 @@ mod sol {
     );
 }
 
+/// Apart, because it brings types of the anchor registry of its own.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod market_sol {
+    alloy::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        DataMarket,
+        "../../abi/DataMarket.json"
+    );
+}
+
+pub(crate) use market_sol::DataMarket::{self, BYTECODE as DATA_MARKET};
+pub(crate) use market_sol::{IAnchorRegistry as market_anchors, IDataMarket as market_types};
 use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
 pub(crate) use sol::AnchorRegistry::{
     Anchored, BYTECODE as ANCHOR_REGISTRY, Opened, OperatorRotated, eip712DomainCall, headCall,
@@ -31,6 +43,13 @@ pub(crate) use sol::ConsentRegistry::{
 pub(crate) use sol::IAnchorRegistry as types;
 
 impl From<&Anchor> for types::Anchor {
+    fn from(anchor: &Anchor) -> Self {
+        let Anchor { number, size, root, time_s } = *anchor;
+        Self { number, size, root, timeS: time_s }
+    }
+}
+
+impl From<&Anchor> for market_anchors::Anchor {
     fn from(anchor: &Anchor) -> Self {
         let Anchor { number, size, root, time_s } = *anchor;
         Self { number, size, root, timeS: time_s }

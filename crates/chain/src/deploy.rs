@@ -5,10 +5,10 @@
 //! nothing else: no comparison of runtime code, full of immutables, could say more.
 
 use crate::Rpc;
-use crate::bindings::{self, ANCHOR_REGISTRY, CONSENT_REGISTRY, eip712DomainCall};
+use crate::bindings::{self, ANCHOR_REGISTRY, CONSENT_REGISTRY, DATA_MARKET, eip712DomainCall};
 use crate::rpc::RpcError;
 use alloy::primitives::{Address, B256, Bytes, address, b256, bytes};
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolValue};
 use medtrail_ledger::ports::{Courier, CourierError, SendError, TxFields};
 use serde_json::json;
 use std::sync::Arc;
@@ -35,17 +35,20 @@ pub enum Contract {
     AnchorRegistry,
     /// Where permissions stand, and who acts for whom.
     ConsentRegistry,
+    /// Where buyers pay, and sellers are paid for what a log shows. It asks the other two.
+    DataMarket,
 }
 
 impl Contract {
     /// All of them, in the order of deployment.
-    pub const ALL: [Self; 2] = [Self::AnchorRegistry, Self::ConsentRegistry];
+    pub const ALL: [Self; 3] = [Self::AnchorRegistry, Self::ConsentRegistry, Self::DataMarket];
 
     /// As in `contracts/` and `abi/`.
     pub fn name(self) -> &'static str {
         match self {
             Self::AnchorRegistry => "AnchorRegistry",
             Self::ConsentRegistry => "ConsentRegistry",
+            Self::DataMarket => "DataMarket",
         }
     }
 
@@ -54,10 +57,16 @@ impl Contract {
         FACTORY.create2_from_code(SALT, self.init_code())
     }
 
-    fn init_code(self) -> &'static Bytes {
+    fn init_code(self) -> Bytes {
         match self {
-            Self::AnchorRegistry => &ANCHOR_REGISTRY,
-            Self::ConsentRegistry => &CONSENT_REGISTRY,
+            Self::AnchorRegistry => ANCHOR_REGISTRY.clone(),
+            Self::ConsentRegistry => CONSENT_REGISTRY.clone(),
+            // Its address commits to theirs, and so to their code.
+            Self::DataMarket => {
+                let [anchors, consents] = [Self::AnchorRegistry, Self::ConsentRegistry];
+                let arguments = (anchors.address(), consents.address()).abi_encode_params();
+                [DATA_MARKET.as_ref(), &arguments].concat().into()
+            }
         }
     }
 }
@@ -144,7 +153,7 @@ async fn send(
 ) -> Result<(B256, u64), DeployError> {
     let head = rpc.block_at("latest").await?.map_or(0, |header| header.block.number);
     let from = courier.account();
-    let data = Bytes::from([SALT.as_slice(), contract.init_code()].concat());
+    let data = Bytes::from([SALT.as_slice(), &contract.init_code()].concat());
     let request = json!([{ "from": from, "to": FACTORY, "data": data }]);
     let gas: alloy::primitives::U64 = rpc.need("eth_estimateGas", request).await?;
     let (base_fee, tip) = rpc.fees(head).await?;

@@ -19,7 +19,7 @@ pub(crate) struct RpcLog {
     pub(crate) data: Bytes,
     pub(crate) block_number: U64,
     pub(crate) block_hash: B256,
-    transaction_hash: B256,
+    pub(crate) transaction_hash: B256,
     pub(crate) log_index: U64,
     #[serde(default)]
     pub(crate) removed: bool,

@@ -1,5 +1,5 @@
 //! The EVM chain as Medtrail sees it: the anchor registry, read and written through JSON-RPC, and
-//! the consent registry, read.
+//! the consent registry and the market, read.
 //!
 //! Invariants:
 //! - No key is ever here: whoever signs stands behind [`medtrail_ledger::ports::Courier`].
@@ -14,6 +14,7 @@ mod consents;
 mod deploy;
 mod follow;
 mod history;
+pub mod market;
 mod pool;
 mod rpc;
 mod view;

@@ -124,7 +124,7 @@ impl Chain {
         Ok(self.both_ends().await?.finalized)
     }
 
-    async fn id_of(&self, at: At) -> Result<Value, RegistryError> {
+    pub(crate) async fn id_of(&self, at: At) -> Result<Value, RegistryError> {
         Ok(match at {
             At::Latest => json!("latest"),
             At::Finalized => pinned(self.finalized().await?.block.hash),
@@ -206,7 +206,7 @@ impl Chain {
         let at = pinned(block.hash);
         let nonce = self.rpc.nonce(account, &at).await?;
         // The contract may be younger than what is final.
-        let head = match self.try_read(headCall { log }, &at).await? {
+        let head = match self.try_read(self.registry, headCall { log }, &at).await? {
             Some(head) => head.into(),
             None => LogHead::default(),
         };
@@ -251,22 +251,30 @@ impl Chain {
     }
 
     async fn read<C: SolCall>(&self, call: C, at: &Value) -> Result<C::Return, RegistryError> {
-        self.try_read(call, at).await?.ok_or_else(|| {
-            RegistryError::Nonsense(format!(
-                "no contract at the registry's address {}",
-                self.registry
-            ))
+        self.read_from(self.registry, call, at).await
+    }
+
+    /// What the contract at `to` answers.
+    pub(crate) async fn read_from<C: SolCall>(
+        &self,
+        to: Address,
+        call: C,
+        at: &Value,
+    ) -> Result<C::Return, RegistryError> {
+        self.try_read(to, call, at).await?.ok_or_else(|| {
+            RegistryError::Nonsense(format!("no contract at the registry's address {to}"))
         })
     }
 
     /// A view function's answer, or `None` if there is no contract at that block.
     async fn try_read<C: SolCall>(
         &self,
+        to: Address,
         call: C,
         at: &Value,
     ) -> Result<Option<C::Return>, RegistryError> {
         let data = Bytes::from(call.abi_encode());
-        let params = json!([{ "to": self.registry, "data": data }, at]);
+        let params = json!([{ "to": to, "data": data }, at]);
         let answer: Bytes = self.rpc.need("eth_call", params).await?;
         if answer.is_empty() {
             return Ok(None);

@@ -44,7 +44,10 @@ pub fn statement(side: Side, base: &str, version: &str, date: &str) -> Value {
         provenance["interaction"] = json!([{"code": "create"}]);
         provenance.as_object_mut().map(|members| members.remove("searchParam"));
     }
-    let resources = [resource, provenance];
+    let mut resources = vec![resource, provenance];
+    if side == Side::Repository {
+        resources.extend([consent(), patient(base)]);
+    }
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -84,6 +87,36 @@ fn provenance() -> Value {
     })
 }
 
+fn consent() -> Value {
+    let parameters = crate::consent::PARAMETERS.iter().map(|parameter| {
+        json!({"name": parameter.name, "type": parameter.kind, "documentation": parameter.text})
+    });
+    json!({
+        "type": "Consent",
+        "documentation": "A person's permissions (grants), read-only: one is given and taken back \
+            by a signature of the person, which POST /v1/permissions carries to the log. For the \
+            person, and who acts for them with the right SEE; for everybody else there are none.",
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "readHistory": false,
+        "updateCreate": false,
+        "searchParam": parameters.collect::<Vec<_>>(),
+    })
+}
+
+fn patient(base: &str) -> Value {
+    let operation = crate::accounting::OPERATION;
+    json!({
+        "type": "Patient",
+        "documentation": "Not kept here: the operation alone, of an address or a pseudonym (0x…) \
+            or me.",
+        "operation": [{
+            "name": operation,
+            "definition": format!("{base}/OperationDefinition/{operation}"),
+        }],
+    })
+}
+
 /// The SMART configuration (`.well-known/smart-configuration`). There is no OAuth server here yet:
 /// clients that probe learn how to sign in instead of a 404.
 pub fn smart_configuration(public_url: &str) -> Value {
@@ -91,7 +124,7 @@ pub fn smart_configuration(public_url: &str) -> Value {
         "token_endpoint": format!("{public_url}/v1/session"),
         "grant_types_supported": [],
         "code_challenge_methods_supported": [],
-        "scopes_supported": ["patient/AuditEvent.rs", "system/AuditEvent.c", "patient/Provenance.rs", "system/Provenance.c"],
+        "scopes_supported": ["patient/AuditEvent.rs", "system/AuditEvent.c", "patient/Provenance.rs", "system/Provenance.c", "patient/Consent.rs"],
         "capabilities": [],
     })
 }
@@ -106,7 +139,17 @@ mod tests {
         let resource = &all["rest"][0]["resource"][0];
         let names: Vec<_> = resource["searchParam"].as_array().unwrap().iter().collect();
         assert!(names.iter().any(|parameter| parameter["name"] == "patient"));
+        let names = |statement: &Value| -> Vec<String> {
+            let all = statement["rest"][0]["resource"].as_array().unwrap().iter();
+            all.map(|one| one["type"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(&all), ["AuditEvent", "Provenance", "Consent", "Patient"]);
+        let operation = &all["rest"][0]["resource"][3]["operation"][0];
+        let url = "https://log.example/fhir/OperationDefinition/accounting";
+        assert_eq!(operation["definition"], url);
+        assert_eq!(crate::accounting::definition("https://log.example/fhir", "2026")["url"], url);
         let taking = statement(Side::Gateway, "http://localhost/fhir", "1", "2026-11-22");
+        assert_eq!(names(&taking), ["AuditEvent", "Provenance"]);
         let resource = &taking["rest"][0]["resource"][0];
         assert_eq!(resource["interaction"], json!([{"code": "create"}]));
         assert_eq!(resource.get("searchParam"), None);

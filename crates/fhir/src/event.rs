@@ -122,6 +122,19 @@ pub struct Entity {
     pub labels: Vec<Coding>,
     /// The query, decoded from base64 as far as it is text.
     pub query: Option<String>,
+    /// What changed in it: its description, and the details `before` and `after`, if all are told.
+    pub change: Option<Changed>,
+}
+
+/// A value that changed, in the words of whoever reports it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changed {
+    /// Of what.
+    pub item: String,
+    /// What it was.
+    pub before: String,
+    /// What it is now.
+    pub after: String,
 }
 
 /// A patient that an event is about.

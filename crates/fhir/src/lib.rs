@@ -6,12 +6,15 @@
 //! - [`report`]: from an event to the reports of its patients
 //! - [`reading`]: the facts a person reads, and the sentence they make
 //! - [`supply`], [`derived`]: where a record came from, where it went, and what was made of it
+//! - [`consent`]: permissions as Consents; [`accounting`]: lines as the AuditEvents of an accounting
 //! - [`usage`]: what was used and what for, as a permission asks
 //! - [`search`], [`bundle`], [`outcome`], [`capability`]: the FHIR side of an Audit Record
 //!   Repository (IHE ITI-20 in, ITI-81 out)
 
+pub mod accounting;
 pub mod bundle;
 pub mod capability;
+pub mod consent;
 pub mod derived;
 pub mod event;
 mod json;

@@ -71,7 +71,7 @@ pub struct Facts {
     /// `guard`, `endGuard`, `takeBack`, `takeBackAll`, and of a change that was not permitted `notPermit`; in the
     /// vault `lookFor` (somebody who acts for the person looked), `askChange`, `declineChange`,
     /// `withdrawChange`, `expireChange`; of questions `askWhy`, `askCorrection`, `answer`,
-    /// `noAnswer`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
+    /// `noAnswer`, of an emergency `noWord`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
     /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
     /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
     /// `account`: a table of their own lines was taken; `none` for all others.
@@ -110,6 +110,15 @@ pub struct Facts {
     /// The day for which something was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<String>,
+    /// Of a change: of what, in the words of who reports it. Never of sensitive data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// What it was; of a change that was refused, the title of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What it is now, or was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// Who did something: a name, or a role and a number.
@@ -201,6 +210,11 @@ pub fn reading(
             facts.relayed = false;
             facts.verb = verb.to_owned();
             facts.organisation = name_in(tree.text("organisation"), None);
+            if verb == "change" {
+                let title =
+                    |member| tree.text(member).and_then(|title| text(title, CODE_LETTERS_MAX));
+                (facts.before, facts.after) = (title("before"), title("after"));
+            }
         }
         _ if facts.take_vault(report, &tree, !is_relayed, names) => {}
         _ if facts.take_source(report, &tree, !is_relayed) => {}
@@ -379,6 +393,20 @@ impl Facts {
                 && matches!(label.code.as_str(), "R" | "V")
         };
         self.sensitive = self.topic.is_some() || labels().any(is_restricted);
+        self.take_change(event);
+    }
+
+    /// Who looks over a person's shoulder is not to read what is sensitive.
+    fn take_change(&mut self, event: &Event) {
+        if self.verb != "change" || self.sensitive {
+            return;
+        }
+        let Some(change) = event.data().find_map(|entity| entity.change.as_ref()) else { return };
+        let cut = |words: &str| text(words, CODE_LETTERS_MAX);
+        let told = (cut(&change.item), cut(&change.before), cut(&change.after));
+        if let (Some(item), Some(before), Some(after)) = told {
+            (self.item, self.before, self.after) = (Some(item), Some(before), Some(after));
+        }
     }
 
     fn take_purpose(&mut self, event: &Event) {

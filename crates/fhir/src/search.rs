@@ -21,7 +21,11 @@ pub struct Parameter {
     pub text: &'static str,
 }
 
-const fn parameter(name: &'static str, kind: &'static str, text: &'static str) -> Parameter {
+pub(crate) const fn parameter(
+    name: &'static str,
+    kind: &'static str,
+    text: &'static str,
+) -> Parameter {
     Parameter { name, kind, text }
 }
 
@@ -274,7 +278,7 @@ fn is(party: &Party, wanted: &str) -> bool {
 }
 
 /// `Patient/p1` of `p1`, of `Patient/p1` and of an absolute reference; `system|value` as it is.
-fn patient_reference(value: &str) -> String {
+pub(crate) fn patient_reference(value: &str) -> String {
     let (_, short) = split_reference(value);
     let is_bare = !short.is_empty() && !short.contains(['/', '|', ':']) && short != "me";
     if is_bare { format!("Patient/{short}") } else { short }
@@ -285,7 +289,7 @@ fn token(value: &str) -> String {
     value.to_owned()
 }
 
-fn link<'a>(base: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn link<'a>(base: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let pairs: Vec<String> =
         pairs.map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     if pairs.is_empty() { base.to_owned() } else { format!("{base}?{}", pairs.join("&")) }
@@ -318,7 +322,7 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-fn issue(name: &str, rule: &'static str, severity: Severity, text: String) -> Issue {
+pub(crate) fn issue(name: &str, rule: &'static str, severity: Severity, text: String) -> Issue {
     let path = format!("http.{}", crate::words::clean(name, 60));
     Issue { path, rule, text, severity }
 }

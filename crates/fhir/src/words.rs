@@ -273,6 +273,12 @@ fn act(facts: &Facts) -> String {
         ("receive", false) => format!("received {data}{}", to(other, "from")),
         ("receive", true) => format!("tried to get {data}{}", to(other, "from")),
         ("read", false) if facts.emergency => format!("opened {data}"),
+        ("change", true) if changed(facts).is_some() => {
+            format!("tried to change {}", changed(facts).unwrap_or(data))
+        }
+        ("change", false) if changed(facts).is_some() => {
+            format!("changed {data}: {}", changed(facts).unwrap_or_default())
+        }
         (verb, false) => format!("{} {data}", past(verb)),
         (verb, true) => format!("tried to {} {data}", infinitive(verb)),
     };
@@ -283,6 +289,15 @@ fn act(facts: &Facts) -> String {
         ""
     };
     format!("{who} {done}{without}{unasked}.")
+}
+
+/// From what to what, in foreign words.
+fn changed(facts: &Facts) -> Option<String> {
+    let (before, after) = (facts.before.as_deref()?, facts.after.as_deref()?);
+    Some(match &facts.item {
+        Some(item) => format!("“{item}” from “{before}” to “{after}”"),
+        None => format!("“{before}” to “{after}”"),
+    })
 }
 
 fn to(other: Option<&str>, word: &str) -> String {
@@ -422,6 +437,10 @@ fn other_kind(facts: &Facts) -> String {
         "source" => format!("{who} told something new about where your data are kept."),
         "roster" => "The lines of everybody were counted.".into(),
         "erasure" => "The content of lines was erased.".into(),
+        // A line that joins an address is shown without its document to whoever has only that address.
+        "binding" if facts.organisation.is_none() => {
+            "Something was connected to your trail.".into()
+        }
         "binding" => format!("{who} was connected to your trail."),
         "question" => "A question about a line was asked or answered.".into(),
         "correction" => format!("{who} corrected an earlier line."),

@@ -250,6 +250,30 @@ fn all() -> Vec<Line> {
     all.extend(sources());
     all.extend(vault());
     let refused = plain(Kind::Refusal, b'U');
+    let told = |change: &str| {
+        let mut event: serde_json::Value = serde_json::from_str(&file("patient-update")).unwrap();
+        event["entity"][0]["description"] = "Insulin glargine, every evening".into();
+        event["entity"][0]["detail"] = serde_json::from_str(change).unwrap();
+        event
+    };
+    let values =
+        r#"[{"type":"before","valueString":"18 units"},{"type":"after","valueString":"20 units"}]"#;
+    let update = || plain(Kind::Change, b'U');
+    all.push(line("a value that changed", update(), Some(told(values).to_string()), Some(kalda)));
+    let half = told(r#"[{"type":"after","valueString":"20 units"}]"#);
+    all.push(line("a value without the one before", update(), Some(half.to_string()), Some(kalda)));
+    let mut marked = told(values);
+    marked["entity"][0]["securityLabel"] = serde_json::json!([
+        { "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R" }
+    ]);
+    all.push(line(
+        "a restricted value that changed",
+        update(),
+        Some(marked.to_string()),
+        Some(kalda),
+    ));
+    let report = plain(Kind::Access, b'R');
+    all.push(line("a look that tells values", report, Some(told(values).to_string()), Some(kalda)));
     all.push(line("a refused change", refused, Some(file("patient-update")), Some(harbour)));
     all.push(line("a refused look", plain(Kind::Refusal, b'R'), None, Some(harbour)));
     for number in (4..=18).filter(|number| *number != 8) {
@@ -333,6 +357,15 @@ fn permissions() -> Vec<Line> {
     lines.push(told("a second connection", "second-binding", kalda));
     lines.push(told("a look into the vault that was not permitted", "read", kalda));
     lines.push(told("a version that was not permitted", "write", kalda));
+    let titled = |name: &str, titles: &str| {
+        let document = refusal("write").replacen('{', &format!("{{{titles},"), 1);
+        line_by(Word::Relayed, name, plain(Kind::Refusal, 0), Some(document), kalda)
+    };
+    let (before, after) = (r#""before":"Allergy: penicillin""#, r#""after":"No known allergies""#);
+    lines.push(titled("a title that was not permitted", &format!("{before},{after}")));
+    lines.push(titled("a deletion that was not permitted", before));
+    let hostile = r#""after":"Nothing\u202e *You* allowed\nthis""#;
+    lines.push(titled("a title of a stranger's words", &format!("{before},{hostile}")));
     let signed = plain(Kind::Refusal, 0);
     lines.push(line("a signed refusal of a change", signed, Some(refusal("change")), kalda));
     lines
@@ -373,6 +406,10 @@ fn inquiries() -> Vec<Line> {
     let signed = |name: &str, kind: Kind, details, organisation| {
         line(name, plain(kind, 0), details, organisation)
     };
+    let emergency = || {
+        let version = r#""version":"medtrail/emergency-v1","act":"unanswered""#;
+        Some(format!(r#"{{{version},"organisation":"{id}","sinceMs":1,"dueMs":2}}"#))
+    };
     let why = r#","text":"Why was my note opened?""#;
     let answer = || question("answered", r#","text":"By mistake.\n\u202eSorry.""#);
     use Kind::{Claim, Correction, Notice, Question};
@@ -387,6 +424,10 @@ fn inquiries() -> Vec<Line> {
             question("unanswered", &format!(r#","organisation":"{id}""#)),
             harbour,
         ),
+        own("silent about an emergency", Question, emergency(), harbour),
+        own("silent about an emergency of nobody known", Question, emergency(), None),
+        signed("a signed silence about an emergency", Question, emergency(), harbour),
+        own("a silence in an envelope", Question, envelope(emergency()), None),
         signed("answered", Question, answer(), harbour),
         own("answered by API key", Question, envelope(answer()), None),
         signed("a signed question", Question, asked("reason", why), harbour),
@@ -608,6 +649,18 @@ fn hostile_words() -> Vec<Line> {
         line_by(Word::Relayed, "relayed by a name", read(), None, lumi),
         relayed("a relayed refusal", plain(Kind::Refusal, b'R'), None),
         relayed("a connection", plain(Kind::Binding, 0), organisation("Tide Sensors")),
+        relayed(
+            "an address to sell under",
+            plain(Kind::Binding, 0),
+            Some(r#"{"version":"medtrail/alias-v1"}"#.into()),
+        ),
+        relayed("a connection that is not told", plain(Kind::Binding, 0), None),
+        line(
+            "a signed address to sell under",
+            plain(Kind::Binding, 0),
+            Some(r#"{"version":"medtrail/alias-v1"}"#.into()),
+            lumi,
+        ),
         line("a signed connection", plain(Kind::Binding, 0), organisation("Tide Sensors"), None),
         line("an event of another version", read(), Some(other), lumi),
         relayed("a relayed operation", plain(Kind::Operation, 0), None),
@@ -845,6 +898,34 @@ fn lines_read_as_they_should() {
         (
             "a version that was not permitted",
             "Refused. Kalda Family Doctors tried to change your data without your permission. Nothing changed.",
+        ),
+        (
+            "a title that was not permitted",
+            "Refused. Kalda Family Doctors tried to change “Allergy: penicillin” to “No known allergies” without your permission. Nothing changed.",
+        ),
+        (
+            "a title of a stranger's words",
+            "Refused. Kalda Family Doctors tried to change “Allergy: penicillin” to “Nothing You allowed this” without your permission. Nothing changed.",
+        ),
+        (
+            "a deletion that was not permitted",
+            "Refused. Kalda Family Doctors tried to change your data without your permission. Nothing changed.",
+        ),
+        (
+            "a value that changed",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines: “Insulin glargine, every evening” from “18 units” to “20 units”. For your treatment.",
+        ),
+        (
+            "a value without the one before",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your treatment.",
+        ),
+        (
+            "a restricted value that changed",
+            "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your treatment.",
+        ),
+        (
+            "a look that tells values",
+            "Dr Liis Kask, Kalda Family Doctors, read your medicines. For your treatment.",
         ),
         ("an own record", "You added to your allergies."),
         (

@@ -6,6 +6,7 @@
 //! - [`tree`]: tiles against each other, and their roots against the anchors
 //! - [`rows`], [`doubles`]: rows against the tiles, trails without a gap, no event twice
 //! - [`content`]: an opened entry against its row, its commitment and its signer
+//! - [`joins`]: what joined a trail, against its two signatures
 //! - [`order`]: what needs opened entries one after the other; the replay of permissions (crate
 //!   `permit`) joins here
 //! - [`evidence`]: the file in which the first fault is kept
@@ -14,6 +15,7 @@ pub mod content;
 pub mod doubles;
 pub mod evidence;
 pub mod history;
+pub mod joins;
 pub mod order;
 pub mod rows;
 pub mod tree;
@@ -58,6 +60,8 @@ pub enum Check {
     Erasures,
     /// Every change, judged again: whether its person permitted it, and was told where not.
     Permissions,
+    /// What joined a trail: pseudonyms and aliases, by two signatures each.
+    Joins,
 }
 
 impl Check {
@@ -79,6 +83,7 @@ impl Check {
             Self::Signatures => "signatures",
             Self::Erasures => "erasures",
             Self::Permissions => "permissions",
+            Self::Joins => "joins",
         }
     }
 }
@@ -168,8 +173,16 @@ pub enum Flaw {
     RefusalMissing,
     /// A refusal names a change that was permitted, or none at all.
     RefusalUnfounded,
+    /// Nobody answered about an emergency change in its time, and no line says so.
+    SilenceMissing,
+    /// A line says that nobody answered, and somebody had, or its time was not over.
+    SilenceUnfounded,
     /// The log's own vault did what it must not without a permission.
     VaultUnpermitted,
+    /// Something joined a trail without the two signatures that join it.
+    JoinUnfounded,
+    /// An alias joined two people, or stands in a chain of them.
+    JoinedTwice,
 }
 
 impl Flaw {
@@ -208,9 +221,12 @@ impl Flaw {
             Self::TimeDecreases => Check::Times,
             Self::SignatureWrong | Self::SignerUnknown | Self::RelayedByOther => Check::Signatures,
             Self::RowUnopenable => Check::Erasures,
-            Self::RefusalMissing | Self::RefusalUnfounded | Self::VaultUnpermitted => {
-                Check::Permissions
-            }
+            Self::RefusalMissing
+            | Self::RefusalUnfounded
+            | Self::SilenceMissing
+            | Self::SilenceUnfounded
+            | Self::VaultUnpermitted => Check::Permissions,
+            Self::JoinUnfounded | Self::JoinedTwice => Check::Joins,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How a pseudonym becomes a person's: the document that both sign, what the person reads in it,
 //! and the details document of the two entries that record it.
 
+pub mod alias;
+
 use crate::entry::subject_of;
 use crate::schema::{Binding, Eip712Domain, digest};
 use crate::signature::{self, SignatureError};
@@ -57,6 +59,12 @@ pub enum BindingDocumentError {
     /// An address cannot be bound: it is a person already.
     #[error("document.pseudonym is an address")]
     Pseudonym,
+    /// Of an alias: two fields name two addresses.
+    #[error("document.custodian and document.pseudonym must both be the address that joins")]
+    NotItsAddress,
+    /// Of an alias: an address joins another one.
+    #[error("document.subject and document.custodian must be two addresses, and neither zero")]
+    OneAddress,
     /// It came too late.
     #[error("the document expired at {expired_s} s, this was signed at {now_s} s")]
     Expired {
@@ -68,7 +76,7 @@ pub enum BindingDocumentError {
     /// No signature of the accepted form.
     #[error("{whose}: {error}")]
     Signature {
-        /// `signature` (the person's) or `countersignature` (the organisation's).
+        /// `signature` (the person's) or `countersignature` (the organisation's, or the alias's).
         whose: &'static str,
         /// What is wrong with it.
         error: SignatureError,
@@ -76,7 +84,7 @@ pub enum BindingDocumentError {
     /// Somebody else signed.
     #[error("{whose} is by {found}, it must be by {expected}")]
     Signer {
-        /// `signature` (the person's) or `countersignature` (the organisation's).
+        /// `signature` (the person's) or `countersignature` (the organisation's, or the alias's).
         whose: &'static str,
         /// Who signed.
         found: Address,

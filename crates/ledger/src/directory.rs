@@ -1,16 +1,20 @@
 //! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
-//! whose, what people and organisations ask each other, what is to be erased, who is told, where
+//! whose, under which further address somebody sells, what people and organisations ask each other, what is to be erased, who is told, where
 //! records are kept, and how far each who follows the log is. What concerns organisations and
 //! pseudonyms is an entry of the log too; this is its present state.
 
+mod aliases;
 mod bindings;
+mod emergencies;
 mod erasures;
 mod inquiries;
 mod notices;
 mod organisations;
 mod sources;
 
+pub use aliases::{AliasRow, AliasState};
 pub use bindings::{BindingParties, BindingRow, BindingState};
+pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
@@ -103,6 +107,10 @@ pub struct Contents {
     pub noticed: Option<u64>,
     /// By where they stand.
     pub sources: Vec<SourceRow>,
+    /// By where they stand.
+    pub emergencies: Vec<EmergencyRow>,
+    /// By the address that joined.
+    pub aliases: Vec<AliasRow>,
 }
 
 /// One change of the directory.
@@ -156,6 +164,12 @@ pub enum DirectoryChange {
     PutSource(SourceRow),
     /// Removes a source by its id: what it tells was erased.
     DropSource(B256),
+    /// Adds or replaces an emergency change.
+    PutEmergency(EmergencyRow),
+    /// Removes one by its id: it was erased, or needs no answer any more.
+    DropEmergency(B256),
+    /// Adds or replaces an alias.
+    PutAlias(AliasRow),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -1,15 +1,17 @@
 //! What a person and an organisation say to each other about a line: the details documents of
-//! questions (kind 12), corrections (13) and claims (15).
+//! questions (kind 12), corrections (13) and claims (15); and that nobody answered about an emergency.
 //!
 //! They are read strictly. Some acts are only the log's own to tell, in a person's name: a document
 //! that a second reader could take for such an act must not pass as an organisation's word.
 
 mod claim;
 mod correction;
+mod emergency;
 mod question;
 
 pub use claim::{Billed, BilledAnswer, CLAIM_VERSION, Claim, Code, Reply, Service, Sum};
 pub use correction::{CORRECTION_VERSION, Correction, Mended, Mistake};
+pub use emergency::{EMERGENCY_VERSION, Unconfirmed};
 pub use question::{Answered, Asked, QUESTION_VERSION, Question, Unanswered, Wanted};
 
 use alloy_primitives::B256;
@@ -179,6 +181,10 @@ mod tests {
                 let correction: Correction = serde_json::from_str(line).unwrap();
                 acts.push(correction.check().map(|()| "corrected"));
                 serde_json::to_string(&correction)
+            } else if line.contains(EMERGENCY_VERSION) {
+                let told: Unconfirmed = serde_json::from_str(line).unwrap();
+                acts.push(Ok("unconfirmed"));
+                serde_json::to_string(&told)
             } else {
                 continue;
             };
@@ -186,7 +192,8 @@ mod tests {
         }
         let expected =
             ["asked", "answered", "unanswered", "corrected", "corrected", "billed", "answered"];
-        assert_eq!(acts, expected.map(Ok));
+        let expected: Vec<_> = expected.into_iter().chain(["unconfirmed"]).map(Ok).collect();
+        assert_eq!(acts, expected);
     }
 
     #[test]

@@ -5,9 +5,12 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolStruct;
+use medtrail_ledger::binding::alias::{self, AliasDetails, Language};
 use medtrail_ledger::edge::RightEdge;
 use medtrail_ledger::merkle::empty_root;
-use medtrail_ledger::schema::{Checkpoint, Coverage, Entry, Place, Report, ReportBatch, domain};
+use medtrail_ledger::schema::{
+    Binding, Checkpoint, Coverage, Entry, Place, Report, ReportBatch, digest, domain,
+};
 use medtrail_ledger::signature::{self, SIGNATURE_BYTES};
 use medtrail_ledger::tile::{TileId, TileReader};
 use secp256k1::{Message, SecretKey};
@@ -258,4 +261,126 @@ fn the_signature_door_opens_and_stays_shut_as_the_vectors_say() {
         assert!(refused.get("refusal").is_some(), "{refused}");
     }
     agrees_with_the_file("signatures.json", &json!({"version": 1, "cases": described}));
+}
+
+const UNTIL_S: u64 = 1_770_206_400;
+
+/// What the person reads is fixed: a new wording is a new template beside these.
+#[test]
+fn the_statements_of_an_alias_are_read_as_here() {
+    let (own, fresh) = (Address::repeat_byte(0x11), Address::repeat_byte(0x22));
+    let read = |language| alias::document(own, fresh, UNTIL_S, language).statement;
+    assert_eq!(
+        read(Language::En),
+        format!(
+            "{fresh} is an address of mine, to sell under. Whoever signs in as {own} sees what is \
+             reported about both. Whoever signs in as {fresh} sees nothing about {own}. Neither can \
+             permit anything for the other. It cannot be undone. Valid until 2026-02-04 12:00 UTC. \
+             (Medtrail alias 1)"
+        )
+    );
+    assert_eq!(
+        read(Language::Et),
+        format!(
+            "{fresh} on minu aadress, mille alt müün. Kes logib sisse aadressiga {own}, näeb, mida \
+             kummagi kohta teatatakse. Kes logib sisse aadressiga {fresh}, ei näe aadressi {own} \
+             kohta midagi. Kumbki ei saa teise eest midagi lubada. Seda ei saa tagasi võtta. Kehtib \
+             kuni 04.02.2026 kell 12:00 UTC. (Medtrail müügiaadress 1)"
+        )
+    );
+}
+
+#[test]
+fn two_keys_join_an_address_and_nothing_else_does() {
+    let of = domain(31337, REGISTRY);
+    let key = |seed: u8| SecretKey::from_secret_bytes([seed; 32]).unwrap();
+    let address = |seed| signature::address_of(&secp256k1::PublicKey::from_secret_key(&key(seed)));
+    let signed = |document: Binding, by: [u8; 2], at: &_| {
+        let [signature, countersignature] =
+            by.map(|seed| Bytes::from(sign(&key(seed), digest(&document, at))));
+        let version = alias::VERSION.to_owned();
+        AliasDetails { version, document, signature, countersignature }
+    };
+    let document = alias::document(address(1), address(2), UNTIL_S, Language::En);
+    let whole = signed(document.clone(), [1, 2], &of);
+    let with = |change: &dyn Fn(&mut Binding)| {
+        let mut changed = document.clone();
+        change(&mut changed);
+        changed.statement = alias::statement(&changed, Language::En);
+        signed(changed, [1, 2], &of)
+    };
+    let estonian = alias::document(address(1), address(2), UNTIL_S, Language::Et);
+    let zeros = Bytes::from([0; 65]);
+    let (in_time, late) = (UNTIL_S * 1000 - 1, UNTIL_S * 1000);
+    let cases: Vec<(&str, AliasDetails, u64)> = vec![
+        ("as a person signs it", whole.clone(), in_time),
+        ("in Estonian", signed(estonian, [1, 2], &of), in_time),
+        ("too late", whole.clone(), late),
+        ("by the own address twice", signed(document.clone(), [1, 1], &of), in_time),
+        ("by the alias twice", signed(document.clone(), [2, 2], &of), in_time),
+        ("each in the other's place", signed(document.clone(), [2, 1], &of), in_time),
+        ("by a stranger for the alias", signed(document.clone(), [1, 3], &of), in_time),
+        ("by a stranger for the person", signed(document.clone(), [3, 2], &of), in_time),
+        (
+            "without the alias",
+            AliasDetails { countersignature: zeros.clone(), ..whole.clone() },
+            in_time,
+        ),
+        ("without the person", AliasDetails { signature: zeros, ..whole.clone() }, in_time),
+        ("for another chain", signed(document.clone(), [1, 2], &domain(1, REGISTRY)), in_time),
+        (
+            "for another registry",
+            signed(document.clone(), [1, 2], &domain(31337, Address::repeat_byte(9))),
+            in_time,
+        ),
+        (
+            "an address and itself",
+            { signed(alias::document(address(1), address(1), UNTIL_S, Language::En), [1, 1], &of) },
+            in_time,
+        ),
+        ("two fields, two addresses", with(&|one| one.pseudonym = address(3).into_word()), in_time),
+        ("a pseudonym", with(&|one| one.pseudonym = B256::repeat_byte(9)), in_time),
+        (
+            "other words",
+            {
+                let statement = format!("{} ", document.statement);
+                signed(Binding { statement, ..document.clone() }, [1, 2], &of)
+            },
+            in_time,
+        ),
+        (
+            "the words of another time",
+            { signed(Binding { expiresAt: UNTIL_S + 60, ..document.clone() }, [1, 2], &of) },
+            in_time,
+        ),
+        (
+            "another version",
+            AliasDetails { version: "medtrail/binding-v1".into(), ..whole },
+            in_time,
+        ),
+    ];
+    let described: Vec<Value> = cases
+        .into_iter()
+        .map(|(name, details, time_ms)| {
+            let outcome = details.verify(&of, time_ms / 1000);
+            let text = serde_json::to_string(&details).unwrap();
+            assert_eq!(serde_json::from_str::<AliasDetails>(&text).unwrap(), details);
+            let mut case = json!({ "name": name, "timeMs": time_ms, "details": text });
+            match outcome {
+                Ok(()) => case["id"] = json!(digest(&details.document, &of)),
+                Err(error) => case["refusal"] = json!(error.to_string()),
+            }
+            case
+        })
+        .collect();
+    let binds = |case: &&Value| case.get("id").is_some();
+    assert_eq!(described.iter().filter(binds).count(), 2);
+    assert!(described[..2].iter().all(|case| binds(&case)));
+    let made = json!({
+        "version": 1,
+        "domain": { "chainId": 31337, "verifyingContract": REGISTRY },
+        "subject": address(1), "alias": address(2), "expiresAt": UNTIL_S,
+        "cases": described,
+    });
+    agrees_with_the_file("aliases.json", &made);
 }

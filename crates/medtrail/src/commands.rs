@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod accounting;
+pub(crate) mod alias;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod deploy;
@@ -26,6 +27,7 @@ pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod trail;
 pub(crate) mod verify;
+pub(crate) mod waiting;
 
 use crate::config::{Config, ConfigError, Overrides};
 use std::path::PathBuf;

@@ -6,9 +6,10 @@
 //! - `reporters`, `gateways`, `desk`: the organisations, and how they report
 //! - `connect`, `permissions`: Mari joins what they hold about her to her address, and allows what
 //!   they may do
-//! - `routine`, `mari`, `audit_event`, `clock`, `chance`: what happens, and how their software
-//!   writes it down; `past`: how it passes by
-//! - `vault`, `desk_talk`: what Mari keeps here, and what others ask and do about it
+//! - `routine`, `mari`, `jaan`, `audit_event`, `clock`, `chance`: what happens, and how their
+//!   software writes it down; `past`: how it passes by
+//! - `vault`, `tide`, `desk_talk`: what Mari keeps here, where it came from, and what others ask and
+//!   do about it
 //! - `act_one`, `act_four`, `feed`, `trail`: what is played, over the product's HTTP
 //! - `live`, `routes`: what goes on while it runs, and what it adds to the page
 //! - `tell`, `words`: what is said
@@ -25,6 +26,7 @@ mod desk;
 mod desk_talk;
 mod feed;
 mod gateways;
+mod jaan;
 mod live;
 mod mari;
 mod organisations;
@@ -34,6 +36,7 @@ mod reporters;
 mod routes;
 mod routine;
 mod tell;
+mod tide;
 mod trail;
 mod vault;
 mod words;
@@ -51,6 +54,7 @@ use crate::node::{self, Keys, Node};
 use crate::session::Session;
 use accounts::Accounts;
 use act_one::Watch;
+use alloy_primitives::B256;
 use anvil::Anvil;
 use clock::Clock;
 use gateways::Gateways;
@@ -75,6 +79,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 use tell::Teller;
+use tide::Tide;
 use trail::Names;
 use vault::Allergy;
 
@@ -94,7 +99,7 @@ pub(crate) struct Args {
     /// The chain's port
     #[arg(long, value_name = "PORT", default_value_t = 8545)]
     rpc_port: u16,
-    /// Start with an empty log instead of 400 people and about 5,000 lines
+    /// Start with an empty log instead of a week of 400 people and about 5,000 lines
     #[arg(long)]
     no_seed: bool,
     /// Play the story in the terminal: who is who, what runs where, and act 1
@@ -112,9 +117,8 @@ pub(crate) struct Args {
 const ANSWER_WITHIN_S: u64 = 180;
 /// Marks a folder as the demo's own, so that nothing else is ever removed.
 const MARKER: &str = "demo.json";
-/// Since when the organisations' keys speak, before the start: 100 days, for the story's lines
-/// reach back 90.
-const LISTED_MS: u64 = 100 * 24 * 3600 * 1000;
+/// Since when the organisations' keys speak, before the log opens: a day.
+const LISTED_MS: u64 = 24 * 3600 * 1000;
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let accounts = Accounts::known();
@@ -243,6 +247,10 @@ async fn play(
     let allergy = Allergy::of(mari.address());
     let mari = Signed::of(mari, (*trust).clone());
     allergy.keep(&mari).await?;
+    let tide = Tide::open(past.begins_ms).await?;
+    if !past.is_empty() {
+        tide.keep(&mari).await?;
+    }
 
     let began = Instant::now();
     let stage = Stage {
@@ -251,14 +259,16 @@ async fn play(
         trust: &trust,
         reporters: &reporters,
         gateways,
+        tide: &tide,
         mari: mari.session.address(),
     };
     past.play(&stage, &demo_clock).await?;
     demo_clock.present();
     if !past.is_empty() {
-        teller.seeded(began.elapsed());
+        teller.seeded(past.of_others(), began.elapsed());
+        teller.guarded();
     }
-    // Who signed in that morning is signed out by now.
+    // Who signed in that week is signed out by now.
     let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
     let live = Arc::new(Live {
         accounts,
@@ -272,9 +282,10 @@ async fn play(
     demo.routes.open(live.clone());
 
     teller.doors(url, &live.accounts);
-    let verdict = watch(folder, demo, &mari, &trust, clock, teller).await?;
+    let (jaan, trust) = (live.reporters.jaan, &*trust);
+    let verdict = watch(folder, demo, (&mari, jaan), trust, clock, teller).await?;
     if teller.is_long && !past.is_empty() {
-        act_four::play(url, &live.accounts, &trust, teller).await?;
+        act_four::play(url, &live.accounts, trust, teller).await?;
     }
     Ok(Played { verdict, live, routine: past.routine })
 }
@@ -283,13 +294,17 @@ async fn play(
 async fn watch(
     folder: &Path,
     demo: &Demo,
-    mari: &Session,
+    (mari, jaan): (&Session, B256),
     trust: &TrustFile,
     clock: Clock,
     teller: Teller,
 ) -> Result<Verdict, Failure> {
     let names = Names::read(mari).await?;
-    teller.act_one(&trail::rows(mari, &names).await?, clock);
+    if teller.is_long {
+        let of_mari = trail::rows(mari, &names, mari.address().into_word()).await?;
+        let of_jaan = trail::rows(mari, &names, jaan).await?;
+        teller.act_one(&of_mari, &of_jaan, clock);
+    }
     let mut watch = Watch::press(mari, &names, &demo.url).await?;
     let index = watch.line.index;
     teller.appeared(&watch, &names);
@@ -361,7 +376,12 @@ fn configure(
         questions: QuestionsConfig { answer_within_s: ANSWER_WITHIN_S },
         erasure: ErasureConfig::default(),
         notices: NoticesConfig::default(),
-        sources: SourcesConfig { every_s: 5, to_loopback: true, ..SourcesConfig::default() },
+        sources: SourcesConfig {
+            every_s: tide::EVERY_S,
+            lost_after: tide::LOST_AFTER,
+            to_loopback: true,
+            ..SourcesConfig::default()
+        },
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;
@@ -394,6 +414,7 @@ fn write_marker(folder: &Path, live: &Live, trust: &TrustFile, url: &str) -> Res
         "accounts": live.accounts,
         "gateways": live.reporters.gateways(),
         "custodianApiKeys": live.reporters.api_keys(),
+        "withoutKey": [{ "name": jaan::NAME, "pseudonym": live.reporters.jaan }],
     });
     Ok(std::fs::write(folder.join(MARKER), spell(&marker))?)
 }

@@ -28,6 +28,8 @@ pub(crate) struct Told {
     pub(crate) end: u64,
     /// Indexes of those entries in it that concern who is told.
     pub(crate) which: Vec<u64>,
+    /// For the judge: of those that may answer an emergency change.
+    pub(crate) answers: Vec<u64>,
 }
 
 /// Why somebody does not go on now.

@@ -119,6 +119,9 @@ pub enum BindingError {
     /// Too many wrong codes.
     #[error("too many wrong codes; try again in an hour")]
     TooManyTries,
+    /// An alias has nothing connected to it: an organisation would learn under what its person sells.
+    #[error("you are signed in with an address that you sell under; sign in with your own")]
+    Alias,
     /// Its time is over.
     #[error("this code has expired; ask at the desk for a new one")]
     Expired,
@@ -178,7 +181,7 @@ impl Service {
     ///
     /// # Errors
     /// [`BindingError::Code`], [`BindingError::TooManyTries`], [`BindingError::Expired`],
-    /// [`BindingError::CodeUsed`], [`BindingError::AlreadyBound`].
+    /// [`BindingError::CodeUsed`], [`BindingError::AlreadyBound`], [`BindingError::Alias`].
     pub fn binding_for(
         &self,
         subject: Address,

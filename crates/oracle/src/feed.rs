@@ -36,6 +36,8 @@ pub enum FeedItem {
 pub struct Feed {
     service: Service,
     listening: Listening,
+    /// Whose whole trail it is, aliases and all; none: what others may see of it.
+    whole: Option<B256>,
     missed: VecDeque<u64>,
     /// Under way on a thread that may block. Kept here, since a reader may drop [`Self::next`]
     /// half-way: nothing that was taken off a queue is lost with it.
@@ -59,8 +61,25 @@ impl Service {
     pub fn feed_about(&self, subject: B256) -> Feed {
         // Where the disk cannot be read just now, somewhat older entries come too.
         let _ = self.0.recent.reach(self.head().size);
-        let (listening, _) = self.listen(subject);
+        let (listening, _) = self.listen(subject, false);
         Feed::new(self.clone(), listening)
+    }
+
+    /// What is new in the [whole trail](Self::whole_trail) of a person, after entry `last` or from
+    /// now on. Blocks.
+    ///
+    /// # Errors
+    /// Where the disk cannot be read.
+    pub fn whole_feed(&self, subject: B256, last: Option<u64>) -> Result<Feed, JournalError> {
+        let feed = match last {
+            Some(last) => self.feed_from(subject, last, true)?,
+            None => {
+                let _ = self.0.recent.reach(self.head().size);
+                let (listening, _) = self.listen(subject, true);
+                Feed::new(self.clone(), listening)
+            }
+        };
+        Ok(Feed { whole: Some(subject), ..feed })
     }
 
     /// The same from after entry `last` on, without a gap and without a double: what was missed is
@@ -77,9 +96,13 @@ impl Service {
     /// # Errors
     /// Where the disk cannot be read.
     pub fn feed_about_after(&self, subject: B256, last: u64) -> Result<Feed, JournalError> {
+        self.feed_from(subject, last, false)
+    }
+
+    fn feed_from(&self, subject: B256, last: u64, whole: bool) -> Result<Feed, JournalError> {
         self.0.recent.reach(self.head().size)?;
         // Listen first, then read: what comes in between is in the queue.
-        let (listening, parts) = self.listen(subject);
+        let (listening, parts) = self.listen(subject, whole);
         let from = listening.from;
         let (mut missed, mut is_over) = (Vec::new(), false);
         for part in parts {
@@ -93,13 +116,19 @@ impl Service {
         Ok(Feed { missed: missed.into(), is_over, ..Feed::new(self.clone(), listening) })
     }
 
-    fn listen(&self, subject: B256) -> (Listening, Vec<B256>) {
+    fn listen(&self, subject: B256, is_whole: bool) -> (Listening, Vec<B256>) {
+        let look = || match is_whole {
+            true => self.whole_parts(subject),
+            false => self.parts_about(subject),
+        };
         loop {
-            let parts = self.parts_about(subject);
-            let tags: Vec<_> = parts.iter().map(|part| self.0.tags.subject_tag(*part)).collect();
+            let parts = look();
+            let tags = parts.iter().map(|part| self.0.tags.subject_tag(*part));
+            let whole = is_whole.then(|| self.whole_tag(subject));
+            let tags: Vec<_> = tags.chain(whole).collect();
             let listening = self.0.recent.listen(&tags);
             // A part bound before we listened is in the second look; one bound after joins.
-            if self.parts_about(subject) == parts {
+            if look() == parts {
                 return (listening, parts);
             }
         }
@@ -146,6 +175,7 @@ impl Feed {
         Self {
             service,
             listening,
+            whole: None,
             missed: VecDeque::new(),
             opening: None,
             looking: None,
@@ -213,14 +243,17 @@ impl Feed {
     }
 
     fn open(&mut self, index: u64) {
-        let service = self.service.clone();
+        let (service, whole) = (self.service.clone(), self.whole);
         self.opening = Some(spawn_blocking(move || {
             let entry = service.open_row(index)?;
             // Whoever is told of a correction is told of what: the clerk may come later.
             if is_inquiry(Kind::from_number(entry.report.kind)) {
                 service.note(index)?;
             }
-            Ok(service.shown(entry))
+            Ok(match whole {
+                Some(subject) => service.shown_whole(subject, entry),
+                None => service.shown(entry),
+            })
         }));
     }
 

@@ -39,6 +39,7 @@ pub(crate) struct Taken {
     pub(crate) place_hash: B256,
     pub(crate) is_change: bool,
     pub(crate) is_inquiry: bool,
+    pub(crate) is_answer: bool,
     pub(crate) answer: Answer,
 }
 

@@ -230,8 +230,11 @@ impl Service {
     }
 
     /// Whether the entry at `index` is addressed to this organisation: a question to it, or a
-    /// person's answer to its claim.
+    /// person's answer to its claim; or says that nobody answered about a change of its own.
     pub fn is_addressed(&self, organisation: Address, index: u64) -> bool {
+        if self.is_told_of(organisation, index) {
+            return true;
+        }
         let rows = self.0.live.rows();
         rows.book.at(index).is_some_and(|row| {
             row.organisation == organisation

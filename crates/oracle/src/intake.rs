@@ -268,18 +268,20 @@ fn is_reported(kind: Kind) -> bool {
 
 /// Documents that the log itself writes. Whoever could sign one would let a view say that another
 /// organisation reported, or that two people signed.
-const LOGS_DOCUMENTS: [&str; 10] = [
+const LOGS_DOCUMENTS: [&str; 12] = [
     "medtrail/accounting-",
     "medtrail/look-",
     // An organisation says one, but in a report of kind 11 alone.
     "medtrail/guardianship-end-",
     "medtrail/relayed-",
     "medtrail/binding-",
+    "medtrail/alias-",
     "medtrail/operation-",
     "medtrail/refusal-",
     "medtrail/notice-",
     "medtrail/erasure-",
     "medtrail/hold-",
+    "medtrail/emergency-",
 ];
 
 /// Documents that only the vault takes: from their bytes alone everybody knows that what they tell

@@ -5,9 +5,13 @@
 //! never waits; whoever tells too fast is not heard, and then the rows are read. How far the log was
 //! judged stands in the directory. After a crash some of it is judged again, which changes nothing:
 //! the refusal's event id is made from the change it refuses.
+//!
+//! Whoever broke the glass is not refused: what their person says to it, and by when, the judge
+//! keeps in the book of [`emergencies`](crate::emergencies).
 
 use crate::anchorer::Problem;
 use crate::behind::{RETRY, SAVE_ENTRIES, Told, warn_once};
+use crate::emergencies::{Stood, Ticking, may_answer};
 use crate::intake::ReportError;
 use crate::opener::{Entry, EntryError};
 use crate::permissions::Permissions;
@@ -77,7 +81,7 @@ enum Outcome {
 
 /// Why a change could not be judged now.
 #[derive(Debug, thiserror::Error)]
-enum Obstacle {
+pub(crate) enum Obstacle {
     #[error(transparent)]
     Chain(#[from] RegistryError),
     #[error(transparent)]
@@ -120,11 +124,16 @@ pub(crate) struct Judge {
     next: u64,
     /// Changes by index, and when each is tried again.
     waiting: BTreeMap<u64, Instant>,
+    /// The same of entries that may answer an emergency change.
+    answers: BTreeMap<u64, Instant>,
+    ticking: Ticking,
     saved: u64,
     saved_at: Instant,
     /// Nothing is judged before then.
     paused_until: Instant,
     problem: Option<Problem>,
+    /// What is in the way of the clocks of emergencies.
+    late: Option<Problem>,
 }
 
 impl Judge {
@@ -138,9 +147,20 @@ impl Judge {
         let next = service.begin_at(service.0.live.judged(), DirectoryChange::Judged)?;
         let now = Instant::now();
         let (saved, saved_at, paused_until) = (next, now, now);
-        let waiting = BTreeMap::new();
-        let problem = None;
-        Ok(Self { service, told, ended, next, waiting, saved, saved_at, paused_until, problem })
+        Ok(Self {
+            service,
+            told,
+            ended,
+            next,
+            waiting: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            ticking: Ticking::default(),
+            saved,
+            saved_at,
+            paused_until,
+            problem: None,
+            late: None,
+        })
     }
 
     /// Judges until the writer has ended.
@@ -151,6 +171,7 @@ impl Judge {
                 Ok(()) => self.judge_due(),
                 Err(obstacle) => self.pause(&obstacle),
             }
+            self.keep_time();
             self.tell();
             self.save_if_due();
         }
@@ -186,7 +207,18 @@ impl Judge {
     }
 
     fn has_room(&self) -> bool {
-        self.waiting.len() < WAITING_MAX
+        self.waiting.len() + self.answers.len() < WAITING_MAX
+    }
+
+    /// What waits for its day, and must not wait for what cannot be judged.
+    fn keep_time(&mut self) {
+        if *self.ended.borrow() {
+            return;
+        }
+        let Some(done) = self.ticking.tick(&self.service) else { return };
+        let problem = done.err().map(|obstacle| obstacle.problem());
+        warn_once(self.late.as_ref(), problem.as_ref());
+        self.late = problem;
     }
 
     fn hear(&mut self, told: Told) -> Result<(), Obstacle> {
@@ -195,27 +227,30 @@ impl Judge {
             let now = Instant::now();
             let fresh = told.which.into_iter().filter(|index| *index >= self.next);
             self.waiting.extend(fresh.map(|index| (index, now)));
+            let fresh = told.answers.into_iter().filter(|index| *index >= self.next);
+            self.answers.extend(fresh.map(|index| (index, now)));
             self.next = told.end;
         }
         Ok(())
     }
 
-    /// Finds the changes below `size` that nobody told, as long as there is room.
+    /// Finds what nobody told below `size`, as long as there is room.
     fn look_up_to(&mut self, size: u64) -> Result<(), Obstacle> {
         while self.next < size && self.has_room() && !*self.ended.borrow() {
             let now = Instant::now();
             for (index, row) in self.service.rows_from(self.next, size)? {
-                let is_change = match self.service.0.opener.open(index, &row) {
-                    Ok(entry) => is_change(&entry.report),
-                    Err(EntryError::Erased(_)) => false,
+                match self.service.0.opener.open(index, &row) {
+                    Ok(entry) if is_change(&entry.report) => {
+                        self.waiting.insert(index, now);
+                    }
+                    Ok(entry) if may_answer(Kind::from_number(entry.report.kind)) => {
+                        self.answers.insert(index, now);
+                    }
+                    Ok(_) | Err(EntryError::Erased(_)) => {}
                     Err(error @ EntryError::Damaged(_)) => {
                         tracing::error!("it is not judged: {error}");
-                        false
                     }
                     Err(error) => return Err(error.into()),
-                };
-                if is_change {
-                    self.waiting.insert(index, now);
                 }
                 self.next = index + 1;
             }
@@ -258,6 +293,9 @@ impl Judge {
             };
             self.waiting.insert(index, Instant::now() + wait);
         }
+        if let Err(obstacle) = self.hear_answers(now) {
+            return self.pause(&obstacle);
+        }
         let is_held_back = || self.waiting.values().any(|due| *due > now);
         self.problem = problem.or_else(|| {
             is_held_back().then(|| Problem {
@@ -265,6 +303,28 @@ impl Judge {
                 advice: "nothing: it takes minutes, as long as the chain's `finalized` moves",
             })
         });
+    }
+
+    /// Takes in what may answer an emergency change. What hangs on a block or a binding that is not
+    /// final comes again.
+    fn hear_answers(&mut self, now: Instant) -> Result<(), Obstacle> {
+        let due: Vec<u64> =
+            self.answers.iter().filter(|(_, due)| **due <= now).map(|(index, _)| *index).collect();
+        for index in due {
+            if *self.ended.borrow() {
+                break;
+            }
+            let stood = match self.service.open_row(index) {
+                Ok(entry) => self.service.hear_answer(&entry)?,
+                Err(EntryError::Erased(_) | EntryError::Damaged(_)) => Stood::Settled,
+                Err(error) => return Err(error.into()),
+            };
+            match stood {
+                Stood::NotFinal => self.answers.insert(index, Instant::now() + RETRY),
+                Stood::Waits | Stood::Settled => self.answers.remove(&index),
+            };
+        }
+        Ok(())
     }
 
     fn judge(&self, index: u64, chain: &mut Readings) -> Result<Outcome, Obstacle> {
@@ -281,13 +341,17 @@ impl Judge {
         if is_version(entry.details.as_deref()) {
             return Ok(Outcome::Done);
         }
-        let Some(subject) = address_of(entry.report.subject) else { return Ok(Outcome::Done) };
         let Permissions { consents, need } = &self.service.0.permissions;
+        let act = self.service.act_of(&entry, need(&entry.report, entry.details.as_deref()));
+        if act.need.is_emergency() && self.service.note_emergency(&entry, &act)? == Stood::NotFinal
+        {
+            return Ok(Outcome::NotFinal);
+        }
+        let Some(subject) = address_of(entry.report.subject) else { return Ok(Outcome::Done) };
         let records = chain.read(subject, entry.place.receivedMs, || {
             let at_ms = (self.service.0.now_ms)();
             Ok((at_ms, consents.about(subject)?))
         })?;
-        let act = self.service.act_of(&entry, need(&entry.report, entry.details.as_deref()));
         let papers = self.service.papers(entry.report.subject)?;
         let judge = |records: &[ConsentRecord]| {
             let chain = consents::fold(subject, records);
@@ -341,13 +405,16 @@ impl Judge {
 
     fn tell(&self) {
         let problem = self.problem.clone().filter(|_| !self.waiting.is_empty());
+        let problem = problem.or_else(|| self.late.clone());
         let now = Judging { waiting: self.waiting.len() as u64, problem };
         *self.service.0.judging.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// Everything below this was judged.
     fn judged(&self) -> u64 {
-        self.waiting.first_key_value().map_or(self.next, |(index, _)| *index)
+        let first = |of: &BTreeMap<u64, Instant>| of.first_key_value().map(|(index, _)| *index);
+        let waits = first(&self.waiting).into_iter().chain(first(&self.answers));
+        waits.min().unwrap_or(self.next)
     }
 
     fn save_if_due(&mut self) {

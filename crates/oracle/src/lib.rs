@@ -4,9 +4,11 @@
 //! - [`intake`]: checks a report on its reporter's thread
 //! - [`trail`], [`feed`], with `recent`: what a person reads, and what is new; [`accounting`]
 //! - [`organisations`], [`bindings`], with `live`: who reports, and which pseudonym is whose
+//! - [`aliases`]: addresses that a person sells under
 //! - [`permissions`], with `papers`: what people permit, in the log and on the chain
 //! - [`seeing`]: who may see a trail without being its person
 //! - [`judge`]: every change at a custodian is judged, and refused where nobody permitted it
+//! - [`emergencies`]: emergency changes, whose people are asked about them for 30 days
 //! - `behind`: what those have in common who follow the log behind its head
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - [`sources`]: where records are kept, and whether they still are
@@ -20,9 +22,11 @@
 //! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
 
 pub mod accounting;
+pub mod aliases;
 pub mod anchorer;
 mod behind;
 pub mod bindings;
+pub mod emergencies;
 pub mod erasure;
 pub mod feed;
 pub mod follower;

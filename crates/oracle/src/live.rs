@@ -1,14 +1,16 @@
 //! The directory as it is now, in memory: who may report, and which pseudonym is whose. Every
 //! change is durable before it shows here.
 
+use crate::emergencies::book::Emergencies;
 use crate::inquiries::book::Book;
 use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
 use crate::sources::register::Register;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, BindingState, ChannelsRow, Contents, Directory, DirectoryChange,
-    DueNotice, ErasureRow, HoldRow, InviteRow, OrganisationRow, PendingEntry, organisation_id,
+    AliasRow, AliasState, ApiKeyRow, BindingRow, BindingState, ChannelsRow, Contents, Directory,
+    DirectoryChange, DueNotice, ErasureRow, HoldRow, InviteRow, OrganisationRow, PendingEntry,
+    organisation_id,
 };
 use medtrail_ledger::entry::subject_of;
 use medtrail_ledger::ports::JournalError;
@@ -42,6 +44,11 @@ pub(crate) struct Rows {
     pub(crate) channels: BTreeMap<Address, ChannelsRow>,
     pub(crate) due: BTreeMap<B256, DueNotice>,
     pub(crate) sources: Register,
+    pub(crate) emergencies: Emergencies,
+    /// Aliases by their own address.
+    aliases: HashMap<Address, AliasRow>,
+    /// The aliases of each person, oldest first.
+    joined: HashMap<Address, Vec<Address>>,
     /// The bindings that made each person's parts, oldest first.
     parts: HashMap<Address, Vec<B256>>,
     /// The bindings that are not done: few, while those that are may be as many as people.
@@ -58,7 +65,15 @@ impl Rows {
         let mut moved = HashMap::new();
         let channels = std::mem::take(&mut contents.channels);
         rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
+        let emergencies = std::mem::take(&mut contents.emergencies);
+        emergencies.into_iter().for_each(|row| rows.emergencies.put(row));
         std::mem::take(&mut contents.sources).into_iter().for_each(|row| rows.sources.put(row));
+        let mut aliases = std::mem::take(&mut contents.aliases);
+        aliases.sort_by_key(|row| match row.state {
+            AliasState::Entered { entries: [first, _] } => first,
+            AliasState::Entering { .. } => u64::MAX,
+        });
+        aliases.into_iter().for_each(|row| rows.put_alias(row));
         let due = std::mem::take(&mut contents.due);
         rows.due.extend(due.into_iter().map(|row| (row.id, row)));
         let Contents { organisations, invites, api_keys, bindings, pending, heard, .. } = contents;
@@ -114,6 +129,31 @@ impl Rows {
             _ => self.open.insert(row.id),
         };
         self.bindings.insert(row.id, row);
+    }
+
+    fn put_alias(&mut self, row: AliasRow) {
+        let own = self.joined.entry(row.subject).or_default();
+        if !own.contains(&row.alias) {
+            own.push(row.alias);
+        }
+        self.aliases.insert(row.alias, row);
+    }
+
+    /// An alias.
+    pub(crate) fn alias(&self, alias: Address) -> Option<&AliasRow> {
+        self.aliases.get(&alias)
+    }
+
+    /// The aliases of a person.
+    pub(crate) fn aliases_of(&self, subject: Address) -> impl Iterator<Item = &AliasRow> {
+        let own = self.joined.get(&subject).into_iter().flatten();
+        own.filter_map(|alias| self.aliases.get(alias))
+    }
+
+    /// The aliases whose entries are not in the log, or may not be.
+    pub(crate) fn entering_aliases(&self) -> impl Iterator<Item = &AliasRow> {
+        let is_entering = |row: &&AliasRow| matches!(row.state, AliasState::Entering { .. });
+        self.aliases.values().filter(is_entering)
     }
 
     /// The bindings that are not done.
@@ -178,6 +218,9 @@ impl Rows {
             }
             DirectoryChange::PutSource(row) => self.sources.put(row),
             DirectoryChange::DropSource(id) => self.sources.drop(id),
+            DirectoryChange::PutEmergency(row) => self.emergencies.put(row),
+            DirectoryChange::DropEmergency(id) => self.emergencies.drop(id),
+            DirectoryChange::PutAlias(row) => self.put_alias(row),
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
             | DirectoryChange::Inquired(_)
@@ -339,6 +382,14 @@ impl Live {
         let rows = self.rows();
         let bound = rows.bindings_of(subject).map(|row| (row.pseudonym, Some(row.organisation)));
         std::iter::once((subject_of(subject), None)).chain(bound).collect()
+    }
+
+    /// The same with the aliases of a person, which nobody else may learn of.
+    pub(crate) fn whole_parts(&self, subject: Address) -> Vec<(B256, Option<Address>)> {
+        let mut parts = self.parts(subject);
+        let rows = self.rows();
+        parts.extend(rows.aliases_of(subject).map(|row| (subject_of(row.alias), None)));
+        parts
     }
 
     /// All organisations, the configured ones first.

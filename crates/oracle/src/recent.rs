@@ -278,7 +278,13 @@ mod tests {
 
     fn commit(range: Range<u64>) -> Committed {
         let (first, headers) = (range.start, range.map(header).collect());
-        Committed { first, headers, changes: Vec::new(), inquiries: Vec::new() }
+        Committed {
+            first,
+            headers,
+            changes: Vec::new(),
+            inquiries: Vec::new(),
+            answers: Vec::new(),
+        }
     }
 
     #[test]

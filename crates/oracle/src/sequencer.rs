@@ -226,8 +226,8 @@ impl Sequencer {
     /// Gives a report its place and seals it. Changes the edge and the subject's end before
     /// anything is durable: whoever fails from here on must reload.
     fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
-        let Waiting { mut header, report_hash, encoded, is_change, is_inquiry, answer, .. } =
-            report;
+        let Waiting { is_change, is_inquiry, is_answer, .. } = report;
+        let Waiting { mut header, report_hash, encoded, answer, .. } = report;
         let is_sealed_by_the_log = report.is_sealed_by_the_log;
         let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
         let index = self.edge.size();
@@ -256,7 +256,15 @@ impl Sequencer {
             (person.ordinal, person.last) = (ordinal, commitment);
         }
         group.received_ms = received_ms;
-        group.taken.push(Taken { index, header, place_hash, is_change, is_inquiry, answer });
+        group.taken.push(Taken {
+            index,
+            header,
+            place_hash,
+            is_change,
+            is_inquiry,
+            is_answer,
+            answer,
+        });
     }
 
     /// One group commit. Returns an error only where the process must end.
@@ -311,6 +319,8 @@ impl Sequencer {
         let changes = changes.collect();
         let inquiries = taken.iter().filter(|taken| taken.is_inquiry).map(|taken| taken.index);
         let inquiries = inquiries.collect();
+        let answers = taken.iter().filter(|taken| taken.is_answer).map(|taken| taken.index);
+        let answers = answers.collect();
         let paths = self.edge.paths();
         for Taken { index, place_hash, answer, .. } in taken {
             let path = paths.path(index).expect("appended since last settled");
@@ -326,7 +336,7 @@ impl Sequencer {
             let _ = answer.send(Ok(Placed::Known { index }));
         }
         if !self.ports.follower.is_closed() {
-            let committed = Committed { first, headers, changes, inquiries };
+            let committed = Committed { first, headers, changes, inquiries, answers };
             let _ = self.ports.follower.try_send(committed);
         }
         self.edge.settle();

@@ -233,9 +233,11 @@ fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>, telling: 
         let (first, end) = (commit.first, commit.first + commit.headers.len() as u64);
         // Never waited for: who lags reads the rows.
         let which = std::mem::take(&mut commit.changes);
-        let _ = telling.judge.try_send(Told { first, end, which });
+        let answers = std::mem::take(&mut commit.answers);
+        let _ = telling.judge.try_send(Told { first, end, which, answers });
         let which = std::mem::take(&mut commit.inquiries);
-        let _ = telling.clerk.try_send(Told { first, end, which });
+        let answers = Vec::new();
+        let _ = telling.clerk.try_send(Told { first, end, which, answers });
         let recent = &service.0.recent;
         let mut taken = recent.take(commit);
         if taken.is_ok() && committed.is_empty() {

@@ -220,9 +220,25 @@ impl Service {
         Ok(TrailPage { entries, ..page })
     }
 
-    /// An entry as its subject is shown it: what was about somebody else is told by its reporter to
+    /// The whole trail of a person, their aliases too: for the person's own address, and the key that
+    /// control of it moved to. Blocks.
+    ///
+    /// # Errors
+    /// As for [`Self::trail`].
+    pub fn whole_trail(&self, subject: B256, query: &TrailQuery) -> Result<TrailPage, EntryError> {
+        let page = self.page(self.whole_parts_of(subject), query, |_| true)?;
+        let shown = |entry| self.shown_whole(subject, entry);
+        let entries = page.entries.into_iter().map(shown).collect();
+        Ok(TrailPage { entries, ..page })
+    }
+
+    /// An entry as whoever may see a trail is shown it: what was about somebody else is told by its reporter to
     /// them, and not here any more.
     pub fn shown(&self, entry: Entry) -> Entry {
+        self.shown_corrected(Self::without_alias(entry))
+    }
+
+    pub(crate) fn shown_corrected(&self, entry: Entry) -> Entry {
         let is_of_another = |row: &CorrectionRow| row.is_wrong_person;
         match self.corrections_of(entry.index).iter().any(is_of_another) {
             true => Entry { details: None, ..entry },
@@ -306,6 +322,18 @@ impl Service {
         }
     }
 
+    fn whole_parts_of(&self, subject: B256) -> Vec<(B256, Option<Address>)> {
+        match address_of(subject) {
+            Some(address) => self.0.live.whole_parts(address),
+            None => vec![(subject, None)],
+        }
+    }
+
+    /// All subject ids whose lines a person sees by their own address: also those of aliases.
+    pub(crate) fn whole_parts(&self, subject: B256) -> Vec<B256> {
+        self.whole_parts_of(subject).into_iter().map(|(subject, _)| subject).collect()
+    }
+
     /// The part of one subject id. What was acknowledged before [`Recent::reach`] was called last
     /// is in it.
     ///
@@ -379,6 +407,6 @@ impl Service {
                 header.ordinal > 0 && header.subject == self.0.tags.subject_tag(subject)
             })
         };
-        Ok(self.parts(caller).into_iter().any(is_its_tag))
+        Ok(self.whole_parts(subject_of(caller)).into_iter().any(is_its_tag))
     }
 }

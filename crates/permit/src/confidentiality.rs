@@ -61,6 +61,11 @@ pub fn is_mark(code: &str) -> bool {
     MARKS.iter().any(|(mark, ..)| *mark == code)
 }
 
+/// The topics among the marks: codes of v3-ActCode.
+pub fn topics() -> impl Iterator<Item = &'static str> {
+    MARKS.iter().map(|(mark, ..)| *mark).filter(|mark| !matches!(*mark, "R" | "V"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +90,6 @@ mod tests {
         for ordinary in ["U", "L", "M", "N", "", "psy"] {
             assert!(!is_mark(ordinary), "{ordinary}");
         }
+        assert_eq!(topics().count(), MARKS.len() - 2, "all but R and V");
     }
 }

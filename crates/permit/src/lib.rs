@@ -12,10 +12,12 @@
 //! - [`permits`]: whether an act counts as permitted, and why
 //! - [`papers`], [`consents`]: what that is judged by, out of a trail and out of the chain's records
 //! - [`replay`]: every change of a whole log judged again
+//! - [`dataset`], [`sale`]: what a sale is about, and what seller and buyer sign in it
 
 pub mod check;
 pub mod confidentiality;
 pub mod consents;
+pub mod dataset;
 pub mod documents;
 pub mod guardianship_end;
 pub mod papers;
@@ -23,6 +25,7 @@ pub mod permits;
 pub mod purposes;
 pub mod replay;
 pub mod resources;
+pub mod sale;
 pub mod scopes;
 pub mod signed;
 pub mod statements;

@@ -9,7 +9,8 @@
 //!    only where it is named.
 //! 3. **Waiting.** Where the person could not be asked (they have no key, or the glass was broken),
 //!    what nothing permits is unconfirmed: an approval given afterwards confirms a change, and a
-//!    revocation that names the entry's commitment says no to it.
+//!    revocation that names the entry's commitment says no to it. For how long they are asked about
+//!    an emergency change is told by [`clock()`]; it decides nothing here.
 //!
 //! A permission must stand when it happened and, if it was reported more than five minutes later,
 //! also when it was received; in the vault, when it was received. It stands from the entry that
@@ -18,12 +19,14 @@
 
 mod act;
 mod candidate;
+mod clock;
 mod paper;
 mod person;
 mod verdict;
 mod world;
 
 pub use act::{Act, DELAY_MS_MAX, Data, Need, is_judged};
+pub use clock::{CONFIRM_MS, Clock, clock};
 pub use paper::{Seeing, State, epoch, may_record, sees, speaks, states};
 pub use verdict::{Basis, Pending, Refusal, Verdict};
 pub use world::{

@@ -6,6 +6,8 @@
 //! - A refusal that names a change which counted: the operator's fault too, unless somebody could
 //!   honestly have said so when it was made.
 //! - A change that names a permission which does not cover it: whoever reported it is named.
+//! - An emergency change about which nobody answered in 30 days has a line that says so, and none
+//!   that was answered has.
 //! - What happened in the log's own vault must have been permitted: there it is asked for before.
 //!
 //! What the engine wrote about itself is not believed: refusals are compared, never used. In memory
@@ -15,6 +17,7 @@
 mod organisations;
 mod readings;
 mod safe;
+mod silence;
 mod tell;
 
 pub use readings::EDGE_MS;
@@ -37,6 +40,7 @@ use organisations::Organisations;
 use readings::Readings;
 use safe::{InVault, Safe};
 use serde::Deserialize;
+use silence::Clocks;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 
@@ -70,6 +74,8 @@ pub struct Replay<'a> {
     open: BTreeMap<B256, Change>,
     /// Those for which both answers are honest.
     both: HashSet<B256>,
+    /// How long people are asked about emergency changes.
+    clocks: Clocks,
     /// What lies in the log's vault.
     safe: Safe,
     /// What happened there without a permission, by commitment, unless a refusal takes it back.
@@ -77,6 +83,8 @@ pub struct Replay<'a> {
     /// The newest that counted, for the evidence against a refusal of one.
     counted: VecDeque<Act>,
     now_ms: u64,
+    /// The log's time at the copy's last entry.
+    now_ms_at_end: u64,
     found: Found,
     has_fault: bool,
     evidence: Option<(OpenedEntry, Box<Judged>)>,
@@ -144,10 +152,12 @@ impl<'a> Replay<'a> {
             young: Vec::new(),
             open: BTreeMap::new(),
             both: HashSet::new(),
+            clocks: Clocks::default(),
             safe: Safe::default(),
             unpermitted: BTreeMap::new(),
             counted: VecDeque::new(),
             now_ms: 0,
+            now_ms_at_end: 0,
             found: Found::default(),
             has_fault: false,
             evidence: None,
@@ -230,6 +240,10 @@ impl<'a> Replay<'a> {
         let is_change = Kind::from_number(entry.report.kind) == Kind::Change;
         if address_of(entry.report.subject).is_none() {
             self.found.without_key += u64::from(is_change);
+            let need = || (self.setting.need)(&entry.report, entry.details.as_deref());
+            if is_change && need().is_emergency() {
+                self.clocks.keyless(entry.commitment, entry.place.receivedMs);
+            }
             return;
         }
         tally.count(Check::Permissions, 1);
@@ -242,7 +256,8 @@ impl<'a> Replay<'a> {
         let (standing, _) = self.standing(&act, act.received_ms);
         self.found.changes += 1;
         let documents = self.documents(&act);
-        let is_kept = matches!(standing, Standing::Refused(_)) && self.open.len() < WHOLE_MAX;
+        let may_be_shown = matches!(standing, Standing::Refused(_) | Standing::Unconfirmed);
+        let is_kept = may_be_shown && self.open.len() < WHOLE_MAX;
         let whole = is_kept.then(|| Box::new(entry.clone()));
         self.young.push(Change { act, organisation, standing, documents, entry: whole });
     }
@@ -299,6 +314,11 @@ impl<'a> Replay<'a> {
             return;
         }
         self.now_ms = now_ms;
+        self.settle_young();
+        self.clocks.age(now_ms);
+    }
+
+    fn settle_young(&mut self) {
         for mut change in std::mem::take(&mut self.young) {
             if self.documents(&change.act) > change.documents {
                 let (again, _) = self.standing(&change.act, change.act.received_ms);
@@ -320,6 +340,7 @@ impl<'a> Replay<'a> {
             }
             Standing::Unconfirmed => {
                 self.found.unconfirmed += 1;
+                self.begin_clock(&change.act);
                 self.open.insert(change.act.commitment, change);
             }
             Standing::Refused(reason) => {
@@ -458,6 +479,7 @@ impl InOrder for Replay<'_> {
         match Kind::from_number(entry.report.kind) {
             _ if is_replayed(entry) => self.take_act(entry, tally),
             Kind::Refusal => self.take_refusal(entry, tally),
+            Kind::Question => self.take_silence(entry, tally),
             Kind::Erasure => self.safe.forget(entry.report.subject),
             _ => {}
         }
@@ -465,13 +487,15 @@ impl InOrder for Replay<'_> {
 
     fn finish(&mut self, tally: &mut Tally) {
         let end_ms = self.now_ms;
-        self.age(u64::MAX);
+        self.now_ms_at_end = end_ms;
+        self.settle_young();
+        self.clocks.age(end_ms);
         self.end_unpermitted(tally);
         let mut open: Vec<Change> = std::mem::take(&mut self.open).into_values().collect();
         open.sort_by_key(|change| change.act.index);
         for mut change in open {
             let Standing::Refused(reason) = change.standing else {
-                self.end_unconfirmed(&change.act);
+                self.end_unconfirmed(&change, tally);
                 continue;
             };
             if change.act.received_ms.saturating_add(self.setting.grace_ms) > end_ms {
@@ -500,8 +524,12 @@ impl InOrder for Replay<'_> {
 
 impl Replay<'_> {
     /// What its person has said since.
-    fn end_unconfirmed(&mut self, act: &Act) {
-        match self.judge(act, self.setting.final_ms).verdict {
+    fn end_unconfirmed(&mut self, change: &Change, tally: &mut Tally) {
+        let read = self.judge(&change.act, self.setting.final_ms);
+        if read.waits() {
+            self.end_clock(&change.act, change.entry.as_deref(), tally);
+        }
+        match read.verdict {
             Verdict::Counts { .. } => {
                 self.found.unconfirmed -= 1;
                 self.found.confirmed += 1;

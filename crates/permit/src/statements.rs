@@ -5,8 +5,8 @@
 //! A text ends with its template and version. A template never changes: a new wording is a new
 //! version beside the old one, since what was signed must go on being valid.
 
-mod english;
-mod estonian;
+pub(crate) mod english;
+pub(crate) mod estonian;
 
 use crate::documents::Document;
 use crate::scopes::Scope;
@@ -66,7 +66,7 @@ fn enumerate(things: &[String], and: &str) -> String {
 
 /// A span of time in the largest unit that it has a whole number of: (number, unit), units being
 /// 0 days, 1 hours, 2 minutes, 3 seconds.
-fn span(seconds: u64) -> (u64, usize) {
+pub(crate) fn span(seconds: u64) -> (u64, usize) {
     let units = [86_400, 3600, 60, 1];
     let unit = units.iter().position(|unit| seconds.is_multiple_of(*unit)).unwrap_or(3);
     (seconds / units[unit], unit)

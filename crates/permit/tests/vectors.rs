@@ -11,7 +11,7 @@ use medtrail_ledger::schema::{Eip712Domain, domain};
 use medtrail_permit::documents::{
     ChangeApproval, Document, Erase, Grant, RecoveryPolicy, Revoke, RevokeAll, named,
 };
-use medtrail_permit::permits::{Held, permits};
+use medtrail_permit::permits::{CONFIRM_MS, Held, clock, permits};
 use medtrail_permit::statements::{Language, language_of, render};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -93,6 +93,11 @@ fn every_case_is_judged_as_it_should_be() {
         if found != case.expected {
             wrong.push(format!("{}:\n  {found:?}\n  {:?}", case.name, case.expected));
         }
+        let clock = clock(&case.scene.act, &case.scene.world);
+        if clock.map(|clock| clock.until_ms) != case.until_ms {
+            wrong.push(format!("{}:\n  {clock:?}\n  {:?}", case.name, case.until_ms));
+        }
+        assert!(clock.is_none_or(|clock| clock.until_ms - clock.since_ms == CONFIRM_MS));
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name).collect();
@@ -132,7 +137,7 @@ fn the_vectors_hold_every_case() {
     let lines: Vec<String> = cases::all()
         .iter()
         .map(|case| {
-            let world = &case.scene.world;
+            let (world, until_ms) = (&case.scene.world, case.until_ms);
             let held: Vec<Value> = world.documents.iter().map(&mut place).collect();
             let mut case = json!({
                 "name": case.name,
@@ -146,6 +151,9 @@ fn the_vectors_hold_every_case() {
             // Only where there are any: the cases that were there before stay as they are.
             if !world.ends.is_empty() {
                 case["ends"] = json!(world.ends);
+            }
+            if let Some(until_ms) = until_ms {
+                case["confirmUntilMs"] = json!(until_ms);
             }
             case.to_string()
         })

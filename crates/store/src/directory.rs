@@ -1,5 +1,5 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them and source, one
+//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them, source, emergency and alias, one
 //! for when each organisation was last heard, and one each for how far the log was judged, its
 //! inquiries are known and notices were made.
 //!
@@ -11,9 +11,9 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange,
-    DueNotice, ErasureRow, HoldRow, InquiryRow, InviteRow, OrganisationRow, PendingEntry,
-    SourceRow,
+    AliasRow, ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory,
+    DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow,
+    OrganisationRow, PendingEntry, SourceRow,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -46,7 +46,9 @@ const DUE: Rows = TableDefinition::new("due");
 /// One row without a key.
 const NOTICED: Rows = TableDefinition::new("noticed");
 const SOURCES: Rows = TableDefinition::new("sources");
-const TABLES: [Rows; 16] = [
+const EMERGENCIES: Rows = TableDefinition::new("emergencies");
+const ALIASES: Rows = TableDefinition::new("aliases");
+const TABLES: [Rows; 18] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -63,6 +65,8 @@ const TABLES: [Rows; 16] = [
     DUE,
     NOTICED,
     SOURCES,
+    EMERGENCIES,
+    ALIASES,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -190,6 +194,8 @@ impl Reader<'_> {
             due: self.all(DUE, |row: &DueNotice| row.id)?,
             noticed: self.all(NOTICED, |entries: &u64| *entries)?.pop(),
             sources: self.all(SOURCES, |row: &SourceRow| (row.index, row.id))?,
+            emergencies: self.all(EMERGENCIES, |row: &EmergencyRow| (row.index, row.id))?,
+            aliases: self.all(ALIASES, |row: &AliasRow| row.alias)?,
         })
     }
 }
@@ -247,6 +253,9 @@ impl Writer<'_> {
             DirectoryChange::Noticed(entries) => self.put(NOTICED, &[], entries),
             DirectoryChange::PutSource(row) => self.put(SOURCES, &row.id[..], row),
             DirectoryChange::DropSource(id) => self.drop(SOURCES, &id[..]),
+            DirectoryChange::PutEmergency(row) => self.put(EMERGENCIES, &row.id[..], row),
+            DirectoryChange::DropEmergency(id) => self.drop(EMERGENCIES, &id[..]),
+            DirectoryChange::PutAlias(row) => self.put(ALIASES, &row.alias[..], row),
         }
     }
 }

@@ -6,10 +6,11 @@ mod support;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
-    ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow, Contents, CorrectionRow,
-    Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, ErasureRow, ErasureState,
-    HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, OrganisationRow, PendingEntry,
-    SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
+    AliasRow, AliasState, ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow,
+    Contents, CorrectionRow, Directory, DirectoryChange, DueNotice, DueSort, EmailChannel,
+    EmergencyAnswer, EmergencyRow, ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort,
+    InviteRow, KeyRow, OrganisationRow, PendingEntry, SourceFinding, SourceFound, SourceOwner,
+    SourceRow, SourceState, WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -46,6 +47,8 @@ struct Model {
     due: BTreeMap<B256, DueNotice>,
     noticed: Option<u64>,
     sources: BTreeMap<B256, SourceRow>,
+    emergencies: BTreeMap<B256, EmergencyRow>,
+    aliases: BTreeMap<Address, AliasRow>,
 }
 
 impl Model {
@@ -112,11 +115,20 @@ impl Model {
                     self.due.remove(&id);
                 }
                 DirectoryChange::Noticed(entries) => self.noticed = Some(entries),
+                DirectoryChange::PutEmergency(row) => {
+                    self.emergencies.insert(row.id, row);
+                }
+                DirectoryChange::DropEmergency(id) => {
+                    self.emergencies.remove(&id);
+                }
                 DirectoryChange::PutSource(row) => {
                     self.sources.insert(row.id, row);
                 }
                 DirectoryChange::DropSource(id) => {
                     self.sources.remove(&id);
+                }
+                DirectoryChange::PutAlias(row) => {
+                    self.aliases.insert(row.alias, row);
                 }
             }
         }
@@ -142,6 +154,8 @@ impl Model {
             due: self.due.values().cloned().collect(),
             noticed: self.noticed,
             sources: self.sources.values().cloned().collect(),
+            emergencies: self.emergencies.values().cloned().collect(),
+            aliases: self.aliases.values().cloned().collect(),
         }
     }
 }
@@ -152,6 +166,30 @@ fn word() -> impl Strategy<Value = B256> {
 
 fn address() -> impl Strategy<Value = Address> {
     (0..6u8).prop_map(Address::repeat_byte)
+}
+
+fn emergency() -> impl Strategy<Value = EmergencyRow> {
+    let times = (any::<u64>(), prop::option::of(any::<(u64, u64)>()), any::<bool>());
+    let answer = (any::<bool>(), prop::option::of(any::<u64>()), any::<u64>())
+        .prop_map(|(is_yes, index, at_ms)| EmergencyAnswer { is_yes, index, at_ms });
+    let told = (prop::option::of(answer), prop::option::of(any::<u64>()));
+    (word(), word(), word(), prop::option::of(address()), times, told).prop_map(
+        |(id, subject, record, organisation, (received_ms, clock, is_reminded), (answer, told))| {
+            EmergencyRow {
+                id,
+                // Rows are listed by where they stand; two of one place would have no order.
+                index: u64::from_be_bytes(id[..8].try_into().unwrap()),
+                subject,
+                record,
+                organisation,
+                received_ms,
+                clock,
+                is_reminded,
+                answer,
+                unanswered: told,
+            }
+        },
+    )
 }
 
 fn source() -> impl Strategy<Value = SourceRow> {
@@ -358,7 +396,15 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
             is_sent,
         },
     );
+    let alias_state = (any::<[u64; 2]>(), prop::collection::vec(any::<u8>(), 0..60), any::<bool>())
+        .prop_map(|(entries, details, is_entered)| match is_entered {
+            true => AliasState::Entered { entries },
+            false => AliasState::Entering { details, time_ms: entries[0] },
+        });
+    let alias = (address(), address(), word(), alias_state)
+        .prop_map(|(alias, subject, id, state)| AliasRow { alias, subject, id, state });
     prop_oneof![
+        alias.prop_map(DirectoryChange::PutAlias),
         erasure.prop_map(DirectoryChange::PutErasure),
         hold.prop_map(DirectoryChange::PutHold),
         word().prop_map(DirectoryChange::DropHold),
@@ -381,6 +427,8 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         due.prop_map(DirectoryChange::PutDue),
         word().prop_map(DirectoryChange::DropDue),
         any::<u64>().prop_map(DirectoryChange::Noticed),
+        emergency().prop_map(DirectoryChange::PutEmergency),
+        word().prop_map(DirectoryChange::DropEmergency),
         source().prop_map(DirectoryChange::PutSource),
         word().prop_map(DirectoryChange::DropSource),
     ]
@@ -666,6 +714,23 @@ fn a_code_names_its_key_in_a_state_behind_all_that_were_there_before() {
     assert_eq!(postcard::to_allocvec(&BindingState::Refused).unwrap(), [5]);
 }
 
+fn alias_row() -> AliasRow {
+    let (alias, subject) = (Address::repeat_byte(4), Address::repeat_byte(5));
+    let state = AliasState::Entered { entries: [300, 301] };
+    AliasRow { alias, subject, id: B256::repeat_byte(6), state }
+}
+
+/// Rows on disk are these bytes: a field or a state in between would make others of them.
+#[test]
+fn an_alias_is_written_as_it_always_was() {
+    let entered = postcard::to_allocvec(&alias_row()).unwrap();
+    let head = [&[20][..], &[4; 20], &[20], &[5; 20], &[32], &[6; 32]].concat();
+    assert_eq!(entered, [&head[..], &[1, 0xac, 2, 0xad, 2]].concat());
+    let state = AliasState::Entering { details: b"{}".to_vec(), time_ms: 7 };
+    let entering = postcard::to_allocvec(&AliasRow { state, ..alias_row() }).unwrap();
+    assert_eq!(entering, [&head[..], &[0, 2, b'{', b'}', 7]].concat());
+}
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1/directory")
 }
@@ -684,6 +749,10 @@ fn a_directory_of_format_1_still_opens() {
     let row = CorrectionRow { line: 1, by: 2, is_wrong_person: true };
     directory.save(&[DirectoryChange::PutCorrection(row)]).unwrap();
     assert_eq!(directory.load().unwrap().corrections, [row]);
+    // Nor that of aliases.
+    let row = alias_row();
+    directory.save(&[DirectoryChange::PutAlias(row.clone())]).unwrap();
+    assert_eq!(directory.load().unwrap().aliases, [row]);
     directory.save(&acts()[0]).unwrap();
 }
 

@@ -72,7 +72,7 @@ fn the_demo_ends_with_a_green_check_and_leaves_what_a_program_needs() {
     {
         assert!(said.contains(&format!("  ✓ {step} ")), "{step}:\n{said}");
     }
-    assert!(said.contains("400 people, 5000 lines"), "{said}");
+    assert!(said.contains("seven days of 400 people, "), "{said}");
 
     let left = json_file(&folder.path().join("demo.json"));
     let text = |name: &str| left[name].as_str().unwrap_or_else(|| panic!("{name}")).to_owned();

@@ -1,26 +1,29 @@
 //! Which refusal an error of another part is. Whoever adds an error there decides it here.
 
 use super::{
-    ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BODY_TOO_LONG, BUSY, CHAIN_UNREADABLE,
-    CODE_EXPIRED, CODE_TAKEN, CODE_USED, CONTENT_MISMATCH, DAMAGED, DETAILS_MISMATCH,
-    DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, DOCUMENT_EXPIRED, ERASED, ERASURE_LINES,
-    ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT, EVENT_ID_MISSING,
-    FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD, INVITE_FOR_ANOTHER, INVITE_USED,
-    KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
-    NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NO_SUCH_SOURCE, NOBODY_TO_ASK, NONCE_UNKNOWN,
-    NOT_ANCHORED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING,
-    ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN,
-    SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH, SOURCE_ELSEWHERE, STOPPED, STORAGE,
-    SUBJECT_MOVED, TIME_AHEAD, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS,
-    TOO_MANY_RECORDS, TOO_MANY_SOURCES, TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN,
-    UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
+    ALIAS_NOT_FRESH, ALIAS_TAKEN, ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BODY_TOO_LONG,
+    BUSY, CHAIN_UNREADABLE, CODE_EXPIRED, CODE_TAKEN, CODE_USED, CONTENT_MISMATCH, CONTROL_MOVED,
+    DAMAGED, DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, DOCUMENT_EXPIRED,
+    ERASED, ERASURE_LINES, ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT,
+    EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD,
+    INVITE_FOR_ANOTHER, INVITE_USED, IS_ALIAS, KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY,
+    NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE,
+    NO_SUCH_SOURCE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, NOT_FINAL,
+    NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING, ORGANISATION_EXISTS, OUTCOME_UNKNOWN,
+    PERMISSIONS_FROZEN, Problem, QUESTION_OPEN, SIGN_IN_REFUSED, SIGNATURE_REFUSED,
+    SIGNER_MISMATCH, SOURCE_ELSEWHERE, STOPPED, STORAGE, SUBJECT_MOVED, TIME_AHEAD,
+    TOO_MANY_ALIASES, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS,
+    TOO_MANY_SOURCES, TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL,
+    VERSION_CONFLICT, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
 use actix_web::error::BlockingError;
+use medtrail_ledger::binding::BindingDocumentError;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::EvidenceError;
 use medtrail_oracle::accounting::AccountingError;
+use medtrail_oracle::aliases::AliasError;
 use medtrail_oracle::bindings::BindingError;
 use medtrail_oracle::erasure::{CancelError, HoldError};
 use medtrail_oracle::inquiries::InquiryError;
@@ -138,6 +141,39 @@ impl From<DirectoryError> for Problem {
     }
 }
 
+impl From<AliasError> for Problem {
+    fn from(error: AliasError) -> Self {
+        let told = error.to_string();
+        match error {
+            AliasError::Document(error) => {
+                let kind = match error {
+                    BindingDocumentError::OneAddress => &INVALID_FIELD,
+                    BindingDocumentError::Expired { .. } => &DOCUMENT_EXPIRED,
+                    _ => &SIGNATURE_REFUSED,
+                };
+                let field = match error {
+                    BindingDocumentError::OneAddress => "alias",
+                    BindingDocumentError::Expired { .. } => "expiresAt",
+                    BindingDocumentError::Signature { whose, .. }
+                    | BindingDocumentError::Signer { whose, .. } => whose,
+                    _ => "signature",
+                };
+                Self::new(kind, told).at(field)
+            }
+            AliasError::Expiry => Self::new(&INVALID_FIELD, told).at("expiresAt"),
+            AliasError::Taken => Self::new(&ALIAS_TAKEN, told).at("alias"),
+            AliasError::OfAlias => Self::new(&IS_ALIAS, told),
+            AliasError::NotFresh => Self::new(&ALIAS_NOT_FRESH, told).at("alias"),
+            AliasError::TooMany => Self::new(&TOO_MANY_ALIASES, told),
+            AliasError::ControlMoved => Self::new(&CONTROL_MOVED, told),
+            AliasError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            AliasError::NotEntered(_) => Self::new(&NOT_ENTERED, told),
+            AliasError::Journal(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
 impl From<BindingError> for Problem {
     fn from(error: BindingError) -> Self {
         let told = error.to_string();
@@ -153,6 +189,7 @@ impl From<BindingError> for Problem {
             BindingError::TooManyTries => Self::new(&TOO_MANY_TRIES, told),
             BindingError::Expired => Self::new(&CODE_EXPIRED, told).at("code"),
             BindingError::CodeUsed => Self::new(&CODE_USED, told).at("code"),
+            BindingError::Alias => Self::new(&IS_ALIAS, told),
             BindingError::Unknown => Self::no_such_binding(),
             BindingError::Document(_) => Self::new(&SIGNATURE_REFUSED, told).at("signature"),
             BindingError::NotEntered(_) => Self::new(&NOT_ENTERED, told),

@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use alloy_primitives::{Address, B256};
 use futures::Stream;
 use futures::stream::try_unfold;
+use medtrail_fhir::accounting::audit_event;
 use medtrail_fhir::reading::{Who, reading};
 use medtrail_ledger::entry::{Kind, commitment};
 use medtrail_ledger::proof::Evidence;
@@ -20,6 +21,7 @@ use medtrail_oracle::accounting::{VERSION, is_accounting};
 use medtrail_oracle::opener::Entry;
 use medtrail_oracle::trail::TrailQuery;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::fmt::Write;
 use std::io;
 use time::OffsetDateTime;
@@ -48,10 +50,13 @@ pub(super) struct Asked {
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Form {
+pub(super) enum Form {
     Csv,
     #[default]
     Json,
+    /// A Bundle of AuditEvents: `/fhir/Patient/{id}/$accounting`.
+    #[serde(skip)]
+    Fhir,
 }
 
 /// A line of the accounting.
@@ -118,17 +123,53 @@ pub(super) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let seer = caller.sees(&state, &subject).await?;
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
-    let now_ms = state.now_ms();
-    let until_ms = asked.until.unwrap_or(now_ms);
-    let from_ms = asked.from.unwrap_or(now_ms.saturating_sub(USUAL_MS));
-    if from_ms >= until_ms {
+    let Some(span) = span(&state, asked.from, asked.until) else {
         let told = "from: it must be before until";
         return Err(Problem::new(&problem::INVALID_QUERY, told).at("from"));
-    }
+    };
+    let (media, name) = match asked.format {
+        Form::Csv => ("text/csv; charset=utf-8; header=present", "accounting.csv"),
+        _ => ("application/json", "accounting.json"),
+    };
+    let parts = take(&request, state, seer, span, asked.format).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, media))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(parts))
+}
+
+/// What is asked for, or the usual time: `[from, until)`; none if nothing lies between.
+pub(super) fn span(state: &State, from_ms: Option<u64>, until_ms: Option<u64>) -> Option<Span> {
+    let now_ms = state.now_ms();
+    let until_ms = until_ms.unwrap_or(now_ms);
+    let from_ms = from_ms.unwrap_or(now_ms.saturating_sub(USUAL_MS));
+    (from_ms < until_ms).then_some(Span { from_ms, until_ms })
+}
+
+/// The time of an accounting.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    from_ms: u64,
+    until_ms: u64,
+}
+
+/// Enters that an accounting is taken, and gives its parts.
+pub(super) async fn take(
+    request: &HttpRequest,
+    state: Data<State>,
+    seer: Seer,
+    span: Span,
+    form: Form,
+) -> Result<impl Stream<Item = io::Result<Bytes>> + use<>, Problem> {
     // Each leaves a line.
-    state.rates.document(Client::of(&request))?;
-    let form = asked.format;
-    let word = if form == Form::Csv { "csv" } else { "json" };
+    state.rates.document(Client::of(request))?;
+    let Span { from_ms, until_ms } = span;
+    let word = match form {
+        Form::Csv => "csv",
+        Form::Json => "json",
+        Form::Fhir => "fhir",
+    };
     let (service, who, subject) = (state.service.clone(), seer.session.address, seer.subject);
     blocking(move || service.take_accounting(who, subject, from_ms, until_ms, word)).await?;
     let query = TrailQuery {
@@ -138,16 +179,7 @@ pub(super) async fn get(
         limit: LINES_MAX,
         ..TrailQuery::default()
     };
-    let (media, name) = match form {
-        Form::Csv => ("text/csv; charset=utf-8; header=present", "accounting.csv"),
-        Form::Json => ("application/json", "accounting.json"),
-    };
-    let writing = Writing { state, seer, query, form, step: Step::Begin };
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, media))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .streaming(writing.parts()))
+    Ok(Writing { state, seer, query, form, step: Step::Begin }.parts())
 }
 
 /// How far the answer is written.
@@ -202,6 +234,11 @@ impl Writing {
                     out.push_str(if has_line { "," } else { "" });
                     out.push_str(&serde_json::to_string(&line).expect("our answers are JSON"));
                 }
+                // R4 forbids empty lists: it begins with the first.
+                Form::Fhir => {
+                    out.push_str(if has_line { "," } else { r#","entry":["# });
+                    out.push_str(&bundled(&self.state, entry, &line).to_string());
+                }
             }
             has_line = true;
         }
@@ -210,7 +247,11 @@ impl Writing {
             Some(next) => self.query.before = Some(next),
             None => {
                 self.step = Step::Over;
-                out.push_str(if self.form == Form::Json { "]}" } else { "" });
+                out.push_str(match self.form {
+                    Form::Csv => "",
+                    Form::Fhir if !has_line => "}",
+                    Form::Json | Form::Fhir => "]}",
+                });
             }
         }
         Ok(Some(out.into()))
@@ -219,6 +260,7 @@ impl Writing {
     fn head(&self) -> String {
         match self.form {
             Form::Csv => COLUMNS.to_owned(),
+            Form::Fhir => r#"{"resourceType":"Bundle","type":"searchset""#.to_owned(),
             Form::Json => format!(
                 r#"{{"version":"{VERSION}","subject":"{}","fromMs":{},"untilMs":{},"disclosures":["#,
                 self.seer.subject,
@@ -247,6 +289,31 @@ fn disclosure(state: &State, entry: &Entry) -> Disclosure {
         index: entry.index,
         commitment: commitment(&entry.report, &entry.place),
     }
+}
+
+/// An entry of the Bundle.
+fn bundled(state: &State, entry: &Entry, line: &Disclosure) -> serde_json::Value {
+    let made = medtrail_fhir::accounting::Disclosure {
+        index: line.index,
+        commitment: line.commitment,
+        subject: entry.report.subject,
+        time_ms: line.time_ms,
+        action: entry.report.action,
+        act: &line.act,
+        organisation: line.organisation.as_deref(),
+        actor: entry.report.actor,
+        is_signed: line.is_signed,
+        who: line.who.as_ref(),
+        data: &line.data,
+        record: entry.report.record,
+        record_name: line.record.as_deref(),
+        purpose: line.purpose.as_deref(),
+        recipient: line.recipient.as_deref(),
+        has_failed: line.has_failed,
+    };
+    let source = format!("{}/v1/entries/{}", state.site.url, line.index);
+    let resource = audit_event(&made, &source);
+    json!({ "fullUrl": source, "resource": resource, "search": { "mode": "match" } })
 }
 
 fn write_row(out: &mut String, line: &Disclosure) {

@@ -7,7 +7,7 @@ use crate::problem::Problem;
 use crate::state::State;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, delete, routes};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use medtrail_oracle::erasure::{Erasures, Obstacle, OwnErasure, Stage};
 use medtrail_permit::documents::Document;
 use serde::Serialize;
@@ -36,6 +36,10 @@ struct Told {
     keeps_records: Option<Keeps>,
     /// What keeps lines from being erased now; none: nothing.
     keeps_lines: Option<Keeps>,
+    /// Addresses that joined this one. Their lines and records are not among those erased: for each a
+    /// document must be signed with its own key.
+    #[schema(value_type = Vec<String>)]
+    aliases: Vec<Address>,
     /// Newest first.
     erasures: Vec<One>,
 }
@@ -155,6 +159,7 @@ pub(super) async fn get(
         wait_ms,
         keeps_records: keeps_records.map(Keeps::from),
         keeps_lines: keeps_lines.map(Keeps::from),
+        aliases: state.service.aliases(address).into_iter().map(|one| one.alias).collect(),
         erasures: erasures.into_iter().map(One::from).collect(),
     }))
 }

@@ -63,8 +63,9 @@ pub(super) async fn get(
         })?),
     };
     let place = Feeds::take(&state.feeds, seer.session.address)?;
-    let (service, subject) = (state.service.clone(), seer.subject);
+    let (service, subject, is_whole) = (state.service.clone(), seer.subject, seer.is_whole);
     let feed = blocking(move || match last {
+        last if is_whole => service.whole_feed(subject, last),
         Some(last) => service.feed_about_after(subject, last),
         None => Ok(service.feed_about(subject)),
     })

@@ -1,9 +1,12 @@
 //! `/fhir`: HL7 FHIR R4, for software that speaks nothing else. An IHE Audit Record Repository:
-//! ITI-20 in (`take`), ITI-81 out (`find`); Provenance in (`take`) and out (`provenance`).
+//! ITI-20 in (`take`), ITI-81 out (`find`); Provenance in (`take`) and out (`provenance`). Permissions
+//! out (`consent`), and a person's accounting of disclosures (`accounting`).
 //!
 //! Refusals are OperationOutcomes: `middleware` rewrites every problem of these paths by
 //! [`outcome`].
 
+pub(super) mod accounting;
+pub(super) mod consent;
 pub(super) mod find;
 pub(super) mod provenance;
 pub(super) mod take;

@@ -147,7 +147,7 @@ async fn require_control(state: &Data<State>, address: Address) -> Result<(), Pr
         Ok(false) => Ok(()),
         Ok(true) => {
             let told = "control of this address has moved to another key";
-            Err(Problem::new(&problem::CONTROL_MOVED, told))
+            Err(Problem::new(&problem::CONTROL_LOST, told))
         }
         Err(error) => {
             tracing::warn!("signed in without a look at who controls the address: {error}");

@@ -2,7 +2,7 @@
 //! for whom they act.
 
 use crate::answer::{blocking, json};
-use crate::caller::{Caller, View};
+use crate::caller::{Caller, Seer, View};
 use crate::limits::{COUNTED_LINES_MAX, LINES_MAX, LINES_USUAL};
 use crate::line::Line;
 use crate::problem::{self, Problem};
@@ -65,12 +65,13 @@ pub(super) struct Page {
     next: Option<u64>,
 }
 
-/// One subject id of a person: their address, or a pseudonym that was bound to it.
+/// One subject id of a person: their address, a pseudonym that was bound to it, or another address
+/// of theirs that joined it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Part {
     #[schema(value_type = String)]
     subject: B256,
-    /// Whose pseudonym it was.
+    /// Whose pseudonym it was; none of an address.
     #[schema(value_type = Option<String>)]
     organisation: Option<Address>,
     /// Lines in it; their ordinals are 1 to this.
@@ -111,15 +112,16 @@ pub(super) async fn get(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let subject = caller.sees(&state, &subject).await?.subject;
+    let Seer { subject, is_whole, .. } = caller.sees(&state, &subject).await?;
     let asked = asked.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     let query = asked.query()?;
     let service = state.service.clone();
     match asked.counts.as_deref() {
-        None => Ok(json(&blocking(move || page(&service, subject, &query)).await?)),
+        None => Ok(json(&blocking(move || page(&service, subject, is_whole, &query)).await?)),
         Some("day") => {
             let offset_s = 60 * asked.offset_minutes;
-            Ok(json(&blocking(move || days(&service, subject, query, offset_s)).await?))
+            let counted = move || days(&service, subject, is_whole, query, offset_s);
+            Ok(json(&blocking(counted).await?))
         }
         Some(_) => Err(invalid("counts", "only by day")),
     }
@@ -157,8 +159,25 @@ fn invalid(parameter: &str, rule: &str) -> Problem {
     Problem::new(&problem::INVALID_QUERY, format!("{parameter}: {rule}")).at(parameter)
 }
 
-fn page(service: &Service, subject: B256, query: &TrailQuery) -> Result<Page, Problem> {
-    let found = service.trail_about(subject, query)?;
+fn trail(
+    service: &Service,
+    subject: B256,
+    is_whole: bool,
+    query: &TrailQuery,
+) -> Result<TrailPage, Problem> {
+    Ok(match is_whole {
+        true => service.whole_trail(subject, query)?,
+        false => service.trail_about(subject, query)?,
+    })
+}
+
+fn page(
+    service: &Service,
+    subject: B256,
+    is_whole: bool,
+    query: &TrailQuery,
+) -> Result<Page, Problem> {
+    let found = trail(service, subject, is_whole, query)?;
     let lines = found.entries.into_iter().map(|entry| Line::read(service, entry, View::Opened));
     let parts = found.parts.into_iter().map(|part| {
         let TrailPart { subject, organisation, lines, last } = part;
@@ -176,11 +195,12 @@ fn page(service: &Service, subject: B256, query: &TrailQuery) -> Result<Page, Pr
 fn days(
     service: &Service,
     subject: B256,
+    is_whole: bool,
     mut query: TrailQuery,
     offset_s: i64,
 ) -> Result<Days, Problem> {
     query.limit = LINES_MAX;
-    let pages = |query: &TrailQuery| Ok(service.trail_about(subject, query)?);
+    let pages = |query: &TrailQuery| trail(service, subject, is_whole, query);
     let (counted, next) = count(query, pages, offset_s)?;
     let days = counted.into_iter().map(|(day, lines)| Day { day: day.to_string(), lines });
     Ok(Days { days: days.collect(), next })

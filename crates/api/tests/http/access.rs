@@ -154,6 +154,13 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             &format!("/v1/bindings/of/0x{}", "11".repeat(32)),
             [401, 403, 403, 404, 404, 403, 403, 401, 401],
         ),
+        same("/v1/bindings/aliases", SIGNED_IN),
+        post(
+            "/v1/bindings/aliases",
+            "/v1/bindings/aliases",
+            "{}",
+            [401, 422, 422, 422, 422, 422, 403, 401, 401],
+        ),
         post("/v1/bindings", "/v1/bindings", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
         post(
             "/v1/bindings/codes",
@@ -189,6 +196,7 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         get("/v1/questions/{id}", &format!("/v1/questions/{word}"), NOT_THEIRS),
         post("/v1/questions/{id}/answer", &format!("/v1/questions/{word}/answer"), "{}", SPEAKS),
         post("/v1/corrections", "/v1/corrections", "{}", SPEAKS),
+        same("/v1/emergencies", ANY_SIDE),
         same("/v1/claims", ANY_SIDE),
         post("/v1/claims", "/v1/claims", "{}", SPEAKS),
         post(
@@ -246,6 +254,27 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         same("/fhir/AuditEvent", SEARCHES),
         post("/fhir/AuditEvent/_search", "/fhir/AuditEvent/_search", "", SEARCHES),
         get("/fhir/AuditEvent/{index}", &format!("/fhir/AuditEvent/{index}"), PERSON_AND_REPORTER),
+        // An organisation finds nothing, whoever it asks for.
+        same("/fhir/Consent", ANY_SIDE),
+        post("/fhir/Consent/_search", "/fhir/Consent/_search", "", ANY_SIDE),
+        // The line of this table records no permission.
+        get(
+            "/fhir/Consent/{index}",
+            &format!("/fhir/Consent/{index}"),
+            [404, 404, 404, 404, 404, 404, 404, 401, 401],
+        ),
+        get(
+            "/fhir/Patient/{id}/$accounting",
+            &format!("/fhir/Patient/{}/$accounting", person.address),
+            ONLY_THE_PERSON,
+        ),
+        post(
+            "/fhir/Patient/{id}/$accounting",
+            &format!("/fhir/Patient/{}/$accounting", person.address),
+            r#"{"resourceType":"Parameters"}"#,
+            ONLY_THE_PERSON,
+        ),
+        same("/fhir/OperationDefinition/accounting", ANYBODY),
         // The last one: whoever asks is signed out.
         delete("/v1/session", "/v1/session", [401, 204, 204, 204, 204, 204, 403, 401, 401]),
     ]
@@ -337,6 +366,7 @@ async fn what_is_not_yours_is_answered_byte_for_byte_like_what_does_not_exist() 
             "/v1/entries/{}/proof",
             "/v1/entries/{}/proof?open=true",
             "/fhir/AuditEvent/{}",
+            "/fhir/Consent/{}",
         ] {
             let hidden = without_chance(ask(what.replace("{}", &index)).await);
             assert!([401, 404].contains(&hidden.0), "{what} by {who}: {hidden:?}");

@@ -2,15 +2,19 @@
 
 mod access;
 mod accounting;
+mod aliases;
 mod anchors;
 mod batches;
 mod bindings;
 mod chain;
+mod consents;
+mod emergencies;
 mod entries;
 mod erasure;
 mod fairness;
 mod feed;
 mod fhir;
+mod fhir_accounting;
 mod health;
 mod inquiries;
 mod log;

@@ -100,10 +100,11 @@ fn shown(subject: &str, index: u64) -> Vec<String> {
         .map(|what| format!("/v1/subjects/{subject}/{what}"))
         .collect();
     paths.push(format!("/v1/subjects/{subject}/chain?record=0x{}", "11".repeat(32)));
+    paths.push(format!("/fhir/Patient/{subject}/$accounting"));
     for what in ["", "/receipt"] {
         paths.push(format!("/v1/entries/{index}{what}"));
     }
-    for what in ["questions", "claims"] {
+    for what in ["questions", "claims", "emergencies"] {
         paths.push(format!("/v1/{what}?subject={subject}"));
     }
     paths
@@ -161,7 +162,7 @@ async fn a_delegate_with_see_is_shown_what_the_person_is_and_a_line_says_so_firs
     let page = get(&log, &token, &format!("/v1/subjects/{subject}/trail")).await.json();
     let told = versions(&page);
     let of = |version: &str| told.iter().filter(|one| *one == version).count();
-    assert_eq!((of("medtrail/look-v1"), of("medtrail/accounting-v1")), (1, 1), "{told:?}");
+    assert_eq!((of("medtrail/look-v1"), of("medtrail/accounting-v1")), (1, 2), "{told:?}");
     let details = page["lines"][1]["details"]["text"].as_str().unwrap();
     assert!(details.contains(&format!("{:#x}", kadri.address)), "{details}");
     // They are shown the same page.
@@ -298,9 +299,18 @@ async fn a_guardian_sees_a_child_s_trail_until_the_organisation_ends_it_by_an_or
         all.iter().find(is_it).unwrap()["state"].clone()
     };
     assert_eq!(listed().await, "standing");
+    let consent = || async {
+        let found = get(&log, &hers, &format!("/fhir/Consent?patient={subject}")).await.json();
+        let consent = &found["entry"][0]["resource"];
+        assert_eq!(consent["patient"]["identifier"]["value"], json!(child));
+        assert_eq!(consent["performer"][0]["type"], "RelatedPerson");
+        consent["status"].clone()
+    };
+    assert_eq!(consent().await, "active");
     let no = Document::Revoke(Revoke { subject: named(child), permission: id(&grant) });
     assert_eq!(record(&log, &father, &no, &query).await.status, 201);
     assert_eq!(listed().await, "revoked");
+    assert_eq!(consent().await, "inactive");
     // Neither dismisses the other.
     let out = Document::Revoke(Revoke { subject: named(child), permission: id(&of_father) });
     record(&log, &mother, &out, &query).await;
@@ -411,5 +421,9 @@ async fn a_child_that_comes_of_age_has_its_trail_alone_and_what_guardians_gave_i
     assert!(told.iter().any(|version| version == "medtrail/look-v1"), "{told:?}");
     let path = format!("/v1/subjects/{}/permissions", jaan.address);
     assert_eq!(get(&log, &his, &path).await.json()["permissions"], json!([]));
+    for (token, patient) in [(&his, "me"), (&hers, &subject), (&hers, &jaan.address.to_string())] {
+        let found = get(&log, token, &format!("/fhir/Consent?patient={patient}")).await.json();
+        assert_eq!(found.get("entry"), None, "{found:#}");
+    }
     log.end().await;
 }

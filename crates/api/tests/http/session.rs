@@ -90,7 +90,7 @@ async fn a_key_that_control_was_taken_from_signs_in_no_more_once_that_is_final()
     log.chain.records.lock().unwrap().push(ConsentRecord { event, is_final: false });
     assert_eq!(attempt(&old).await.status, 200, "a block that may go away takes nothing away");
     log.chain.records.lock().unwrap()[0].is_final = true;
-    attempt(&old).await.problem(403, "control-moved");
+    attempt(&old).await.problem(403, "control-lost");
     assert_eq!(attempt(&new).await.status, 200);
     // An organisation's key and the operator's are not asked: they act for nobody's address.
     assert_eq!(attempt(&Person::new(1)).await.status, 200);

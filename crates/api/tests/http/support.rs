@@ -177,6 +177,14 @@ impl Consents for Chain {
     }
 }
 
+/// Some details here say that the glass was broken, and nothing else that matters.
+fn need(_: &Report, details: Option<&[u8]>) -> Need {
+    let read = |details| serde_json::from_slice::<Value>(details).ok();
+    let purpose =
+        details.and_then(read).and_then(|told| Some(told["purpose"].as_str()?.to_owned()));
+    Need { purposes: purpose.into_iter().collect(), ..Need::default() }
+}
+
 /// Takes every notice.
 struct Mailbox;
 
@@ -291,7 +299,7 @@ impl Log {
             notary: Arc::new(NotaryKeys::new(note, operator, log, CHAIN, REGISTRY)),
             trust,
             status: watched,
-            permissions: Permissions { consents: chain.clone(), need: |_, _| Need::default() },
+            permissions: Permissions { consents: chain.clone(), need },
             answer_within_ms: medtrail_oracle::inquiries::ANSWER_WITHIN_MS,
             erasing: Erasing::default(),
             notices: Notices { messenger: Arc::new(Mailbox), gather_ms: 0, retry_ms: 1_000 },

@@ -1,6 +1,6 @@
 //! From a JSON tree to what it says. Nothing fails here: what cannot be read is not there.
 
-use super::{Agent, Coding, Entity, Event, Party, Patient, RecordRef};
+use super::{Agent, Changed, Coding, Entity, Event, Party, Patient, RecordRef};
 use crate::json::{Node, Value};
 use crate::moment;
 use base64::Engine;
@@ -207,6 +207,7 @@ impl Entity {
             role: node.get("role").map(Coding::of).unwrap_or_default(),
             labels: node.list("securityLabel").iter().map(Coding::of).collect(),
             query: query.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            change: Changed::of(node),
         }
     }
 
@@ -219,6 +220,18 @@ impl Entity {
 
     fn is_data(&self) -> bool {
         self.kind.code != "XrequestId" && self.role.code != "13"
+    }
+}
+
+impl Changed {
+    fn of(entity: &Node<'_>) -> Option<Self> {
+        let value = |kind: &str| {
+            let mut details = entity.list("detail").iter();
+            let found = details.find(|detail| detail.text("type") == Some(kind));
+            found.and_then(|detail| detail.text("valueString")).map(str::to_owned)
+        };
+        let item = entity.text("description")?.to_owned();
+        Some(Self { item, before: value("before")?, after: value("after")? })
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::{CODE_LETTERS_MAX, Facts, QUERY_LETTERS_MAX, text};
 use crate::json::Node;
+use medtrail_ledger::binding::alias;
 use medtrail_ledger::entry::Kind;
-use medtrail_ledger::inquiry::{CLAIM_VERSION, CORRECTION_VERSION, QUESTION_VERSION};
+use medtrail_ledger::inquiry::{
+    CLAIM_VERSION, CORRECTION_VERSION, EMERGENCY_VERSION, QUESTION_VERSION,
+};
 
 /// The version of what the log tells of a notice that it sent.
 const NOTICE_VERSION: &str = "medtrail/notice-v1";
@@ -36,6 +39,9 @@ impl Facts {
             (Kind::Question, Some(QUESTION_VERSION), Some("unanswered"), Voice::Log) => {
                 ("noAnswer", None)
             }
+            (Kind::Question, Some(EMERGENCY_VERSION), Some("unanswered"), Voice::Log) => {
+                ("noWord", None)
+            }
             (Kind::Question, Some(QUESTION_VERSION), Some("answered"), Voice::Organisation) => {
                 ("answer", said("text"))
             }
@@ -55,6 +61,7 @@ impl Facts {
             (Kind::Binding, Some(GUARDIANSHIP_END_VERSION), None, Voice::Organisation) => {
                 ("endGuard", said("order"))
             }
+            (Kind::Binding, Some(alias::VERSION), None, Voice::Log) => ("joinAlias", None),
             (Kind::Claim, Some(CLAIM_VERSION), Some("billed"), Voice::Organisation) => {
                 self.day = tree.text("day").and_then(|day| text(day, CODE_LETTERS_MAX));
                 let service = tree.get("service").and_then(|service| service.text("text"));

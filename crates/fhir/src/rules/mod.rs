@@ -4,3 +4,6 @@ pub(crate) mod balp;
 pub(crate) mod patterns;
 pub(crate) mod r4;
 mod shapes;
+
+#[cfg(test)]
+pub(crate) mod consent;

@@ -40,6 +40,14 @@ pub(crate) fn provenance_issues(tree: &Node<'_>) -> Vec<Issue> {
     walk.told("Provenance")
 }
 
+/// What another shape misses.
+#[cfg(test)]
+pub(super) fn shape_issues(tree: &Node<'_>, shape: &Shape, path: &str) -> Vec<Issue> {
+    let mut walk = Walk { issues: Vec::new(), told: 0 };
+    walk.shape(tree, shape, path);
+    walk.told(path)
+}
+
 struct Walk {
     issues: Vec<Issue>,
     told: usize,

@@ -38,23 +38,23 @@ pub(super) struct Shape {
     pub(super) is_backbone: bool,
 }
 
-const fn one(name: &'static str, holds: Holds) -> Element {
+pub(super) const fn one(name: &'static str, holds: Holds) -> Element {
     Element { name, holds, is_required: false, is_list: false }
 }
 
-const fn list(name: &'static str, holds: Holds) -> Element {
+pub(super) const fn list(name: &'static str, holds: Holds) -> Element {
     Element { is_list: true, ..one(name, holds) }
 }
 
-const fn needed(element: Element) -> Element {
+pub(super) const fn needed(element: Element) -> Element {
     Element { is_required: true, ..element }
 }
 
-const fn datatype(elements: &'static [Element]) -> Shape {
+pub(super) const fn datatype(elements: &'static [Element]) -> Shape {
     Shape { elements, is_backbone: false }
 }
 
-const fn backbone(elements: &'static [Element]) -> Shape {
+pub(super) const fn backbone(elements: &'static [Element]) -> Shape {
     Shape { elements, is_backbone: true }
 }
 
@@ -168,7 +168,7 @@ pub(super) static DETAIL: Shape = backbone(&[
     one("valueBase64Binary", Base64),
 ]);
 
-static META: Shape = datatype(&[
+pub(super) static META: Shape = datatype(&[
     one("versionId", Id),
     one("lastUpdated", Instant),
     one("source", Token),
@@ -177,7 +177,7 @@ static META: Shape = datatype(&[
     list("tag", Holds::Shape(&CODING)),
 ]);
 
-static NARRATIVE: Shape = datatype(&[
+pub(super) static NARRATIVE: Shape = datatype(&[
     needed(one("status", Code(&["generated", "extensions", "additional", "empty"]))),
     needed(one("div", Xhtml)),
 ]);

@@ -31,6 +31,9 @@ pub(super) fn said(facts: &Facts) -> Option<String> {
         "askCorrection" => quoted(format!("You asked {who} to correct a line")),
         "answer" => quoted(format!("{capital} answered your question")),
         "noAnswer" => format!("{capital} did not answer your question in time."),
+        "noWord" => {
+            format!("Nobody said within 30 days whether an emergency change by {who} was right.")
+        }
         "correct" => quoted(format!("{capital} corrected an earlier line")),
         "didNotHappen" => {
             quoted(format!("{capital} says that what an earlier line tells did not happen"))
@@ -48,6 +51,7 @@ pub(super) fn said(facts: &Facts) -> Option<String> {
         "endGuard" => {
             quoted(format!("{capital} ended that somebody may act for you, by this order"))
         }
+        "joinAlias" => "You joined an address to your trail, to sell under.".to_owned(),
         "hadIt" => quoted("You said that you had what was billed".to_owned()),
         "hadItNot" => quoted("You said that what was billed was not you".to_owned()),
         "noticeByMail" => "You were told by e-mail to have a look.".to_owned(),

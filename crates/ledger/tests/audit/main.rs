@@ -2,6 +2,7 @@
 
 mod content;
 mod history;
+mod joins;
 mod kept;
 mod log;
 mod published;

@@ -356,6 +356,7 @@ fn print_permissions(found: &Found) {
         row("not permitted, NOT told", found.missing),
         row("unconfirmed", found.unconfirmed),
         row("denied by their person", found.contested),
+        row("not answered in 30 days, as a line says", found.silent),
         row("too new or too close to tell", found.both),
         row("about people without a key", found.without_key),
     ];

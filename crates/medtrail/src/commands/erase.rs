@@ -77,6 +77,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
 async fn ask(records_only: bool, yes: bool, signing: Signing) -> Outcome {
     let signed = signing.open().await?;
     let told = signed.session.get(&path(&signed.session)).await?;
+    tell_of_aliases(&told);
     let lines = told["lines"].as_u64().unwrap_or(0);
     if lines == 0 && !records_only {
         return Err(Failure::new("there is no line about you: nothing to erase"));
@@ -115,7 +116,16 @@ async fn ask(records_only: bool, yes: bool, signing: Signing) -> Outcome {
     Ok(ExitCode::from(OK))
 }
 
+/// Addresses that the person sells under are erased by their own keys.
+fn tell_of_aliases(told: &Value) {
+    for alias in told["aliases"].as_array().into_iter().flatten() {
+        let alias = render::harmless(alias.as_str().unwrap_or_default());
+        eprintln!("This does not cover your address for selling {alias}: ask with its key too.");
+    }
+}
+
 fn status(told: &Value) -> Result<(), Failure> {
+    tell_of_aliases(told);
     println!("Lines about you: {}", told["lines"]);
     for (name, what) in [("keepsRecords", "Records"), ("keepsLines", "Lines")] {
         if told[name].is_object() {

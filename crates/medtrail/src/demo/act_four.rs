@@ -29,6 +29,7 @@ pub(crate) async fn play(
     let mari = Signed::of(mari, trust.clone());
     let hospital = hospital(url, accounts, trust).await?;
     let names = Names::read(&mari.session).await?;
+    let subject = mari.session.address().into_word();
     teller.act_four();
 
     let night = trail::find(&mari.session, &names, "Unusual.").await?;
@@ -36,7 +37,7 @@ pub(crate) async fn play(
         json!({ "index": night.index, "text": "Why was this note opened?", "language": "en" });
     mari.session.post("/v1/questions", &question).await?;
     desk_talk::answer_all(&hospital).await?;
-    teller.newest(&trail::rows(&mari.session, &names).await?, NEWEST);
+    teller.newest(&trail::rows(&mari.session, &names, subject).await?, NEWEST);
 
     let allergy = Allergy::of(mari.session.address());
     let request = allergy.ask(&hospital).await?;
@@ -57,6 +58,6 @@ pub(crate) async fn play(
     if !allergy.write_once_approved(&hospital, request).await? {
         return Err(Failure::new("the hospital could not write what Mari approved"));
     }
-    teller.newest(&trail::rows(&mari.session, &names).await?, NEWEST + 1);
+    teller.newest(&trail::rows(&mari.session, &names, subject).await?, NEWEST + 1);
     Ok(())
 }

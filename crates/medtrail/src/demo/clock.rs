@@ -4,7 +4,7 @@ use std::process::Command;
 use time::{Duration, OffsetDateTime, Time, UtcOffset};
 
 /// A clock that hangs on a wall.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     offset: UtcOffset,
 }

@@ -11,6 +11,7 @@ use medtrail_gateway::{Gateway, Options, Running, enrol};
 use medtrail_keys::file::create_folder;
 use medtrail_keys::reporter::ReporterKey;
 use medtrail_ledger::custodian::SpoolLimits;
+use medtrail_ledger::ports::SecretKey;
 use medtrail_store::SpoolDb;
 use serde_json::Value;
 use std::net::Ipv4Addr;
@@ -29,7 +30,7 @@ pub(crate) struct Gateways(Vec<Running>);
 
 impl Gateways {
     /// Enrols an organisation's key by an invite of the operator, and starts its gateway in a
-    /// folder of its own; returns the gateway's URL.
+    /// folder of its own; returns the gateway's URL, and the key of the organisation's pseudonyms.
     pub(crate) async fn start(
         &mut self,
         organisation: &Organisation,
@@ -37,12 +38,13 @@ impl Gateways {
         accounts: &Accounts,
         log: &str,
         operator: &Session,
-    ) -> Result<String, Failure> {
+    ) -> Result<(String, SecretKey), Failure> {
         let account = accounts.named(organisation.name)?;
         let path = format!("/v1/organisations/{}/invites", account.address);
         let invited = operator.post(&path, &Value::Null).await?;
         let key = ReporterKey::from_bytes(&account.secret())?;
         let enrolment = enrol(log, text(&invited["invite"], "code")?, &key, &Shared).await?;
+        let shared_key = SecretKey(enrolment.shared_key.0);
         let folder = folder.join("gateways").join(organisation.slug);
         std::fs::create_dir_all(folder.parent().unwrap_or(&folder))?;
         create_folder(&folder)?;
@@ -56,16 +58,16 @@ impl Gateways {
         let running = Gateway::start(options, enrolment, spool, Arc::new(key)).await?;
         let url = format!("http://{}", running.addr());
         self.0.push(running);
-        Ok(url)
+        Ok((url, shared_key))
     }
 
     /// Waits until everything they took is in the log; a report that the log refused is a failure.
-    pub(crate) async fn settle(&self) -> Result<(), Failure> {
+    pub(crate) async fn settle(&self, http: &reqwest::Client) -> Result<(), Failure> {
         let until = Instant::now() + SETTLE;
         for running in &self.0 {
             let url = format!("http://{}/status", running.addr());
             loop {
-                let asked = reqwest::Client::new().get(&url).send().await?;
+                let asked = http.get(&url).send().await?;
                 let status: Value = checked(asked).await?.json().await?;
                 let of = |name: &str| status["spool"][name].as_u64();
                 match (of("unsigned"), of("waiting"), of("setAside")) {

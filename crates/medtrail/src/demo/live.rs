@@ -50,13 +50,13 @@ impl Live {
         Ok(())
     }
 
-    /// An event every 10 to 20 seconds, every fourth of them from Mari's sensor. Never ends.
+    /// An event every 10 to 20 seconds, every fourth of them about Mari. Never ends.
     pub(crate) async fn trickle(&self, mut routine: Routine) {
         let mut chance = Chance::new(11);
         loop {
             tokio::time::sleep(Duration::from_secs(10 + chance.below(11))).await;
             let happening = match chance.below(4) {
-                0 => mari::reading(now_ms()),
+                0 => mari::check(now_ms()),
                 _ => routine.next(now_ms()),
             };
             if let Err(failure) = self.reporters.send(&happening).await {

@@ -1,4 +1,5 @@
-//! Mari Tamm, 41, type 1 diabetes: what her trail opens with, and what comes while she watches.
+//! Mari Tamm, 41, type 1 diabetes: the week that her trail opens with, and what comes while she
+//! watches.
 
 use super::audit_event::{Act, Change, Happening, Staff};
 use super::clock::Clock;
@@ -10,44 +11,73 @@ pub(crate) const PATIENT: &str = "Patient/mari-tamm";
 pub(crate) const CHECKS: u64 = 42;
 /// Readings fetched from her sensor.
 const READINGS: u64 = 8;
+/// What the laboratory's machine looks at.
+const GLUCOSE: &str = "Observation/mari-tamm-glucose";
 /// Both sides of the hand-over name it.
 const HAND_OVER: &str = "7d1f3c52-190900";
 
-const MINUTE_MS: u64 = 60_000;
+const SECOND_MS: u64 = 1000;
+pub(super) const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// What happens in the morning after the night, and is no event of an organisation's software.
-pub(crate) struct Morning {
-    /// State Health Insurance tells of a bill.
+/// The week that the demo opens with: when what happens in it, in milliseconds since 1970. It ends
+/// on the newest morning that is over, so that its times of day are the same whenever it is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Week {
+    pub(crate) clock: Clock,
+    /// The log opens, and Mari connects her organisations.
+    pub(crate) begins_ms: u64,
+    /// 08:20, the day before the last.
+    pub(crate) morning_ms: u64,
+    /// 19:09, that day.
+    pub(crate) evening_ms: u64,
+    /// 23:47, that day.
+    pub(crate) night_ms: u64,
+    /// 06:10, the last day: the log tells that Tide Sensors answers no more.
+    pub(crate) lost_ms: u64,
+    /// 07:30: State Health Insurance tells of a bill.
     pub(crate) billed_ms: u64,
-    /// The day that it is for.
-    pub(crate) bill_of: String,
-    /// The hospital tries to change her allergies.
-    pub(crate) overwritten_ms: u64,
+    /// 07:55: the hospital tries to change her allergies.
+    pub(crate) refused_ms: u64,
 }
 
-/// Whoever starts the demo before that morning meets it all in the last minutes.
-pub(crate) fn morning(clock: Clock, now_ms: u64) -> Morning {
-    let night = clock.last(23, 47, now_ms);
-    let after = |hours: u64, minutes: u64, before_now_ms: u64| {
-        (night + hours * HOUR_MS + minutes * MINUTE_MS).min(now_ms - before_now_ms)
-    };
-    Morning {
-        billed_ms: after(7, 43, 2 * MINUTE_MS),
-        bill_of: clock.day(night),
-        overwritten_ms: after(8, 8, MINUTE_MS),
+impl Week {
+    pub(crate) fn before(clock: Clock, now_ms: u64) -> Self {
+        let refused_ms = clock.last(7, 55, now_ms);
+        let billed_ms = clock.last(7, 30, refused_ms);
+        let lost_ms = clock.last(6, 10, billed_ms);
+        let night_ms = clock.last(23, 47, lost_ms);
+        let evening_ms = clock.last(19, 9, night_ms);
+        let morning_ms = clock.last(8, 20, evening_ms);
+        let begins_ms = clock.last(7, 0, refused_ms) - 7 * DAY_MS;
+        Self { clock, begins_ms, morning_ms, evening_ms, night_ms, lost_ms, billed_ms, refused_ms }
+    }
+
+    /// The day that the bill is for.
+    pub(crate) fn bill_of(&self) -> String {
+        self.clock.day(self.night_ms)
+    }
+
+    /// This time of day, so many days before the day of 08:20.
+    pub(super) fn earlier(&self, days: u64, hour: u8, minute: u8) -> u64 {
+        self.clock.last(hour, minute, self.evening_ms) - days * DAY_MS
+    }
+
+    /// What her organisations' software reports of it, oldest first.
+    pub(crate) fn happenings(&self) -> Vec<Happening> {
+        let mut all = Vec::from(ordinary(self));
+        all.extend(checks(self));
+        all.extend(last_day(self));
+        all.sort_by_key(|happening| happening.time_ms);
+        all
     }
 }
 
-/// The day and the night before the demo, oldest first.
-pub(crate) fn story(clock: Clock, now_ms: u64) -> Vec<Happening> {
-    // The newest night, and the evening and the morning before it.
-    let night = clock.last(23, 47, now_ms);
-    let evening = clock.last(19, 9, night);
-    let afternoon = clock.last(16, 30, evening);
-    let morning = clock.last(8, 20, evening);
-    let mut story = checks(clock, now_ms);
-    story.extend([
+/// The day and the night before the last morning.
+fn last_day(week: &Week) -> [Happening; 5] {
+    let Week { morning_ms, evening_ms, night_ms, .. } = *week;
+    [
         Happening {
             act: Act::Update,
             who: Some(Staff::Named("Dr Liis Kask")),
@@ -57,22 +87,22 @@ pub(crate) fn story(clock: Clock, now_ms: u64) -> Vec<Happening> {
                 before: "18 units",
                 after: "20 units",
             }),
-            ..happening(&KALDA, "insulin", morning, "MedicationRequest/mari-tamm-insulin")
-        },
-        Happening {
-            who: Some(Staff::Named("Signe Roos")),
-            purpose: Some("PATRQT"),
-            ..happening(&TIDE, "support", afternoon, "Device/mari-tamm-sensor")
+            ..happening(&KALDA, "insulin", morning_ms, "MedicationRequest/mari-tamm-insulin")
         },
         Happening {
             act: Act::PassOn(&HARBOUR, HAND_OVER),
             purpose: Some("COC"),
-            ..happening(&KALDA, "summary", evening, "DocumentReference/mari-tamm-summary")
+            ..happening(&KALDA, "summary", evening_ms, "DocumentReference/mari-tamm-summary")
         },
         Happening {
             act: Act::Receive(&KALDA, HAND_OVER),
             purpose: Some("COC"),
-            ..happening(&HARBOUR, "summary", evening + 4_000, "DocumentReference/kalda-mari-tamm")
+            ..happening(
+                &HARBOUR,
+                "summary",
+                evening_ms + 4 * SECOND_MS,
+                "DocumentReference/kalda-mari-tamm",
+            )
         },
         Happening {
             who: Some(Staff::Named("Dr Peeter Saar")),
@@ -81,36 +111,62 @@ pub(crate) fn story(clock: Clock, now_ms: u64) -> Vec<Happening> {
                 "AllergyIntolerance/mari-tamm-1".to_owned(),
                 "MedicationStatement/mari-tamm-1".to_owned(),
             ],
-            ..happening(&HARBOUR, "emergency", evening + 3 * MINUTE_MS, "")
+            ..happening(&HARBOUR, "emergency", evening_ms + 3 * MINUTE_MS, "")
         },
         Happening {
             who: Some(Staff::Nurse("4417")),
             topic: Some("PSY"),
-            ..happening(&HARBOUR, "night", night, "DocumentReference/mari-tamm-psychiatry-12")
+            ..happening(&HARBOUR, "night", night_ms, "DocumentReference/mari-tamm-psychiatry-12")
         },
-    ]);
-    story.sort_by_key(|happening| happening.time_ms);
-    story
+    ]
 }
 
-/// What machines did. All on one day, and none more than a day before the demo: the page counts
-/// them by day, and a line reported a day late is worth a look of its own.
-fn checks(clock: Clock, now_ms: u64) -> Vec<Happening> {
-    let midnight = clock.last(0, 0, now_ms);
-    let (from, until) = match now_ms - midnight > 12 * HOUR_MS {
-        true => (midnight + 5 * MINUTE_MS, now_ms - 5 * MINUTE_MS),
-        false => (now_ms - 23 * HOUR_MS, midnight - 5 * MINUTE_MS),
+/// What people did in the days before: nothing that is worth a second look.
+fn ordinary(week: &Week) -> [Happening; 4] {
+    let by = |who, purpose, one: Happening| Happening {
+        who: Some(Staff::Named(who)),
+        purpose: Some(purpose),
+        ..one
     };
-    let spread = |count: u64, at: &'static Organisation, what: &'static str| {
-        let step = (until - from) / count;
-        (0..count).map(move |number| {
-            let (name, record) = (format!("check-{number:02}"), format!("{what}-{number}"));
-            happening(at, &name, from + number * step, &record)
-        })
-    };
-    spread(CHECKS, &LUMI, "Observation/mari-tamm-glucose")
-        .chain(spread(READINGS, &TIDE, "Observation/mari-tamm-sensor"))
-        .collect()
+    [
+        by(
+            "Dr Liis Kask",
+            "TREAT",
+            happening(&KALDA, "visit", week.earlier(5, 10, 5), "Condition/mari-tamm-diabetes"),
+        ),
+        by(
+            "Dr Kalle Mänd",
+            "TREAT",
+            happening(&LUMI, "result", week.earlier(4, 11, 20), "Observation/mari-tamm-hba1c"),
+        ),
+        by(
+            "Signe Roos",
+            "PATRQT",
+            happening(&TIDE, "support", week.earlier(3, 16, 30), "Device/mari-tamm-sensor"),
+        ),
+        by(
+            "Piret Kuusk",
+            "PATADMIN",
+            happening(&KALDA, "reminder", week.earlier(2, 9, 15), "Appointment/mari-tamm-7"),
+        ),
+    ]
+}
+
+/// What machines did: the laboratory in one night, for the page counts them by day; the sensor's
+/// maker at noon and in the evening, as long as it answers.
+fn checks(week: &Week) -> Vec<Happening> {
+    let from = week.earlier(0, 2, 0);
+    let step = 6 * HOUR_MS / CHECKS;
+    let laboratory = (0..CHECKS).map(|number| {
+        let (name, record) = (format!("check-{number:02}"), format!("{GLUCOSE}-{number}"));
+        happening(&LUMI, &name, from + number * step, &record)
+    });
+    let sensor = (0..READINGS).map(|number| {
+        let at = week.earlier(READINGS / 2 - number / 2, if number % 2 == 0 { 12 } else { 20 }, 0);
+        let record = format!("Observation/mari-tamm-sensor-{number}");
+        happening(&TIDE, &format!("check-{number:02}"), at, &record)
+    });
+    laboratory.chain(sensor).collect()
 }
 
 /// "A doctor looks now".
@@ -122,12 +178,12 @@ pub(crate) fn look(now_ms: u64) -> Happening {
     }
 }
 
-/// Her sensor, while she watches.
-pub(crate) fn reading(now_ms: u64) -> Happening {
-    happening(&TIDE, &format!("reading-{now_ms}"), now_ms, "Observation/mari-tamm-sensor-now")
+/// The laboratory's machine, while she watches.
+pub(crate) fn check(now_ms: u64) -> Happening {
+    happening(&LUMI, &format!("live-{now_ms}"), now_ms, &format!("{GLUCOSE}-now"))
 }
 
-/// A machine reads one record.
+/// A machine reads one record of hers.
 fn happening(at: &'static Organisation, name: &str, time_ms: u64, what: &str) -> Happening {
     Happening {
         at,
@@ -176,52 +232,120 @@ mod tests {
     }
 
     #[test]
-    fn the_trail_opens_with_the_words_of_the_story() {
+    fn the_week_reads_as_the_story_says() {
         let clock = Clock::of_this_machine();
         for now_ms in moments() {
-            let story = story(clock, now_ms);
-            let of_people = story.iter().filter(|one| !one.id.contains("check"));
-            let told: Vec<_> = of_people.map(|one| told(one, clock)).collect();
-            let words: Vec<&str> = told.iter().map(|(words, _)| words.as_str()).collect();
+            let all = Week::before(clock, now_ms).happenings();
+            let of_people = all.iter().filter(|one| !one.id.contains("check"));
+            let told: Vec<_> = of_people
+                .map(|one| {
+                    let (words, flags) = told(one, clock);
+                    (clock.hour_and_minute(one.time_ms), words, flags)
+                })
+                .collect();
+            let words: Vec<(&str, &str)> =
+                told.iter().map(|(at, words, _)| (at.as_str(), words.as_str())).collect();
             assert_eq!(
                 words,
                 [
-                    "Dr Liis Kask, Kalda Family Doctors, changed your medicines. For your \
-                     treatment.",
-                    "Signe Roos, Tide Sensors, read your devices. At your request.",
-                    "Kalda Family Doctors passed your documents on to Harbour Hospital. To \
-                     coordinate your care.",
-                    "Harbour Hospital received your documents from Kalda Family Doctors. To \
-                     coordinate your care.",
-                    "Emergency. Dr Peeter Saar, Harbour Hospital, opened your allergies and \
-                     medicines; you could not be asked.",
-                    "Unusual. A nurse at Harbour Hospital (no. 4417, name not given) read a \
-                     psychiatric note. No reason given.",
+                    (
+                        "10:05",
+                        "Dr Liis Kask, Kalda Family Doctors, read your diagnoses. For your \
+                         treatment."
+                    ),
+                    (
+                        "11:20",
+                        "Dr Kalle Mänd, Lumi Laboratory, read your measurements. For your \
+                         treatment."
+                    ),
+                    ("16:30", "Signe Roos, Tide Sensors, read your devices. At your request."),
+                    (
+                        "09:15",
+                        "Piret Kuusk, Kalda Family Doctors, read your appointments. For patient \
+                         administration."
+                    ),
+                    (
+                        "08:20",
+                        "Dr Liis Kask, Kalda Family Doctors, changed your medicines: “Insulin \
+                         glargine, every evening” from “18 units” to “20 units”. For your \
+                         treatment."
+                    ),
+                    (
+                        "19:09",
+                        "Kalda Family Doctors passed your documents on to Harbour Hospital. To \
+                         coordinate your care."
+                    ),
+                    (
+                        "19:09",
+                        "Harbour Hospital received your documents from Kalda Family Doctors. To \
+                         coordinate your care."
+                    ),
+                    (
+                        "19:12",
+                        "Emergency. Dr Peeter Saar, Harbour Hospital, opened your allergies and \
+                         medicines; you could not be asked."
+                    ),
+                    (
+                        "23:47",
+                        "Unusual. A nurse at Harbour Hospital (no. 4417, name not given) read a \
+                         psychiatric note. No reason given."
+                    ),
                 ]
             );
             // Two records in one look: BALP wants an event for each, and the line says so.
-            let flags: Vec<_> = told.iter().flat_map(|(_, flags)| flags).collect();
+            let flags: Vec<_> = told.iter().flat_map(|(.., flags)| flags).collect();
             assert_eq!(flags, [&"balp.entity.data"]);
         }
     }
 
     #[test]
-    fn machines_checked_on_one_day_within_the_last_24_hours() {
+    fn the_laboratory_checks_in_one_night_and_tide_reports_only_while_it_answers() {
         let clock = Clock::of_this_machine();
         for now_ms in moments() {
-            let story = story(clock, now_ms);
-            assert!(story.iter().all(|one| one.time_ms <= now_ms));
+            let week = Week::before(clock, now_ms);
+            let all = week.happenings();
             let by_machine = |one: &&Happening| one.who.is_none() && matches!(one.act, Act::Read);
-            let checks: Vec<_> = story.iter().filter(by_machine).collect();
-            assert_eq!(checks.iter().filter(|one| *one.at == LUMI).count() as u64, CHECKS);
-            let days: Vec<_> = checks.iter().map(|one| clock.last(0, 0, one.time_ms)).collect();
-            assert!(days.iter().all(|day| *day == days[0]), "{now_ms}");
-            assert!(checks.iter().all(|one| now_ms - one.time_ms < 24 * HOUR_MS), "{now_ms}");
+            let checks: Vec<_> = all.iter().filter(by_machine).collect();
+            let laboratory: Vec<_> = checks.iter().filter(|one| *one.at == LUMI).collect();
+            assert_eq!(laboratory.len() as u64, CHECKS);
+            let day = clock.day(week.morning_ms);
+            assert!(laboratory.iter().all(|one| clock.day(one.time_ms) == day), "{now_ms}");
+            assert!(laboratory.iter().all(|one| one.time_ms < week.morning_ms), "{now_ms}");
+            let of_tide: Vec<_> = all.iter().filter(|one| *one.at == TIDE).collect();
+            assert_eq!(of_tide.len() as u64, READINGS + 1);
+            assert!(of_tide.iter().all(|one| one.time_ms < week.morning_ms), "{now_ms}");
             for check in checks {
                 let (words, flags) = told(check, clock);
                 let start = format!("Automatic check: {}", check.at.name);
                 assert!(words.starts_with(&start) && flags.is_empty(), "{words} {flags:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_week_is_seven_days_and_over_and_its_last_morning_is_less_than_a_day_old() {
+        let clock = Clock::of_this_machine();
+        for now_ms in moments() {
+            let week = Week::before(clock, now_ms);
+            let told = [
+                (week.begins_ms, "07:00"),
+                (week.morning_ms, "08:20"),
+                (week.evening_ms, "19:09"),
+                (week.night_ms, "23:47"),
+                (week.lost_ms, "06:10"),
+                (week.billed_ms, "07:30"),
+                (week.refused_ms, "07:55"),
+            ];
+            assert!(told.is_sorted_by_key(|(at, _)| *at), "{week:?}");
+            for (at, words) in told {
+                assert_eq!(clock.hour_and_minute(at), words, "{now_ms}");
+            }
+            assert!(week.refused_ms <= now_ms && now_ms - week.refused_ms < DAY_MS, "{week:?}");
+            assert_eq!(week.refused_ms - week.begins_ms, 7 * DAY_MS + 55 * MINUTE_MS);
+            assert_eq!(week.bill_of(), clock.day(week.refused_ms - DAY_MS));
+            let all = week.happenings();
+            let inside = |one: &Happening| (week.begins_ms..now_ms).contains(&one.time_ms);
+            assert!(all.iter().all(inside), "{week:?}");
         }
     }
 
@@ -232,6 +356,6 @@ mod tests {
         let expected =
             "Dr Liis Kask, Kalda Family Doctors, read your allergies. For your treatment.";
         assert_eq!((words.as_str(), flags.len()), (expected, 0));
-        assert_eq!(told(&reading(1), clock).1.len(), 0);
+        assert_eq!(told(&check(1), clock).1.len(), 0);
     }
 }

@@ -6,11 +6,14 @@ use super::audit_event::{Happening, batch};
 use super::clock::Clock;
 use super::desk::Desk;
 use super::gateways::Gateways;
-use super::organisations::{Organisation, SIGNING, TIDE};
+use super::jaan;
+use super::organisations::{KALDA, Organisation, SIGNING, TIDE};
 use crate::client::checked;
 use crate::exit::Failure;
 use crate::session::{Session, text};
+use alloy_primitives::B256;
 use futures::future::try_join_all;
+use medtrail_ledger::entry::pseudonym;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -20,11 +23,13 @@ const BATCH: usize = 200;
 /// Who sends what happens.
 pub(crate) struct Reporters {
     clock: Clock,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     /// The log's URL.
     log: String,
     /// Organisations, and the URLs of their gateways.
     gateways: Vec<(&'static Organisation, String)>,
+    /// The number by which the log knows Mari's son.
+    pub(crate) jaan: B256,
     /// The desk of the one without a gateway.
     pub(crate) tide: Desk,
     api_key: String,
@@ -40,14 +45,19 @@ impl Reporters {
         clock: Clock,
         started: &mut Gateways,
     ) -> Result<Self, Failure> {
-        let mut gateways = Vec::new();
+        let (mut gateways, mut jaan) = (Vec::new(), B256::ZERO);
         for organisation in SIGNING {
-            let url = started.start(organisation, folder, accounts, log, operator).await?;
+            let (url, shared_key) =
+                started.start(organisation, folder, accounts, log, operator).await?;
             gateways.push((organisation, url));
+            // Only his family doctors can tell it.
+            if *organisation == KALDA {
+                jaan = pseudonym(&shared_key, jaan::PATIENT.as_bytes());
+            }
         }
         let (tide, api_key) = enrol_tide(accounts, log, operator).await?;
         let http = reqwest::Client::new();
-        Ok(Self { clock, http, log: log.to_owned(), gateways, tide, api_key })
+        Ok(Self { clock, http, log: log.to_owned(), gateways, jaan, tide, api_key })
     }
 
     /// Sends one event, as the organisation's own software does.
@@ -58,7 +68,7 @@ impl Reporters {
     }
 
     /// Sends many events, in order for each organisation; all organisations at once.
-    pub(crate) async fn send_all(&self, happenings: &[Happening]) -> Result<(), Failure> {
+    pub(crate) async fn send_all(&self, happenings: &[&Happening]) -> Result<(), Failure> {
         let all = SIGNING.into_iter().chain([&TIDE]);
         try_join_all(all.map(|organisation| self.send_all_of(organisation, happenings))).await?;
         Ok(())
@@ -67,7 +77,7 @@ impl Reporters {
     async fn send_all_of(
         &self,
         organisation: &'static Organisation,
-        happenings: &[Happening],
+        happenings: &[&Happening],
     ) -> Result<(), Failure> {
         let of_it = happenings.iter().filter(|one| one.at == organisation);
         let events: Vec<Value> = of_it.map(|one| one.audit_event(self.clock)).collect();
@@ -114,6 +124,7 @@ impl Reporters {
         json!([{ "name": TIDE.name, "key": self.api_key }])
     }
 }
+
 /// Each event of a batch stands or falls by itself: all must stand.
 fn require_taken(organisation: &Organisation, answer: &Value, sent: usize) -> Result<(), Failure> {
     let answers = answer["entry"].as_array().map_or(&[][..], Vec::as_slice);

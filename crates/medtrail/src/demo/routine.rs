@@ -1,4 +1,4 @@
-//! A quarter of a year in five organisations and 400 invented lives, the same every time.
+//! A week in five organisations and 400 invented lives, the same every time.
 
 use super::audit_event::{Act, Happening, Staff};
 use super::chance::Chance;
@@ -6,10 +6,9 @@ use super::organisations::{HARBOUR, INSURANCE, KALDA, LUMI, Organisation, TIDE};
 
 /// People, beside Mari.
 pub(crate) const PEOPLE: u64 = 400;
-/// Lines about them.
-pub(crate) const LINES: u64 = 5_000;
-/// How far they reach back, in milliseconds: 90 days.
-pub(crate) const SPAN_MS: u64 = 90 * 24 * 3600 * 1000;
+/// Between two lines about them, in milliseconds: about 5,000 in the week, however long the last
+/// day is by now.
+const STEP_MS: u64 = 125_000;
 
 /// Something that goes on every day.
 struct Habit {
@@ -70,20 +69,21 @@ static HABITS: [Habit; 13] = [
 pub(crate) struct Routine {
     chance: Chance,
     number: u64,
+    /// From when on the maker of sensors is silent, in milliseconds since 1970.
+    silent_ms: u64,
 }
 
 impl Routine {
-    pub(crate) fn new() -> Self {
-        Self { chance: Chance::new(7), number: 0 }
+    /// The maker of sensors reports nothing from `silent_ms` on.
+    pub(crate) fn new(silent_ms: u64) -> Self {
+        Self { chance: Chance::new(7), number: 0, silent_ms }
     }
 
-    /// All of the past, oldest first.
-    pub(crate) fn past(&mut self, now_ms: u64) -> Vec<Happening> {
-        let step_ms = SPAN_MS / LINES;
-        let moment = |number| now_ms - SPAN_MS + number * step_ms;
-        (0..LINES)
+    /// All of the past, oldest first. Whoever starts later meets the same, and what came after it.
+    pub(crate) fn past(&mut self, from_ms: u64, now_ms: u64) -> Vec<Happening> {
+        (0..(now_ms - from_ms) / STEP_MS)
             .map(|number| {
-                let time_ms = moment(number) + self.chance.below(step_ms);
+                let time_ms = from_ms + number * STEP_MS + self.chance.below(STEP_MS);
                 self.next(time_ms)
             })
             .collect()
@@ -92,7 +92,7 @@ impl Routine {
     /// What happens at this moment, to one of the 400.
     pub(crate) fn next(&mut self, time_ms: u64) -> Happening {
         self.number += 1;
-        let habit = self.habit();
+        let habit = self.habit(time_ms);
         let person = self.chance.below(PEOPLE);
         let what = self.chance.of(habit.data);
         let copy = self.chance.below(9);
@@ -110,9 +110,11 @@ impl Routine {
         }
     }
 
-    fn habit(&mut self) -> &'static Habit {
-        let mut drawn = self.chance.below(HABITS.iter().map(|habit| habit.weight).sum());
-        for habit in &HABITS {
+    fn habit(&mut self, time_ms: u64) -> &'static Habit {
+        let is_kept = |habit: &&Habit| time_ms < self.silent_ms || *habit.at != TIDE;
+        let all: Vec<&Habit> = HABITS.iter().filter(is_kept).collect();
+        let mut drawn = self.chance.below(all.iter().map(|habit| habit.weight).sum());
+        for habit in all {
             match drawn.checked_sub(habit.weight) {
                 Some(rest) => drawn = rest,
                 None => return habit,
@@ -130,11 +132,18 @@ mod tests {
     use std::collections::HashSet;
 
     const NOW_MS: u64 = 1_795_000_000_000;
+    const DAY_MS: u64 = 24 * 3600 * 1000;
+    const FROM_MS: u64 = NOW_MS - 8 * DAY_MS;
+    const SILENT_MS: u64 = NOW_MS - DAY_MS;
+
+    fn past() -> Vec<Happening> {
+        Routine::new(SILENT_MS).past(FROM_MS, NOW_MS)
+    }
 
     #[test]
     fn every_event_keeps_the_rules_of_r4_and_balp() {
         let clock = Clock::of_this_machine();
-        for happening in Routine::new().past(NOW_MS) {
+        for happening in past() {
             let bytes = happening.audit_event(clock).to_string().into_bytes();
             let event = read(&bytes).unwrap_or_else(|issues| panic!("{issues:?}"));
             assert_eq!(event.flags, [], "{}", String::from_utf8_lossy(&bytes));
@@ -145,25 +154,38 @@ mod tests {
 
     #[test]
     fn the_past_is_the_same_every_time_and_is_past() {
-        let (one, two) = (Routine::new().past(NOW_MS), Routine::new().past(NOW_MS));
-        assert_eq!(one.len() as u64, LINES);
+        let (one, mut two) = (past(), past());
         let clock = Clock::of_this_machine();
         let told = |all: &[Happening]| -> Vec<String> {
             all.iter().map(|one| one.audit_event(clock).to_string()).collect()
         };
         assert_eq!(told(&one), told(&two));
+        // The shortest week and the longest.
+        let earlier = Routine::new(SILENT_MS).past(FROM_MS, NOW_MS - DAY_MS);
+        two.truncate(earlier.len());
+        assert_eq!(told(&earlier), told(&two));
+        assert!((4_800..5_600).contains(&earlier.len()), "{}", earlier.len());
+        assert!((4_800..5_600).contains(&one.len()), "{}", one.len());
         assert!(one.is_sorted_by_key(|happening| happening.time_ms));
-        assert!(one.iter().all(|happening| happening.time_ms < NOW_MS));
+        assert!(one.iter().all(|happening| (FROM_MS..NOW_MS).contains(&happening.time_ms)));
     }
 
     #[test]
     fn each_of_the_400_and_each_organisation_is_met_and_ids_are_met_once() {
-        let mut routine = Routine::new();
-        let mut past = routine.past(NOW_MS);
+        let mut routine = Routine::new(SILENT_MS);
+        let mut past = routine.past(FROM_MS, NOW_MS);
         past.push(routine.next(NOW_MS));
         let of = |part: fn(&Happening) -> String| past.iter().map(part).collect::<HashSet<_>>();
         assert_eq!(of(|one| one.patient.clone()).len() as u64, PEOPLE);
         assert_eq!(of(|one| one.at.name.to_owned()).len(), 5);
         assert_eq!(of(|one| one.id.clone()).len(), past.len());
+    }
+
+    #[test]
+    fn who_is_silent_reports_nothing() {
+        let past = past();
+        let newest = past.iter().rfind(|one| *one.at == TIDE).unwrap();
+        assert!(newest.time_ms < SILENT_MS);
+        assert!(past.last().unwrap().time_ms > SILENT_MS);
     }
 }

@@ -3,7 +3,8 @@
 use super::accounts::Accounts;
 use super::act_one::Watch;
 use super::clock::Clock;
-use super::organisations::{Organisation, TIDE};
+use super::jaan;
+use super::organisations::{KALDA, Organisation, TIDE};
 use super::reporters::Reporters;
 use super::routine;
 use super::trail::{Line, Names, Row};
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Rows of the trail that open the story.
-const ROWS: usize = 10;
+const ROWS: usize = 8;
 
 /// Who tells.
 #[derive(Clone, Copy)]
@@ -40,17 +41,25 @@ impl Teller {
         println!("Mari Tamm is connected to {}: both signed, each time", names(to));
     }
 
-    pub(crate) fn seeded(self, took: Duration) {
+    pub(crate) fn guarded(self) {
         println!(
-            "Clinic    {} people, {} lines, and Mari's, reported in {}",
+            "{}, 9, her son, has no key: Mari acts for him; she and {} signed that",
+            jaan::NAME,
+            KALDA.name
+        );
+    }
+
+    pub(crate) fn seeded(self, lines: usize, took: Duration) {
+        println!(
+            "Clinic    seven days of {} people, {lines} lines, and Mari's, reported in {}",
             routine::PEOPLE,
-            routine::LINES,
             span(took)
         );
     }
 
     pub(crate) fn doors(self, url: &str, accounts: &Accounts) {
         if !self.is_long {
+            println!("Page      {url} is open; the checks below go on");
             return;
         }
         println!("\nOpen {url}");
@@ -66,14 +75,21 @@ impl Teller {
         }
     }
 
-    pub(crate) fn act_one(self, rows: &[Row], clock: Clock) {
-        if !self.is_long {
-            return;
-        }
+    /// The trails that Mari sees: hers, and that of her son.
+    pub(crate) fn act_one(self, of_mari: &[Row], of_jaan: &[Row], clock: Clock) {
         println!("\nAct 1: {}", ACTS[0].title);
-        println!("Mari's trail, newest first");
-        for row in rows.iter().take(ROWS) {
-            println!("  {}  {}", clock.hour_and_minute(row.at_ms), row.words);
+        let trails = [("Mari's trail", of_mari), ("The trail of Jaan, her son", of_jaan)];
+        for (whose, rows) in trails.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+            println!("{whose}, newest first");
+            let mut day = String::new();
+            for row in rows.iter().take(ROWS) {
+                let of_row = clock.day(row.at_ms);
+                if of_row != day {
+                    println!("  {of_row}");
+                    day = of_row;
+                }
+                println!("    {}  {}", clock.hour_and_minute(row.at_ms), row.words);
+            }
         }
         println!("\nYou press “{}”.", LOOK.0);
     }

@@ -153,26 +153,39 @@ impl Allergy {
         state: &State,
         permission: Option<B256>,
     ) -> Result<Value, Failure> {
-        let content = state.content();
-        let is_own = by.session.address().into_word() == self.of;
-        let details = json!({
-            "version": "medtrail/version-v1",
-            "about": state.about(),
-            "bytes": content.len(),
-            "purposes": if is_own { json!([]) } else { json!(["TREAT"]) },
-        });
-        let report = Report {
-            action: if from.is_zero() { b'C' } else { b'U' },
-            subject: self.of,
-            record: self.record(),
-            fromVersion: from,
-            toVersion: version_of(&content),
-            permission: permission.unwrap_or_default(),
-            ..by.report(2, &details)?
-        };
-        let body = by.body(&report, &details, Some(&content));
-        by.session.post(&format!("/v1/records/{}/versions", self.record()), &body).await
+        let (about, content) = (state.about(), state.content());
+        put(by, self.of, self.record(), from, &about, &content, permission).await
     }
+}
+
+/// Writes a version of a record, signed with the key of `by`.
+pub(super) async fn put(
+    by: &Signed,
+    of: B256,
+    record: B256,
+    from: B256,
+    about: &About,
+    content: &[u8],
+    permission: Option<B256>,
+) -> Result<Value, Failure> {
+    let is_own = by.session.address().into_word() == of;
+    let details = json!({
+        "version": "medtrail/version-v1",
+        "about": about,
+        "bytes": content.len(),
+        "purposes": if is_own { json!([]) } else { json!(["TREAT"]) },
+    });
+    let report = Report {
+        action: if from.is_zero() { b'C' } else { b'U' },
+        subject: of,
+        record,
+        fromVersion: from,
+        toVersion: version_of(content),
+        permission: permission.unwrap_or_default(),
+        ..by.report(2, &details)?
+    };
+    let body = by.body(&report, &details, Some(content));
+    by.session.post(&format!("/v1/records/{record}/versions"), &body).await
 }
 
 /// The hospital's key, signed in.

@@ -88,6 +88,9 @@ impl Service {
         id: BindingId,
     ) -> Result<(BindingId, Binding), BindingError> {
         let now_ms = (self.0.now_ms)();
+        if self.0.live.rows().alias(subject).is_some() {
+            return Err(BindingError::Alias);
+        }
         if !self.0.tries.allows(subject, now_ms) {
             return Err(BindingError::TooManyTries);
         }
@@ -221,6 +224,10 @@ impl Service {
             _ => return Err(BindingError::Unknown),
         };
         self.refuse_if_bound(&row)?;
+        // It joined meanwhile, under a clock that went back. No organisation learns what it is.
+        if self.0.live.rows().alias(parties.subject).is_some() {
+            return Err(BindingError::Unknown);
+        }
         let time_ms = (self.0.now_ms)();
         let document = document_of(&row, &parties);
         binding::check(&parties.name, &document, time_ms / 1000)?;
@@ -286,6 +293,7 @@ impl Service {
                 tracing::warn!("a binding waits for its entries: {error}");
             }
         }
+        self.resume_aliases();
     }
 
     fn domain(&self) -> schema::Eip712Domain {

@@ -123,12 +123,15 @@ impl Herald {
             let mut fresh: HashMap<B256, DueNotice> = HashMap::new();
             for (index, row) in rows {
                 let tag = RowHeader::decode(&row).map(|header| header.subject);
-                let Some(channels) = tag.and_then(|tag| whose.get(&tag)) else { continue };
-                if index < channels.since {
+                let told = tag.and_then(|tag| whose.get(&tag)).into_iter().flatten();
+                let told: Vec<&ChannelsRow> = told.filter(|row| index >= row.since).collect();
+                if told.is_empty() {
                     continue;
                 }
                 match self.service.0.opener.open(index, &row) {
-                    Ok(entry) => self.decide(channels, index, soon(&entry), &mut fresh),
+                    Ok(entry) => told.into_iter().for_each(|channels| {
+                        self.decide(channels, index, soon(&entry), &mut fresh);
+                    }),
                     Err(EntryError::Erased(_) | EntryError::Damaged(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -146,13 +149,15 @@ impl Herald {
     }
 
     /// Who wants to be told, by all tags that their lines have.
-    fn whose(&self) -> HashMap<SubjectTag, ChannelsRow> {
+    fn whose(&self) -> HashMap<SubjectTag, Vec<ChannelsRow>> {
         let rows: Vec<ChannelsRow> =
             self.service.0.live.rows().channels.values().cloned().collect();
-        let mut whose = HashMap::new();
+        let mut whose: HashMap<SubjectTag, Vec<ChannelsRow>> = HashMap::new();
         for row in rows {
-            for subject in self.service.parts(row.subject) {
-                whose.insert(self.service.0.tags.subject_tag(subject), row.clone());
+            // An alias may have channels of its own.
+            for subject in self.service.whole_parts(subject_of(row.subject)) {
+                let tag = self.service.0.tags.subject_tag(subject);
+                whose.entry(tag).or_default().push(row.clone());
             }
         }
         whose
@@ -321,6 +326,40 @@ impl Herald {
 }
 
 impl Service {
+    /// What is to be told to a person, by their channels, of lines that wait for their word. Told
+    /// once however often it is saved: it has the first line in its id.
+    pub(crate) fn reminders(
+        &self,
+        person: Address,
+        about: &[u64],
+        now_ms: u64,
+    ) -> Vec<DirectoryChange> {
+        let rows = self.0.live.rows();
+        let Some(channels) = rows.channels.get(&person) else { return Vec::new() };
+        let of_person = |due: &&DueNotice| due.subject == person;
+        if about.is_empty() || rows.due.values().filter(of_person).count() >= WAITING_MAX {
+            return Vec::new();
+        }
+        let email = channels.email.as_ref().filter(|email| email.is_confirmed);
+        let by_mail = email.map(|email| match email.is_daily {
+            true => (DueSort::Digest, next_digest(now_ms)),
+            false => (DueSort::Mail, now_ms),
+        });
+        let by_webhook = channels.webhook.as_ref().map(|_| (DueSort::Webhook, now_ms));
+        let ways = by_mail.into_iter().chain(by_webhook);
+        let due = ways.map(|(sort, due_ms)| {
+            let first = about[0].to_be_bytes();
+            let word: &[u8] = match sort {
+                DueSort::Webhook => b"webhook\0",
+                _ => b"mail\0",
+            };
+            let id = event_id(person, &[b"reminder\0", word, &first].concat());
+            let about = about.iter().copied().take(ABOUT_MAX).collect();
+            DueNotice { id, subject: person, sort, about, due_ms, tries: 0, is_sent: false }
+        });
+        due.map(DirectoryChange::PutDue).collect()
+    }
+
     /// How notices are doing.
     pub fn heralding(&self) -> Heralding {
         self.0.heralding.lock().unwrap_or_else(PoisonError::into_inner).clone()

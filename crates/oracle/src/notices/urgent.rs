@@ -98,6 +98,7 @@ mod tests {
         let within = serde_json::json!({ "version": "medtrail/relayed-v1", "document": glass });
         let asked = r#"{"version":"medtrail/question-v1","act":"asked"}"#;
         let silence = r#"{"version":"medtrail/question-v1","act":"unanswered"}"#;
+        let unconfirmed = r#"{"version":"medtrail/emergency-v1","act":"unanswered"}"#;
         let change = r#"{"version":"medtrail/change-request-v1","act":"asked"}"#;
         let answer = r#"{"version":"medtrail/claim-v1","act":"answered"}"#;
         for (kind, is_own, details, expected) in [
@@ -108,6 +109,7 @@ mod tests {
             (Kind::Access, false, "no JSON", InTheDigest),
             (Kind::Question, true, asked, Never),
             (Kind::Question, true, silence, AtOnce),
+            (Kind::Question, true, unconfirmed, AtOnce),
             (Kind::Question, true, change, AtOnce),
             // Signed, it is somebody else's word, whatever it calls itself.
             (Kind::Question, false, asked, AtOnce),

@@ -31,6 +31,8 @@ pub(crate) struct Waiting {
     pub(crate) is_change: bool,
     /// Whether it is of a kind that asks, answers or corrects something.
     pub(crate) is_inquiry: bool,
+    /// It may answer an emergency change.
+    pub(crate) is_answer: bool,
     /// Where the index of filed entries has this event, asked when `filed` entries were filed.
     pub(crate) known: Option<u64>,
     pub(crate) filed: u64,
@@ -90,6 +92,8 @@ pub(crate) struct Committed {
     pub(crate) changes: Vec<u64>,
     /// Indexes of what asks, answers or corrects something.
     pub(crate) inquiries: Vec<u64>,
+    /// Indexes of what may answer an emergency change.
+    pub(crate) answers: Vec<u64>,
 }
 
 /// Why a report got no place.

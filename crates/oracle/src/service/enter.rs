@@ -2,6 +2,7 @@
 //! queued, and answered.
 
 use super::{Service, blocking, words};
+use crate::emergencies;
 use crate::inquiries::clerk;
 use crate::intake::{Intake, ReportError, Submission};
 use crate::opener::{Entry, EntryError};
@@ -234,6 +235,7 @@ impl Service {
             is_sealed_by_the_log: !is_person || kind.is_sealed_by_the_log(),
             is_change: kind == Kind::Change,
             is_inquiry: clerk::is_inquiry(kind),
+            is_answer: emergencies::may_answer(kind),
             known,
             filed,
             encoded: encode_report(report, evidence, details.as_deref()),

@@ -1,7 +1,7 @@
 //! New versions on their way in: checked, judged, staged, entered, settled.
 
 use super::bench::{Bench, NotPermitted, check_about, is_frozen, keeps_marks, need};
-use super::refusals::Refused;
+use super::refusals::{Refused, Titles};
 use super::{Conflict, Vault, VaultError, Why};
 use crate::intake::{Intake, ReportError, Submission};
 use crate::sequencer::PlaceError;
@@ -170,7 +170,9 @@ impl Vault {
             Ok(permitted) => permitted,
             Err(no) if one.organisation.is_some() => {
                 let event = report.hash();
-                self.refuse(Refused::Write, report, None, one.organisation, no, event)?;
+                let titles = Titles::of(row.as_ref(), &one.details, report.toVersion);
+                let what = (Refused::Write, titles);
+                self.refuse(what, report, None, one.organisation, no, event)?;
                 return Err(no.into());
             }
             // Whoever is nobody here must not write refusals into a person's trail.

@@ -1,7 +1,7 @@
 //! Looking: who may, the entry before the bytes leave, and the bytes.
 
 use super::bench::{need, placed};
-use super::refusals::Refused;
+use super::refusals::{Refused, Titles};
 use super::{Vault, VaultError};
 use crate::intake::{Intake, ReportError, Submission};
 use crate::own::random;
@@ -345,7 +345,8 @@ impl Vault {
             Ok(_) => Ok(()),
             Err(no) if look.organisation.is_some() => {
                 let event = look.event;
-                self.refuse(Refused::Read, report, None, look.organisation, no, event)?;
+                let what = (Refused::Read, Titles::default());
+                self.refuse(what, report, None, look.organisation, no, event)?;
                 Err(no.into())
             }
             Err(_) => Err(VaultError::NotFound),
@@ -365,7 +366,8 @@ impl Vault {
             Ok(_) => Ok(receipt),
             Err(no) => {
                 let report = &entry.report;
-                self.refuse(Refused::Read, report, Some(&entry), organisation, no, event)?;
+                let what = (Refused::Read, Titles::default());
+                self.refuse(what, report, Some(&entry), organisation, no, event)?;
                 Err(no.into())
             }
         }

@@ -7,6 +7,7 @@ use crate::opener::Entry;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::{Kind, commitment, details_hash, event_id};
 use medtrail_ledger::schema::Report;
+use medtrail_ledger::vault::{About, RecordRow, VersionDetails};
 use serde::Serialize;
 
 /// What was refused.
@@ -36,6 +37,36 @@ struct Document {
     document: Option<B256>,
     #[serde(skip_serializing_if = "Option::is_none")]
     organisation: Option<Address>,
+    /// What was tried, in words.
+    #[serde(flatten)]
+    titles: Titles,
+}
+
+/// Titles of a record's version that counts, and of the one that was refused; none of a record that
+/// is sensitive, for a line is read over a person's shoulder too.
+#[derive(Clone, Default, Serialize)]
+pub(super) struct Titles {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<String>,
+}
+
+impl Titles {
+    /// Of a version, and of the record that it was to be one of.
+    pub(super) fn of(row: Option<&RecordRow>, details: &VersionDetails, to: B256) -> Self {
+        let (now, wanted) = (row.and_then(RecordRow::about), &details.about);
+        let is_marked = |about: &About| {
+            !about.topics.is_empty() || matches!(about.confidentiality.as_deref(), Some("R" | "V"))
+        };
+        if now.into_iter().chain([wanted]).any(is_marked) {
+            return Self::default();
+        }
+        Self {
+            before: now.map(|now| now.title.clone()),
+            after: (!to.is_zero()).then(|| wanted.title.clone()),
+        }
+    }
 }
 
 impl Vault {
@@ -43,7 +74,7 @@ impl Vault {
     /// the same refusal however often it is tried.
     pub(super) fn refuse(
         &self,
-        what: Refused,
+        (what, titles): (Refused, Titles),
         report: &Report,
         entry: Option<&Entry>,
         organisation: Option<Address>,
@@ -62,6 +93,7 @@ impl Vault {
             reason: no.why,
             document: no.document,
             organisation,
+            titles,
         });
         let details = details.expect("plain data encodes");
         let word: &[u8] = match what {

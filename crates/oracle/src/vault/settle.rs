@@ -2,7 +2,7 @@
 //! person is told that it does not. Done after each write, at each start, and before each look.
 
 use super::bench::{Bench, NotPermitted, need};
-use super::refusals::Refused;
+use super::refusals::{Refused, Titles};
 use super::{Conflict, Vault, VaultError, Why};
 use crate::opener::{Entry, EntryError};
 use alloy_primitives::B256;
@@ -75,7 +75,9 @@ impl Vault {
                 let organisation = self.0.service.0.live.reporter_of(entry);
                 let event = entry.report.hash();
                 let report = &entry.report;
-                self.refuse(Refused::Write, report, Some(entry), organisation, no, event)?;
+                let titles = Titles::of(row.as_ref(), &details, report.toVersion);
+                let what = (Refused::Write, titles);
+                self.refuse(what, report, Some(entry), organisation, no, event)?;
                 self.unstage(shelf_of, staged.event, Vec::new())
             }
         }

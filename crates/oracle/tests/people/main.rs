@@ -2,8 +2,10 @@
 //! what a person reads, what comes as it happens, how a pseudonym becomes a person's, what people
 //! permit, how changes are judged, what the vault takes, and what is erased.
 
+mod aliases;
 mod asked;
 mod bindings;
+mod emergencies;
 mod erasure;
 mod feeds;
 mod heads;

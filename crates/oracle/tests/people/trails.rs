@@ -38,6 +38,8 @@ async fn a_walk_in_pages_is_the_whole_trail_whatever_the_filter_and_the_page() {
     let world = World::start(&folder);
     filled(&world).await;
     assert!(world.service.filed().unwrap() > 0);
+    // No refusal comes any more.
+    world.until_judged(1_000).await;
     let all = world.all();
     let people = [
         (ANNA, vec![subject_of(address_of(ANNA)), pseudonym(1)]),

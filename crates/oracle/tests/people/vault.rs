@@ -68,6 +68,15 @@ async fn what_nobody_permitted_changes_nothing_and_is_told_once() {
     assert_eq!(safe.entries_of(2), 1, "a change that was refused is no change");
     let write_refused = ("write".to_owned(), "noPermission".to_owned());
     assert_eq!(safe.told(), [write_refused.clone(), write_refused]);
+    // By its title, and by the one it was to have; what was to be deleted was to have none.
+    let mut titles: Vec<_> = safe.world.whole(address_of(ANNA));
+    titles.retain(|entry| entry.report.kind == 8);
+    let titles = titles.into_iter().map(|entry| {
+        let told: serde_json::Value = serde_json::from_slice(&entry.details.unwrap()).unwrap();
+        (told["before"].clone(), told["after"].clone())
+    });
+    let (now, wanted) = (json!("Allergy A"), json!("Allergy B"));
+    assert_eq!(titles.collect::<Vec<_>>(), [(now.clone(), json!(null)), (now, wanted)]);
     // Nothing of it is kept.
     let shelf = medtrail_ledger::vault::Shelves::shelf(&*safe.cellar, anna()).unwrap();
     assert_eq!((shelf.staged.len(), shelf.bytes), (0, bytes('A').len() as u64));

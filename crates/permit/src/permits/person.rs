@@ -106,6 +106,24 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// From when on, not before a time, there was somebody to ask: the person, once they had a key,
+    /// or a guardian who may permit. None: nobody yet.
+    pub(super) fn asked_since_ms(&self, time_ms: u64) -> Option<u64> {
+        let with_key = match self.pseudonym {
+            Some(pseudonym) => pseudonym.bound.map(|bound| bound.received_ms.max(time_ms)),
+            None => self.address.map(|_| time_ms),
+        };
+        let names = self.names();
+        let all = names.iter().flat_map(|name| self.representatives(*name));
+        let by_guardian = all.filter_map(|one| {
+            let Representative::Guardian(known, _) = &one else { return None };
+            let (_, received_ms) = known.recorded().filter(|_| one.rights().permit)?;
+            let since_ms = received_ms.max(time_ms);
+            self.stands(&one, since_ms).then_some(since_ms)
+        });
+        with_key.into_iter().chain(by_guardian).min()
+    }
+
     /// Whether this hand could give a permission at `given_ms` that still stands, as far as the
     /// right goes, at `time_ms`. What a representative gives ends with their right: when a person
     /// dismisses one, nothing of theirs should need finding.

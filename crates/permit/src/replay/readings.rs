@@ -18,6 +18,7 @@ pub(super) struct Readings {
     /// By everything that is known.
     pub(super) verdict: Verdict,
     refused: usize,
+    waits: usize,
     all: usize,
 }
 
@@ -42,14 +43,26 @@ impl Readings {
         }
         let verdicts: Vec<Verdict> = worlds.iter().map(|world| permits(act, world)).collect();
         let refused = verdicts.iter().filter(|one| is_refused(one)).count();
+        let waits = |one: &&Verdict| matches!(one, Verdict::Unconfirmed { .. });
+        let waits = verdicts.iter().filter(waits).count();
         let all = verdicts.len();
         let verdict = verdicts.into_iter().next().expect("one past at least");
-        Self { verdict, refused, all }
+        Self { verdict, refused, waits, all }
     }
 
     /// It does not count, however it is read.
     pub(super) fn is_refused(&self) -> bool {
         self.refused == self.all
+    }
+
+    /// It waits for its person, however it is read.
+    pub(super) fn waits(&self) -> bool {
+        self.waits == self.all
+    }
+
+    /// Somebody may honestly have said that it waits.
+    pub(super) fn may_wait(&self) -> bool {
+        self.waits > 0
     }
 
     /// Somebody may honestly have said that it does not count.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// Organisations that are named in words; the rest are counted.
 const NAMED_MAX: usize = 8;
+pub(super) const DAY_MS: u64 = 24 * 3_600_000;
 
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -34,6 +35,10 @@ pub struct Found {
     pub confirmed: u64,
     /// Those that waited, and were not.
     pub contested: u64,
+    /// Those for whose person's word the time has passed, as a line says.
+    pub silent: u64,
+    /// Those for which the copy ends too early to have such a line.
+    pub untold_silence: u64,
     /// Those so close to what decides that both answers are honest.
     pub both: u64,
     /// Changes about people without an address: nobody could be asked.
@@ -90,6 +95,7 @@ impl Found {
         let others = [
             (self.confirmed, "confirmed afterwards"),
             (self.contested, "denied by their person afterwards"),
+            (self.silent, "about which nobody answered in time, as a line says"),
             (self.both, "too new, or too close to what decides, to be held against anybody"),
             (self.without_key, "about people without a key, who could not be asked"),
             (self.in_vault, "in the log's own vault"),
@@ -127,6 +133,15 @@ impl Found {
                     "{} changes of the copy's last {} s do not count and are not told yet.",
                     self.untold,
                     grace_ms / 1000
+                ),
+            );
+        }
+        if self.untold_silence > 0 {
+            tally.note(
+                Check::Permissions,
+                format!(
+                    "{} emergency changes were not answered in time, and that is not told yet.",
+                    self.untold_silence
                 ),
             );
         }

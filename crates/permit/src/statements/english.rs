@@ -44,6 +44,11 @@ fn grant(grant: &Grant) -> Option<String> {
 fn act(scope: &Scope) -> String {
     let verbs: Vec<String> =
         scope.interactions.letters().map(|letter| verb(letter).into()).collect();
+    format!("{} {}", enumerate(&verbs, "and"), data(scope))
+}
+
+/// `measurements`: what a scope is about.
+pub(crate) fn data(scope: &Scope) -> String {
     let data = match scope.resource {
         None => "all data".to_owned(),
         Some(name) => match resources::words(name) {
@@ -52,7 +57,7 @@ fn act(scope: &Scope) -> String {
         },
     };
     let only = scope.parameter.as_ref().map(only).unwrap_or_default();
-    format!("{} {data}{only}", enumerate(&verbs, "and"))
+    format!("{data}{only}")
 }
 
 fn verb(letter: char) -> &'static str {

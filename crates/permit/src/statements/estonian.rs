@@ -24,7 +24,7 @@ pub(super) fn render(document: &Document) -> Option<String> {
 }
 
 /// `22.11.2026 kell 14:05 UTC`.
-fn time(time_s: u64) -> String {
+pub(crate) fn time(time_s: u64) -> String {
     let minute = minute(time_s);
     let (date, clock) = minute.split_once(' ').unwrap_or((&minute, ""));
     let parts: Vec<&str> = date.rsplit('-').collect();
@@ -53,6 +53,11 @@ fn grant(grant: &Grant) -> Option<String> {
 fn act(scope: &Scope) -> String {
     let verbs: Vec<String> =
         scope.interactions.letters().map(|letter| verb(letter).into()).collect();
+    format!("{} {}", enumerate(&verbs, "ja"), data(scope))
+}
+
+/// `mõõtmistulemusi`: what a scope is about.
+pub(crate) fn data(scope: &Scope) -> String {
     let data = match scope.resource {
         None => "kõiki andmeid".to_owned(),
         Some(name) => match resources::words(name) {
@@ -61,7 +66,7 @@ fn act(scope: &Scope) -> String {
         },
     };
     let only = scope.parameter.as_ref().map(only).unwrap_or_default();
-    format!("{} {data}{only}", enumerate(&verbs, "ja"))
+    format!("{data}{only}")
 }
 
 fn verb(letter: char) -> &'static str {

@@ -4,12 +4,13 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 mod changes;
+mod clocks;
 mod coverage;
 mod people;
 mod representatives;
 mod times;
 
-use crate::support::Scene;
+use crate::support::{DAY_MS, Scene};
 use alloy_primitives::B256;
 use medtrail_permit::permits::{Basis, Pending, Refusal, Verdict};
 
@@ -18,6 +19,24 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) scene: Scene,
     pub(crate) expected: Verdict,
+    /// Until when somebody is asked about it.
+    pub(crate) until_ms: Option<u64>,
+}
+
+impl Case {
+    /// Who can always be asked is asked from the receipt of an emergency change on; of all others it
+    /// is said case by case.
+    fn new(name: &'static str, scene: Scene, expected: Verdict) -> Self {
+        let act = &scene.act;
+        let is_emergency = act.report.kind == 2 && act.need.purposes.iter().any(|one| one == "BTG");
+        let has_address = act.report.subject.0[..12] == [0; 12] && !act.report.subject.is_zero();
+        let until_ms = (is_emergency && has_address).then_some(act.received_ms + 30 * DAY_MS);
+        Self { name, scene, expected, until_ms }
+    }
+
+    fn until(self, until_ms: impl Into<Option<u64>>) -> Self {
+        Self { until_ms: until_ms.into(), ..self }
+    }
 }
 
 pub(crate) fn all() -> Vec<Case> {
@@ -27,6 +46,7 @@ pub(crate) fn all() -> Vec<Case> {
         changes::cases(),
         people::cases(),
         representatives::cases(),
+        clocks::cases(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -37,7 +57,7 @@ fn counts(
     document: impl Into<Option<B256>>,
     scene: Scene,
 ) -> Case {
-    Case { name, scene, expected: Verdict::Counts { reason, document: document.into() } }
+    Case::new(name, scene, Verdict::Counts { reason, document: document.into() })
 }
 
 fn not(
@@ -46,7 +66,7 @@ fn not(
     document: impl Into<Option<B256>>,
     scene: Scene,
 ) -> Case {
-    Case { name, scene, expected: Verdict::DoesNotCount { reason, document: document.into() } }
+    Case::new(name, scene, Verdict::DoesNotCount { reason, document: document.into() })
 }
 
 fn waits(
@@ -55,5 +75,5 @@ fn waits(
     document: impl Into<Option<B256>>,
     scene: Scene,
 ) -> Case {
-    Case { name, scene, expected: Verdict::Unconfirmed { reason, document: document.into() } }
+    Case::new(name, scene, Verdict::Unconfirmed { reason, document: document.into() })
 }

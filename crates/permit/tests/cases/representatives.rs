@@ -388,7 +388,7 @@ fn guardians() -> Vec<Case> {
             Pending::NoKey,
             id(approval.clone()),
             both(change().naming(approval.clone()))
-                .before(DAY_MS, signed(MOTHER, approval.clone()))
+                .before(DAY_MS, signed(MOTHER, approval))
                 .ordered(MOTHER, HOSPITAL, HOUR_MS),
         ),
         not(

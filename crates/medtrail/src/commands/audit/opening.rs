@@ -8,6 +8,7 @@ use medtrail_keys::masters::MasterFolder;
 use medtrail_ledger::audit::content::{LastBatch, Opened, Rules, Word};
 use medtrail_ledger::audit::evidence::OpenedEntry;
 use medtrail_ledger::audit::history::History;
+use medtrail_ledger::audit::joins::Joins;
 use medtrail_ledger::audit::order::{Clock, ErasedLines, Erasures, InOrder, Kinds, Promise};
 use medtrail_ledger::audit::rows::SealedRow;
 use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
@@ -36,6 +37,7 @@ pub(super) struct Opening<'a> {
     promise: Promise,
     kinds: Kinds,
     erasures: Erasures,
+    joins: Joins,
     words: Words,
     permissions: Option<Permissions<'a>>,
     /// The entry of the first fault.
@@ -105,6 +107,7 @@ impl<'a> Opening<'a> {
         let read_erasure = Box::new(move |entry: &Opened| erased_lines(entry, &registries));
         Ok(Self {
             opener,
+            joins: Joins::new(domain.clone()),
             rules: Rules::new(history.log, domain, tags(&log_key), trust, operators),
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -121,8 +124,13 @@ impl<'a> Opening<'a> {
 
     /// Everything that follows the log in order.
     fn in_order(&mut self) -> impl Iterator<Item = &mut dyn InOrder> {
-        let all: [&mut dyn InOrder; 4] =
-            [&mut self.clock, &mut self.promise, &mut self.kinds, &mut self.erasures];
+        let all: [&mut dyn InOrder; 5] = [
+            &mut self.clock,
+            &mut self.promise,
+            &mut self.kinds,
+            &mut self.erasures,
+            &mut self.joins,
+        ];
         let permissions = self.permissions.as_mut().map(Permissions::in_order);
         all.into_iter().chain(permissions)
     }

@@ -39,6 +39,16 @@ export interface Request {
   readonly state: "asked" | "approved" | "done" | "declined" | "withdrawn" | "expired";
 }
 
+/** A change it made without asking, and what the patient says. */
+export interface Emergency {
+  readonly id: Hex;
+  readonly index: number;
+  readonly report: { readonly eventId: Hex; readonly timeMs: number } | null;
+  readonly receivedMs: number;
+  readonly dueMs: number | null;
+  readonly state: "open" | "confirmed" | "denied" | "unanswered" | "nobody-to-ask";
+}
+
 const POLL_MS = 5_000;
 
 /** The desk of an organisation, while the page is open. The answers it reads are its own server's words: it has its copies in its gateway. */
@@ -48,6 +58,7 @@ export class Desk {
   name = $state("");
   questions = $state.raw<readonly Question[]>([]);
   claims = $state.raw<readonly Claim[]>([]);
+  emergencies = $state.raw<readonly Emergency[]>([]);
   requests = $state.raw<readonly Request[]>([]);
   phase = $state<"loading" | "ready" | "failed">("loading");
   error = $state("");
@@ -91,12 +102,13 @@ export class Desk {
 
   async #read(): Promise<void> {
     const { signal } = this.#stop;
-    const [{ questions }, { claims }, { requests }] = await Promise.all([
+    const [{ questions }, { claims }, { requests }, { emergencies }] = await Promise.all([
       ask<{ questions: Question[] }>("/v1/questions?as=organisation", { signal }),
       ask<{ claims: Claim[] }>("/v1/claims?as=organisation", { signal }),
       ask<{ requests: Request[] }>("/v1/approvals", { signal }),
+      ask<{ emergencies: Emergency[] }>("/v1/emergencies?as=organisation", { signal }),
     ]);
-    [this.questions, this.claims, this.requests] = [questions, claims, requests];
+    [this.questions, this.claims, this.requests, this.emergencies] = [questions, claims, requests, emergencies];
     this.error = "";
   }
 

@@ -59,6 +59,8 @@ describe("an answer", () => {
   });
 
   it("says what the law keeps, and who ordered it", () => {
+    expect(answerOf(answer([]), MARI, LOG)).toMatchObject({ aliases: 0 });
+    expect(answerOf(answer([], { aliases: [MARI] }), MARI, LOG)).toMatchObject({ aliases: 1 });
     const keepsLines = { kind: "retention", untilMs: NOW + DAY };
     const keepsRecords = { kind: "legal-hold", reason: "A case", orderedBy: "The court" };
     expect(answerOf(answer([], { keepsLines, keepsRecords }), MARI, LOG)).toMatchObject({ keepsLines, keepsRecords });

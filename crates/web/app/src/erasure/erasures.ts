@@ -33,6 +33,8 @@ export interface Answer {
   readonly lines: number;
   readonly keepsRecords: Keeps | null;
   readonly keepsLines: Keeps | null;
+  /** How many addresses that this person sells under it does not cover. */
+  readonly aliases: number;
   readonly erasures: readonly { readonly told: Told | null; readonly raw: unknown }[];
 }
 
@@ -89,7 +91,8 @@ export function answerOf(value: unknown, address: Hex, log: Hex): Answer | null 
   const { lines, erasures } = members;
   if (!isHex(subject, 32) || BigInt(subject) !== BigInt(address) || of !== log.toLowerCase()) return null;
   if (!isCount(lines) || keepsRecords === undefined || keepsLines === undefined || !Array.isArray(erasures)) return null;
-  return { log, lines, keepsRecords, keepsLines, erasures: erasures.map((raw: unknown) => ({ told: toldOf(raw), raw })) };
+  const aliases = Array.isArray(members["aliases"]) ? members["aliases"].length : 0;
+  return { log, lines, keepsRecords, keepsLines, aliases, erasures: erasures.map((raw: unknown) => ({ told: toldOf(raw), raw })) };
 }
 
 function toldOf(value: unknown): Told | null {

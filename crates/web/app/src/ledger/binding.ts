@@ -61,6 +61,7 @@ export async function bindingOf({ report, details }: Line, trust: TrustFile): Pr
   }
 }
 
-async function signs(who: Hex, signature: unknown, binding: Binding, domain: Domain): Promise<boolean> {
+/** Whether this is a person's or an organisation's signature under the document, for this log. */
+export async function signs(who: Hex, signature: unknown, binding: Binding, domain: Domain): Promise<boolean> {
   return await recover(digest(structHash("Binding", binding), domain), hexToBytes(signature as Hex)) === who;
 }

@@ -4,8 +4,9 @@ export {
   type Delegation, type Document, type Erase, type Grant, type Guardianship, type RecoveryPolicy, type Registries, type Revoke, type RevokeAll, type Signed,
 } from "./documents";
 export { isAtLeast, isLevel, MARKS, type Confidentiality } from "./confidentiality";
+export { clock, CONFIRM_MS } from "./clock";
 export { permits } from "./permits";
-export { parsePurposes, PURPOSES, purposeCovers } from "./purposes";
+export { BREAK_GLASS, parsePurposes, PURPOSES, purposeCovers } from "./purposes";
 export { WORDS } from "./resources";
 export { parseScope, parseScopes, ScopeError, scopeCovers, scopeText, type Data, type Scope } from "./scopes";
 export { dataOf, languageOf, render, type Language } from "./statements";

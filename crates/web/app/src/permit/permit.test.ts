@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { utf8 } from "../ledger/bytes";
 import { vectors } from "../ledger/testing";
 import { documentOf, problemOf, signedOf, type Document, type Registries, type Signed } from "./documents";
+import { clock, CONFIRM_MS } from "./clock";
 import { permits } from "./permits";
 import { PURPOSES, parsePurposes, purposeCovers } from "./purposes";
 import { parseScope, parseScopes, ScopeError, scopeCovers, scopeText, type ScopeRule } from "./scopes";
@@ -14,6 +15,7 @@ interface Cases {
   documents: Signed[];
   cases: (Omit<World, "registries" | "documents"> & {
     name: string; act: Act; documents: { document: number; receivedMs: number | null }[]; expected: Verdict;
+    confirmUntilMs?: number;
   })[];
 }
 
@@ -34,6 +36,9 @@ describe("permits.json", () => {
 
   it.each(cases)("$name", async (one) => {
     expect(await permits(one.act, worldOf(one))).toEqual(one.expected);
+    const asked = await clock(one.act, worldOf(one));
+    expect(asked?.untilMs).toBe(one.confirmUntilMs);
+    expect((asked?.untilMs ?? CONFIRM_MS) - (asked?.sinceMs ?? 0)).toBe(CONFIRM_MS);
   });
 
   it("answers the same in whatever order it is told", async () => {

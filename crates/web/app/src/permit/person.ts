@@ -82,6 +82,20 @@ export class Person {
     return this.pseudonym.bound !== null && this.pseudonym.bound.receivedMs <= timeMs;
   }
 
+  /** From when on, not before a time, there was somebody to ask: the person, once they had a key, or a guardian who may permit; null: nobody yet. */
+  askedSince(timeMs: number): number | null {
+    const withKey = this.pseudonym === null ? (this.address === null ? [] : [timeMs])
+      : this.pseudonym.bound === null ? [] : [Math.max(this.pseudonym.bound.receivedMs, timeMs)];
+    const all = this.names.flatMap((name) => this.representatives(name));
+    const byGuardian = all.flatMap((one) => {
+      if (one.guardianship === null || !one.rights.includes("PERMIT")) return [];
+      const since = recorded(one.known).map(({ atMs }) => Math.max(atMs, timeMs));
+      return since.filter((sinceMs) => this.stands(one, sinceMs));
+    });
+    const since = [...withKey, ...byGuardian];
+    return since.length === 0 ? null : Math.min(...since);
+  }
+
   /** Why this hand could not give at one time what still stands, as far as the right goes, at another; null: it could. */
   stopped(subject: Hex, { hand, atMs }: Said, timeMs: number): Refusal | null {
     if (this.isFrozen(subject, atMs)) return "frozen";

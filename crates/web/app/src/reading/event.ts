@@ -36,6 +36,8 @@ export interface Entity {
   labels: Coding[];
   /** Decoded from base64 as far as it is text. */
   query: string | null;
+  /** What changed in it: its description, and the details `before` and `after`, if all are told. */
+  change: { item: string; before: string; after: string } | null;
 }
 
 export interface Event {
@@ -174,7 +176,14 @@ function entityOf(node: unknown): Entity {
     role: codingOf(get(node, "role")),
     labels: list(node, "securityLabel").map(codingOf),
     query: bytes === null ? null : LOSSY.decode(bytes),
+    change: changeOf(node),
   };
+}
+
+function changeOf(entity: unknown): Entity["change"] {
+  const value = (kind: string) => text(list(entity, "detail").find((detail) => text(detail, "type") === kind), "valueString");
+  const [item, before, after] = [text(entity, "description"), value("before"), value("after")];
+  return item === null || before === null || after === null ? null : { item, before, after };
 }
 
 /** Whether this names a patient. A contained one is named by its first identifier. */

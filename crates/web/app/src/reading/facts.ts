@@ -86,6 +86,12 @@ export interface Facts {
   said?: string;
   /** The day for which something was billed. */
   day?: string;
+  /** Of a change: of what, in the words of who reports it. Never of sensitive data. */
+  item?: string;
+  /** What it was; of a change that was refused, the title of the record. */
+  before?: string;
+  /** What it is now, or was to be. */
+  after?: string;
 }
 
 /** The name of an address: of every address the same, or by the address. */
@@ -157,13 +163,23 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     const verbs: Readonly<Record<string, Verb>> = { change: "notPermit", write: "change", read: "read" };
     const refused = text(tree, "refused") ?? "";
     const verb = Object.hasOwn(verbs, refused) ? verbs[refused] : undefined;
-    return verb === undefined ? facts : { ...facts, relayed: false, verb, organisation: nameIn({ id: get(tree, "organisation") }, "id") };
+    if (verb === undefined) return facts;
+    const titles = verb === "change" ? toldOf({ before: text(tree, "before"), after: text(tree, "after") }) : {};
+    return { ...facts, relayed: false, verb, organisation: nameIn({ id: get(tree, "organisation") }, "id"), ...titles };
   }
   const said = saidOf(kind, tree, isRelayed ? "log" : "organisation");
   const id = said !== null && isRelayed ? get(tree, "organisation") : undefined;
   const named = typeof id === "string" ? { organisation: nameIn({ id }, "id") } : {};
   const own = vaultOf(facts, report, tree, !isRelayed, nameOf) ?? sourceOf(report, tree, !isRelayed);
   return { ...facts, ...(own ?? told(facts, report, tree)), ...said, ...named };
+}
+
+/** What there is of these foreign words, cleaned and cut. */
+function toldOf(words: Readonly<Record<string, string | null>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(words).flatMap(([name, word]) => {
+    const cut = fit(word, CODE_MAX);
+    return cut === null ? [] : [[name, cut] as const];
+  }));
 }
 
 /** What a report alone tells. */
@@ -272,7 +288,9 @@ function told(facts: Facts, report: Report, document: unknown): Partial<Facts> {
   const people = peopleOf(event, act.verb, facts.organisation);
   const data = dataFacts(event);
   const purpose = purposeOf(event);
-  return { ...act, ...people, ...data, ...purpose, flags: flagsOf(event, { ...act, ...people, ...data, ...purpose }) };
+  // Who looks over a person's shoulder is not to read what is sensitive.
+  const changed = act.verb === "change" && !data.sensitive ? changeOf(event) : {};
+  return { ...act, ...people, ...data, ...changed, ...purpose, flags: flagsOf(event, { ...act, ...people, ...data, ...purpose }) };
 }
 
 function actOf(event: Event, { verb }: Facts): Partial<Facts> {
@@ -366,6 +384,13 @@ function dataFacts(event: Event) {
     topic,
     sensitive: topic !== null || isRestricted,
   };
+}
+
+/** From what to what, of what: all of it or nothing. */
+function changeOf(event: Event): Partial<Facts> {
+  const change = dataOf(event).find((entity) => entity.change !== null)?.change ?? null;
+  const told = change === null ? {} : toldOf({ ...change });
+  return Object.keys(told).length === 3 ? told : {};
 }
 
 export function knownCategory(type: string): string | null {

@@ -7,8 +7,8 @@ const SAID_MAX = 200;
 const DAY_MAX = 64;
 
 export type SaidVerb =
-  | "askWhy" | "askCorrection" | "answer" | "noAnswer" | "correct" | "didNotHappen" | "wrongPerson" | "bill" | "hadIt"
-  | "hadItNot" | "endGuard" | "noticeByMail" | "noticeByWebhook";
+  | "askWhy" | "askCorrection" | "answer" | "noAnswer" | "noWord" | "correct" | "didNotHappen" | "wrongPerson" | "bill" | "hadIt"
+  | "hadItNot" | "endGuard" | "joinAlias" | "noticeByMail" | "noticeByWebhook";
 
 /** Whose word a document is: the log's own (nobody signed it, no envelope around it), or an organisation's. */
 export type Voice = "log" | "organisation";
@@ -27,6 +27,8 @@ export function saidOf(kind: string, tree: unknown, by: Voice): Partial<Facts> |
     }
     case "question medtrail/question-v1 unanswered log":
       return { ...own, verb: "noAnswer" };
+    case "question medtrail/emergency-v1 unanswered log":
+      return { ...own, verb: "noWord" };
     case "question medtrail/question-v1 answered organisation":
       return { ...own, verb: "answer", ...said(text(tree, "text")) };
     case "correction medtrail/correction-v1 corrected organisation": {
@@ -40,6 +42,8 @@ export function saidOf(kind: string, tree: unknown, by: Voice): Partial<Facts> |
     }
     case "binding medtrail/guardianship-end-v1  organisation":
       return get(tree, "act") === undefined ? { ...own, verb: "endGuard", ...said(text(tree, "order")) } : null;
+    case "binding medtrail/alias-v1  log":
+      return get(tree, "act") === undefined ? { ...own, verb: "joinAlias" } : null;
     case "claim medtrail/claim-v1 answered log":
       return { ...own, verb: text(tree, "answer") === "yes" ? "hadIt" : "hadItNot", ...said(text(tree, "text")) };
   }
@@ -77,6 +81,8 @@ export function saidSentence({ verb, organisation, said, day }: Facts): string |
       return quoted(`${capital} answered your question`);
     case "noAnswer":
       return `${capital} did not answer your question in time.`;
+    case "noWord":
+      return `Nobody said within 30 days whether an emergency change by ${who} was right.`;
     case "correct":
       return quoted(`${capital} corrected an earlier line`);
     case "didNotHappen":
@@ -90,6 +96,8 @@ export function saidSentence({ verb, organisation, said, day }: Facts): string |
     }
     case "endGuard":
       return quoted(`${capital} ended that somebody may act for you, by this order`);
+    case "joinAlias":
+      return "You joined an address to your trail, to sell under.";
     case "hadIt":
       return quoted("You said that you had what was billed");
     case "hadItNot":

@@ -102,12 +102,18 @@ function done(facts: Facts): string {
     case "create":
       return `${isTried ? "tried to add to" : "added to"} ${words}`;
     case "change":
-      return `${isTried ? "tried to change" : "changed"} ${words}`;
+      return isTried ? `tried to change ${changed(facts) ?? words}` : `changed ${[words, changed(facts) ?? []].flat().join(": ")}`;
     case "delete":
       return `${isTried ? "tried to delete" : "deleted"} ${words}`;
     default:
       return `${isTried ? "tried to use" : "used"} ${words}`;
   }
+}
+
+/** From what to what, in foreign words. */
+function changed({ item, before, after }: Facts): string | null {
+  if (before === undefined || after === undefined) return null;
+  return item === undefined ? `“${before}” to “${after}”` : `“${item}” from “${before}” to “${after}”`;
 }
 
 function opening({ organisation, onBehalfOf, isSelf, isMachine, who }: Facts): string {
@@ -173,7 +179,7 @@ function otherKind({ kind, organisation }: Facts): string {
     case "erasure":
       return "The content of lines was erased.";
     case "binding":
-      return `${who} was connected to your trail.`;
+      return organisation === null ? "Something was connected to your trail." : `${who} was connected to your trail.`;
     case "question":
       return "A question about a line was asked or answered.";
     case "correction":

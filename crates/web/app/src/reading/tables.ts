@@ -102,3 +102,8 @@ export const ROLES: ReadonlyMap<string, string> = new Map([
   ["researcher", "researcher"],
   ["ict", "computer specialist"],
 ]);
+
+/** A category in words: "test results". */
+export function dataWords(category: string): string {
+  return CATEGORIES.find(([known]) => known === category)?.[1] ?? "other records";
+}

@@ -2,7 +2,7 @@ import { secp256k1 } from "@noble/curves/secp256k1";
 import { hashTypedData, keccak256 } from "viem";
 import { describe, expect, it } from "vitest";
 import { plainTypedData } from "../demo-wallet/typed-data";
-import { bindingOf, digest, sha256, statementOf, structHash, type Binding, type Hex, type Line, type TrustFile } from "../ledger";
+import { aliasDocument, bindingOf, digest, sha256, statementOf, structHash, type Binding, type Hex, type Line, type TrustFile } from "../ledger";
 import { utf8 } from "../ledger/bytes";
 import { fixtureTrust } from "../ledger/testing";
 import { documentOf, forWallet, tidy, type Offer } from "./binding";
@@ -124,6 +124,13 @@ describe("a line that connects", () => {
     expect(found([own], [checked(own, BINDING)])).toMatchObject({ absent: [FIELDS.custodian], foreign: [], isSound: false });
     expect(found([own, theirs], [checked(own, BINDING), checked(theirs)])).toMatchObject({ absent: [], foreign: [] });
     expect(found([own, theirs], [checked(theirs)])).toMatchObject({ foreign: [7], isSound: false });
+    // An address to sell under is a part as well, and is missed if it is left out.
+    const alias: Hex = `0x${"33".repeat(20)}`;
+    const joins = aliasDocument(MARI, alias, FIELDS.expiresAt, "en");
+    const sold = subjectOf(alias);
+    expect(found([own, sold], [checked(own, joins), checked(sold, joins)])).toMatchObject({ absent: [], foreign: [] });
+    expect(found([own, sold], [checked(sold)])).toMatchObject({ foreign: [7], isSound: false });
+    expect(healthOf(own, [own].map(part), [checked(own, joins)])).toMatchObject({ absent: [], absentAliases: [alias], isSound: false });
     // Somebody else's connection explains nothing here.
     const others = { ...BINDING, subject: `0x${"22".repeat(20)}` } as Binding;
     expect(found([own, theirs], [checked(own, others), checked(theirs)])).toMatchObject({ foreign: [7], absent: [] });

@@ -8,6 +8,8 @@ export interface Shown extends Checked {
   readonly reasons: readonly Reason[];
   /** What was said about it. */
   readonly talk: Talk | null;
+  /** The address that this person sells under and that the line is about. */
+  readonly alias?: `0x${string}` | null;
 }
 
 export type Row =

@@ -1,4 +1,4 @@
-import { checkPart, type Hex, type TrailPart } from "../ledger";
+import { addressIn, checkPart, type Hex, type TrailPart } from "../ledger";
 import { ordinalOf, type Checked } from "./line";
 
 /** What this device found about the whole trail: the sum over its parts. */
@@ -14,11 +14,13 @@ export interface Health {
   readonly foreign: readonly number[];
   /** Keys of organisations whose lines this person connected, and which are left out altogether. */
   readonly absent: readonly Hex[];
+  /** Addresses that this person sells under and joined, and whose lines are left out. */
+  readonly absentAliases: readonly Hex[];
 }
 
 /**
  * Which parts there must be is not what the server says: the person's own id, and each pseudonym that a line in this trail
- * shows to be theirs by both signatures.
+ * shows to be theirs by both signatures, or other address of theirs.
  */
 export function healthOf(own: Hex, parts: readonly TrailPart[], lines: readonly Checked[]): Health {
   const missing: Health["missing"][number][] = [];
@@ -39,17 +41,20 @@ export function healthOf(own: Hex, parts: readonly TrailPart[], lines: readonly 
   }
   const subjects = new Set(parts.map(({ subject }) => subject.toLowerCase()));
   const isMine = (subject: string) => subjects.has(subject) && (subject === own || bound.has(subject));
-  const absent = [...bound].filter(([pseudonym]) => !subjects.has(pseudonym)).map(([, custodian]) => custodian);
+  const isAlias = ([pseudonym]: readonly [string, Hex]) => addressIn(pseudonym) !== null;
+  const left = [...bound].filter(([pseudonym]) => !subjects.has(pseudonym));
+  const absent = left.filter((one) => !isAlias(one)).map(([, custodian]) => custodian);
+  const absentAliases = left.filter(isAlias).map(([, alias]) => alias);
   const indexes = (those: readonly Checked[]) => those.map(({ line }) => line.index);
   const wrong = indexes(lines.filter(({ problems }) => problems.length > 0));
   const foreign = indexes(lines.filter(({ line }) => !isMine(line.report.subject.toLowerCase())));
-  const isSound = areComplete && subjects.has(own) && wrong.length + foreign.length + absent.length === 0;
-  return { isSound, count, missing, broken, wrong, foreign, absent };
+  const isSound = areComplete && subjects.has(own) && wrong.length + foreign.length + left.length === 0;
+  return { isSound, count, missing, broken, wrong, foreign, absent, absentAliases };
 }
 
 /** Whether the server may only be behind: then it is asked once more before anybody is alarmed. */
-export function mayBeLate({ missing, foreign, absent }: Health): boolean {
-  return missing.length + foreign.length + absent.length > 0;
+export function mayBeLate({ missing, foreign, absent, absentAliases }: Health): boolean {
+  return missing.length + foreign.length + absent.length + absentAliases.length > 0;
 }
 
 /** The parts as they must stand once this line is there: a line that came live is ahead of what the server said of them. */

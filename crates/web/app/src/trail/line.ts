@@ -1,6 +1,6 @@
 import { t } from "../i18n";
 import {
-  bindingOf, checkLine, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
+  aliasOf, bindingOf, checkLine, organisationOf, type AnchorState, type Binding, type Hex, type Line, type LineAnchor, type ListedOrganisation,
   type Problem, type TrustFile,
 } from "../ledger";
 import { factsOf, sentence, type Facts } from "../reading";
@@ -21,7 +21,7 @@ export interface Checked extends Locking {
   readonly commitment: string;
   readonly signedBy: string | null;
   readonly problems: readonly Problem[];
-  /** What it binds, if both signed that. */
+  /** What it binds or joins, if both keys signed that. */
   readonly binds: Binding | null;
   /** What it says was erased, if the person signed that. */
   readonly erases?: Erased | null;
@@ -47,7 +47,7 @@ export async function check(line: Line, trust: TrustFile, listed: readonly Liste
   const facts = factsOf(line, nameOf);
   const { commitment, signedBy, problems } = await checkLine(line, trust);
   return {
-    line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust),
+    line, state: line.state, anchor: line.anchor, facts, commitment, signedBy, problems, binds: await bindingOf(line, trust) ?? await aliasOf(line, trust),
     erases: await erasedBy(line, trust), erasure: await erasureOf(line, trust), sentence: sentence(facts),
     organisation: facts.organisation ?? t(signedBy !== null && subjectOf(signedBy) === line.report.subject ? "line.you" : "line.unknownOrganisation"),
   };

@@ -4,7 +4,7 @@ import { addDays, dayOf, isNight, weekdayOf } from "./days";
 import { afterNews } from "./feed";
 import { foldDays, type Shown } from "./fold";
 import { matches, noFilters } from "./filters";
-import { reasons, type Judged } from "./unusual";
+import { reasons, refusedBy, type Judged } from "./unusual";
 import { leadOf } from "./words";
 
 // Tests run in Tallinn: 23:47 there is 21:47 in UTC in winter.
@@ -56,6 +56,13 @@ describe("what is unusual", () => {
 
   it("is a change without permission, and none with it", () => {
     expect(reasons([judged({ kind: 2 }), judged({ kind: 2, hasPermission: true })])).toEqual([["withoutPermission"], []]);
+  });
+
+  it("is what the log says was not permitted, and nothing that only names no permission", () => {
+    const line = (kind: number, permission: string, evidence: string) =>
+      ({ line: { report: { kind, permission }, evidence } as unknown as Shown["line"] });
+    const refused = refusedBy([line(8, "0xaa", "relayed"), line(2, "0xbb", "signed"), line(8, "0xcc", "signed")]);
+    expect([...refused]).toEqual(["0xaa"]);
   });
 
   it("is somebody new, once others are known", () => {

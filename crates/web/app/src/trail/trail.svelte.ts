@@ -1,4 +1,4 @@
-import type { Line, ListedOrganisation, TrailPage, TrailPart, TrustFile } from "../ledger";
+import { addressIn, type Line, type ListedOrganisation, type TrailPage, type TrailPart, type TrustFile } from "../ledger";
 import { ask } from "../server/client";
 import { explain } from "../session/explain";
 import { session } from "../session/session.svelte";
@@ -7,7 +7,7 @@ import type { Shown } from "./fold";
 import { healthOf, mayBeLate, withLine, type Health } from "./health";
 import { check, receivedOf, type Checked } from "./line";
 import { subjectOf } from "./subject";
-import { reasons } from "./unusual";
+import { reasons, refusedBy } from "./unusual";
 import { talksOf, waitingOf } from "../waiting/waiting";
 
 const PAGE_LINES = 200;
@@ -15,8 +15,6 @@ const PAGE_LINES = 200;
 const SLICE_LINES = 20;
 const REOPEN_MS = 2_000;
 const AGAIN_MS = 300;
-
-const ZERO = `0x${"00".repeat(32)}`;
 
 /** One person's trail while it is open: all lines, each checked on this device, and what comes live. */
 export class Trail {
@@ -38,12 +36,15 @@ export class Trail {
   /** Newest first, each with what is unusual about it. */
   readonly shown: readonly Shown[] = $derived.by(() => {
     const oldestFirst = [...this.lines].sort((a, b) => a.facts.atMs - b.facts.atMs || a.line.index - b.line.index);
-    const judged = reasons(oldestFirst.map(({ line, facts, organisation }) => ({
-      facts, organisation, kind: line.report.kind, hasPermission: line.report.permission !== ZERO, receivedMs: receivedOf(line),
+    const refused = refusedBy(this.lines);
+    const judged = reasons(oldestFirst.map(({ line, facts, organisation, commitment }) => ({
+      facts, organisation, kind: line.report.kind, hasPermission: !refused.has(commitment), receivedMs: receivedOf(line),
     })));
     const talks = talksOf(this.lines);
     const shown = (checked: Checked, index: number): Shown =>
-      ({ ...checked, reasons: judged[index] ?? [], talk: talks.get(checked.commitment) ?? null });
+      ({
+        ...checked, reasons: judged[index] ?? [], talk: talks.get(checked.commitment) ?? null, alias: this.#aliasOf(checked),
+      });
     return oldestFirst.map(shown).reverse();
   });
 
@@ -51,7 +52,7 @@ export class Trail {
   nowMs = $state(Date.now());
 
   /** What asks something of the person. */
-  readonly waiting = $derived(waitingOf(this.lines, this.nowMs));
+  readonly waiting = $derived(waitingOf(this.lines.filter((line) => this.#aliasOf(line) === null), this.nowMs));
 
   readonly #subject: `0x${string}`;
   readonly #stop = new AbortController();
@@ -62,6 +63,12 @@ export class Trail {
 
   constructor(address: string) {
     this.#subject = subjectOf(address);
+  }
+
+  /** Another address of this person, if the line is about it. What it asks of them, its own key answers: else it would tell who they are. */
+  #aliasOf({ line }: Checked): `0x${string}` | null {
+    const subject = line.report.subject.toLowerCase();
+    return subject === this.#subject ? null : addressIn(subject);
   }
 
   async open(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Facts } from "../reading";
+import type { Line } from "../ledger";
 import { isNight } from "./days";
 
 export type Reason =
@@ -14,10 +15,20 @@ export interface Judged {
 }
 
 const CHANGE = 2;
+const REFUSAL = 8;
 const USES: readonly number[] = [1, CHANGE, 3];
 const LATE_MS = 24 * 3_600_000;
 /** So many lines must stand before somebody new is worth a word: at the start everybody is new. */
 const KNOWN_MIN = 10;
+
+/**
+ * Which changes nobody had permitted. A change names no permission where a standing one covers it, and whoever has none may
+ * name any: the log judges each, and beside one that was not permitted stands a line that names it.
+ */
+export function refusedBy(lines: readonly { readonly line: Line }[]): ReadonlySet<string> {
+  const refusals = lines.filter(({ line }) => line.report.kind === REFUSAL && line.evidence === "relayed");
+  return new Set(refusals.map(({ line }) => line.report.permission));
+}
 
 /** Why each line deserves a look, in the order given, which must be oldest first. */
 export function reasons(lines: readonly Judged[]): Reason[][] {

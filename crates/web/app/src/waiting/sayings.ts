@@ -3,6 +3,7 @@
 import { documentBytes, isHex, utf8 } from "../ledger/bytes";
 import { kindWord } from "../ledger/entry";
 import type { Hex } from "../ledger";
+import { knownCategory } from "../reading/facts";
 import { get, parseTree, text } from "../reading/json";
 import type { Checked } from "../trail/line";
 
@@ -11,8 +12,10 @@ export type Saying =
   | { readonly act: "asked"; readonly line: Hex; readonly wants: "reason" | "correction"; readonly text: string | null; readonly dueMs: number }
   | { readonly act: "answered"; readonly question: Hex; readonly text: string }
   | { readonly act: "unanswered"; readonly question: Hex }
+  /** Nobody said in time whether an emergency change was right. */
+  | { readonly act: "silent"; readonly line: Hex }
   /** A payer says what was billed. */
-  | { readonly act: "billed"; readonly day: string; readonly service: string; readonly place: string | null; readonly amount: string | null }
+  | { readonly act: "billed"; readonly day: string; readonly service: string; readonly place: string | null; readonly amount: string | null; /** The data that it would have left, if that is known. */ readonly category: string | null }
   | { readonly act: "replied"; readonly claim: Hex; readonly answer: "yes" | "no"; readonly text: string | null }
   | { readonly act: "corrected"; readonly line: Hex; readonly reason: string; readonly isMistake: boolean }
   /** An organisation asks for a change of a record. */
@@ -40,12 +43,20 @@ export function sayingOf({ line, problems }: Checked): Saying | null {
   const act = text(tree, "act");
   switch (text(tree, "version")) {
     case "medtrail/question-v1": return kind === "question" ? question(tree, act, isOwn) : null;
+    case "medtrail/emergency-v1": return kind === "question" && act === "unanswered" && isOwn ? silence(tree) : null;
     case "medtrail/claim-v1": return kind === "claim" ? claim(tree, act, isOwn) : null;
     case "medtrail/correction-v1": return kind === "correction" ? correction(tree) : null;
     case "medtrail/change-request-v1": return kind === "question" ? change(tree, act, line.report.permission) : null;
     case "medtrail/permission-v1": return kind === "permission" && isOwn ? permission(get(tree, "document")) : null;
     default: return null;
   }
+}
+
+/** Whom an approval of what a line did names: who signed the line, or the organisation for which it was entered. */
+export function custodianOf({ line: { report, details, evidence } }: Checked): Hex {
+  const bytes = details === null || evidence !== "relayed" ? null : documentBytes(details);
+  const tree = bytes === null ? null : parseTree(bytes);
+  return (text(tree, "version") === "medtrail/relayed-v1" ? hex(tree, "organisation", 20) : null) ?? report.actor;
 }
 
 function hex(node: unknown, name: string, bytes: number): Hex | null {
@@ -76,6 +87,11 @@ function question(tree: unknown, act: string | null, isOwn: boolean): Saying | n
   return act === "unanswered" && isOwn ? { act, question: id } : null;
 }
 
+function silence(tree: unknown): Saying | null {
+  const line = hex(get(tree, "line"), "commitment", 32);
+  return line === null ? null : { act: "silent", line };
+}
+
 function claim(tree: unknown, act: string | null, isOwn: boolean): Saying | null {
   if (act === "billed") {
     const service = get(tree, "service");
@@ -83,7 +99,8 @@ function claim(tree: unknown, act: string | null, isOwn: boolean): Saying | null
     if (day === null || !/^\d{4}-\d\d-\d\d$/.test(day) || what === null) return null;
     const sum = get(tree, "amount");
     const [value, currency] = [text(sum, "value"), text(sum, "currency")];
-    return { act, day, service: what, place: short(service, "place"), amount: value && currency ? `${value} ${currency}` : null };
+    const amount = value && currency ? `${value} ${currency}` : null;
+    return { act, day, service: what, place: short(service, "place"), amount, category: knownCategory(text(service, "resource") ?? "") };
   }
   const [id, answer] = [hex(tree, "claim", 32), text(tree, "answer")];
   if (act !== "answered" || !isOwn || id === null || (answer !== "yes" && answer !== "no")) return null;

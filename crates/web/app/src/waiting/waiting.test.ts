@@ -70,6 +70,8 @@ describe("what lines say", () => {
 describe("what waits", () => {
   it("is a bill until the person has answered, whose last word counts", () => {
     const claim = billed();
+    const told = waitingOf([billed({ service: { text: "MRI", resource: "ImagingStudy" } })], NOW).claims[0];
+    expect([told?.said.category, waitingOf([claim], NOW).claims[0]?.said.category]).toEqual(["images", null]);
     expect(waitingOf([claim], NOW).open).toBe(1);
     const reply = (answer: string) => line(15, { version: "medtrail/claim-v1", act: "answered", claim: claim.commitment, answer });
     const [yes, no] = [reply("yes"), reply("no")];
@@ -99,13 +101,44 @@ describe("what waits", () => {
   });
 
   it("is an emergency change until the person says yes or no to it", () => {
-    const change = line(2, {}, { signed: true, facts: { emergency: true }, report: { record: word(70), fromVersion: word(71), toVersion: word(72) } });
+    const change = line(2, {}, { signed: true, facts: { emergency: true, purpose: "BTG" }, report: { record: word(70), fromVersion: word(71), toVersion: word(72) } });
     expect(waitingOf([change], NOW)).toMatchObject({ open: 1, emergencies: [{ state: "open" }] });
     expect(waitingOf([change, approvedBy(change)], NOW).emergencies[0]?.state).toBe("confirmed");
+    // What was entered for an organisation without a key is approved for that organisation.
+    const relayed = line(2, { version: "medtrail/relayed-v1", organisation: `0x${"bb".repeat(20)}`, document: "{}" }, { facts: { emergency: true, purpose: "BTG" }, report: { record: word(70), fromVersion: word(71), toVersion: word(72) } });
+    expect(waitingOf([relayed, approvedBy(relayed)], NOW).emergencies[0]?.state).toBe("open");
+    expect(waitingOf([relayed, approvedBy(relayed, { custodian: `0x${"bb".repeat(20)}` })], NOW).emergencies[0]?.state).toBe("confirmed");
     const no = line(4, { version: "medtrail/permission-v1", document: { revoke: { permission: change.commitment } } });
     expect(waitingOf([change, approvedBy(change), no], NOW).emergencies[0]?.state).toBe("denied");
     const calm = line(2, {}, { signed: true });
     expect(waitingOf([calm], NOW).emergencies).toEqual([]);
+    const treated = line(2, {}, { signed: true, facts: { emergency: true, purpose: "ETREAT" } });
+    expect(waitingOf([treated], NOW).emergencies).toEqual([]);
+  });
+
+  it("is asked about an emergency for 30 days of the line's own time, and after them it waits no more but can be answered", () => {
+    const month = 30 * 86_400_000;
+    const at = (one: Checked, receivedMs: number) => ({ ...one, line: { ...one.line, place: { open: { ordinal: 1, receivedMs } } } }) as unknown as Checked;
+    const own = { subject: `0x${"0".repeat(24)}${"ab".repeat(20)}` as Hex, record: word(70), fromVersion: word(71), toVersion: word(72) };
+    const glass = { signed: true, facts: { emergency: true, purpose: "BTG" } };
+    const change = at(line(2, {}, { ...glass, report: own }), NOW - 1_000);
+    const untilMs = NOW - 1_000 + month;
+    expect(waitingOf([change], untilMs - 1)).toMatchObject({ open: 1, emergencies: [{ state: "open", untilMs, isTold: false }] });
+    expect(waitingOf([change], untilMs)).toMatchObject({ open: 0, emergencies: [{ state: "silent", isTold: false }] });
+    const silence = (receivedMs: number, over: object = {}) => at(line(12,
+      { version: "medtrail/emergency-v1", act: "unanswered", line: { index: change.line.index, commitment: change.commitment }, sinceMs: NOW, dueMs: untilMs }, over), receivedMs);
+    expect(waitingOf([change, silence(untilMs + 1)], untilMs + 2)).toMatchObject({ open: 0, emergencies: [{ state: "silent", isTold: true }] });
+    // Silence is the log's to tell, and not before its time.
+    expect(waitingOf([change, silence(NOW + 1)], NOW + 2)).toMatchObject({ open: 1, emergencies: [{ state: "open", isTold: false }] });
+    expect(waitingOf([change, silence(untilMs + 1, { signed: true })], NOW).emergencies[0]?.isTold).toBe(false);
+    const yes = at(approvedBy(change), untilMs + 86_400_000);
+    expect(waitingOf([change, silence(untilMs + 1), yes], untilMs + month).emergencies[0]?.state).toBe("confirmed");
+    const no = line(4, { version: "medtrail/permission-v1", document: { revoke: { permission: change.commitment } } });
+    expect(waitingOf([change, silence(untilMs + 1), no], untilMs + month).emergencies[0]?.state).toBe("denied");
+    // Who had no key is asked since the day of the connection.
+    const before = at(line(2, {}, { ...glass, report: { ...own, subject: word(9) } }), NOW - month);
+    const bound = at(line(11, {}, { report: { subject: word(9) } }), NOW);
+    expect(waitingOf([before, bound], NOW).emergencies[0]).toMatchObject({ state: "open", untilMs: NOW + month });
   });
 });
 

@@ -1,8 +1,9 @@
 // What waits for the person, and what was said about each line: folded from the lines alone.
 import { isHex } from "../ledger/bytes";
 import type { Hex } from "../ledger";
-import type { Checked } from "../trail/line";
-import { sayingOf, type Saying } from "./sayings";
+import { BREAK_GLASS, CONFIRM_MS } from "../permit";
+import { receivedOf, type Checked } from "../trail/line";
+import { custodianOf, sayingOf, type Saying } from "./sayings";
 
 type Of<A extends Saying["act"]> = Extract<Saying, { act: A }>;
 
@@ -32,7 +33,12 @@ export interface Change {
 /** A change that was made without asking, since the person could not be asked. */
 export interface Emergency {
   readonly line: Checked;
-  readonly state: "open" | "confirmed" | "denied";
+  /** Until when the person is asked, by the time of the line itself; an answer after it is as good. */
+  readonly untilMs: number;
+  /** The log says that nobody answered in time. */
+  readonly isTold: boolean;
+  /** Silent: nobody answered in time. It permits nothing, and can still be answered. */
+  readonly state: "open" | "silent" | "confirmed" | "denied";
 }
 
 /** An erasure that was asked for: it runs until it is cancelled, or done. */
@@ -106,6 +112,17 @@ function clocksOf(lines: readonly Checked[]): readonly Clock[] {
   });
 }
 
+const BINDING = 11;
+
+/** Who had no key when a line came could not be asked before their organisation was connected: that is the last line of that part. */
+function askedSince({ line }: Checked, lines: readonly Checked[]): number {
+  const { subject } = line.report;
+  const isAddress = subject.startsWith(`0x${"0".repeat(24)}`);
+  const bound = isAddress ? undefined : lines.findLast(({ line: { report }, problems }) =>
+    report.kind === BINDING && report.subject === subject && problems.length === 0);
+  return Math.max(receivedOf(line), bound === undefined ? 0 : receivedOf(bound.line));
+}
+
 export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
   const sayings = new Sayings(lines);
   const [replies, ends, approvals, noes] =
@@ -114,9 +131,11 @@ export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
     line, said, reply: replies.findLast((one) => one.said.claim === line.commitment)?.said ?? null,
   }));
   const changesMade = lines.filter(({ line, problems }) => problems.length === 0 && line.report.kind === CHANGE);
-  const isApproved = ({ line: { report, index } }: Checked) => approvals.some(({ line, said }) =>
-    line.line.index > index && said.record === report.record && said.from === report.fromVersion
-      && said.to === report.toVersion && said.custodian === report.actor);
+  const isApproved = (made: Checked) => {
+    const { report, index } = made.line;
+    return approvals.some(({ line, said }) => line.line.index > index && said.record === report.record && said.from === report.fromVersion
+      && said.to === report.toVersion && said.custodian === custodianOf(made));
+  };
   const changes = sayings.of("changeAsked").map(({ line, said }): Change => {
     const { report } = line.line;
     const ended = ends.find((one) => one.said.request === line.commitment);
@@ -125,9 +144,16 @@ export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
     const state = ended?.said.how ?? (isDone ? "done" : isApproved(line) ? "approved" : said.untilMs <= nowMs ? "expired" : "open");
     return { line, said, state };
   });
-  const emergencies = changesMade.filter(({ facts }) => facts.emergency && !facts.isSelf).map((line): Emergency => {
+  const silences = sayings.of("silent");
+  const oldestFirst = [...lines].sort((a, b) => a.line.index - b.line.index);
+  // Emergency treatment is no broken glass: it takes a permission, and waits for nobody.
+  const isUrgent = ({ facts }: Checked) => facts.emergency && facts.purpose === BREAK_GLASS && !facts.isSelf;
+  const emergencies = changesMade.filter(isUrgent).map((line): Emergency => {
     const isDenied = noes.some((one) => one.said.permission === line.commitment);
-    return { line, state: isDenied ? "denied" : isApproved(line) ? "confirmed" : "open" };
+    const untilMs = askedSince(line, oldestFirst) + CONFIRM_MS;
+    const isTold = silences.some((one) => one.said.line === line.commitment && receivedOf(one.line.line) >= receivedOf(line.line) + CONFIRM_MS);
+    const isSilent = isTold || untilMs <= nowMs;
+    return { line, untilMs, isTold, state: isDenied ? "denied" : isApproved(line) ? "confirmed" : isSilent ? "silent" : "open" };
   });
   const questions = questionsOf(sayings);
   const clocks = clocksOf(lines);

@@ -1,0 +1,415 @@
+//! Sales on a real node, each with a delivery that stands in an anchored log.
+
+mod support;
+
+use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolStruct;
+use medtrail_chain::market::{
+    About, Approval, Delivery, MarketCall, MarketEvent, MarketRecord, Offer, Order, Settlement,
+    Status, Step, refusal,
+};
+use medtrail_chain::{At, Chain, Contract, Rpc, calldata, deploy, domain};
+use medtrail_ledger::edge::RightEdge;
+use medtrail_ledger::entry::{commitment, details_hash};
+use medtrail_ledger::plan::{Anchor, Call};
+use medtrail_ledger::ports::{Courier, Registry};
+use medtrail_ledger::schema::{Place, Report, log_id};
+use medtrail_ledger::tile::{TileId, TileReader};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use support::{Anvil, CHAIN_ID, REGISTRY, TestKey};
+
+const ORIGIN: &str = "test.example/log";
+/// The second account of the node's mnemonic, and its key, which everybody knows.
+const SELLER: Address = address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
+const SELLER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+const BUYER: Address = address!("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC");
+const K: B256 = B256::repeat_byte(0x77);
+const PRICE: u64 = 50_000_000_000_000_000;
+
+/// What is signed, by its own names: the contract's bindings know the terms as a hash.
+mod signed {
+    alloy::sol! {
+        struct Terms {
+            string statement;
+            string purpose;
+            bytes32 dataset;
+            bytes32 salt;
+        }
+
+        struct Offer {
+            address seller;
+            bytes32 log;
+            address token;
+            uint256 price;
+            uint64 accessS;
+            uint64 expiresAt;
+            uint64 epoch;
+            Terms terms;
+        }
+
+        struct Order {
+            Offer offer;
+            address buyer;
+            bytes32 recipient;
+            uint64 deliverBy;
+            uint64 grace;
+            bytes32 salt;
+        }
+
+        struct SaleApproval {
+            bytes32 order;
+            address seller;
+            address buyer;
+            address token;
+            uint256 price;
+            Terms terms;
+            uint64 expiresAt;
+        }
+    }
+}
+
+fn id(document: &impl SolStruct) -> B256 {
+    document.eip712_signing_hash(&domain(CHAIN_ID, market()))
+}
+
+fn market() -> Address {
+    Contract::DataMarket.address()
+}
+
+fn signature(document: &impl SolStruct) -> Bytes {
+    let key: PrivateKeySigner = SELLER_KEY.parse().unwrap();
+    key.sign_hash_sync(&id(document)).unwrap().as_bytes().into()
+}
+
+/// The contracts on a node, and a log with one anchor.
+struct Scene {
+    anvil: Anvil,
+    chain: Chain,
+    operator: Address,
+    log: B256,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let (anvil, key) = (Anvil::start(), TestKey::shared());
+        let rpc = Rpc::new(&[&anvil.url]).unwrap();
+        for contract in Contract::ALL {
+            let deployed = deploy(&rpc, key.clone(), contract).await.unwrap();
+            assert_eq!(deployed.address, contract.address());
+        }
+        let (chain, operator) = (anvil.chain(), key.account());
+        let opening = Call::Open {
+            origin: ORIGIN.to_owned(),
+            cold_key: Address::repeat_byte(0xc0),
+            note_key: B256::repeat_byte(0xed),
+            anchor_within_s: 3600,
+        };
+        let log = log_id(CHAIN_ID, REGISTRY.address(), operator, ORIGIN);
+        let scene = Self { anvil, chain, operator, log };
+        scene.send(operator, REGISTRY.address(), calldata(&opening), 0).await.unwrap();
+        scene
+    }
+
+    async fn rpc(&self, method: &str, params: Value) -> Value {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let client = reqwest::Client::new();
+        let answer = client.post(&self.anvil.url).json(&body).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// From an account whose key the node holds; the contract's words if it refuses.
+    async fn send(
+        &self,
+        from: Address,
+        to: Address,
+        data: Bytes,
+        value: u64,
+    ) -> Result<(), String> {
+        let value = U256::from(value);
+        let mut transaction = json!({ "from": from, "to": to, "data": data, "value": value });
+        let estimate = self.rpc("eth_estimateGas", json!([transaction])).await;
+        if let Some(error) = estimate.get("error") {
+            let data = error["data"].as_str().unwrap_or_default();
+            return Err(refusal(&data.parse::<Bytes>().unwrap_or_default()));
+        }
+        let gas: U256 = serde_json::from_value(estimate["result"].clone()).unwrap();
+        transaction["gas"] = json!(gas * U256::from(5) / U256::from(4));
+        let answer = self.rpc("eth_sendTransaction", json!([transaction])).await;
+        for _ in 0..500 {
+            let receipt = self.rpc("eth_getTransactionReceipt", json!([answer["result"]])).await;
+            if let Some(status) = receipt["result"]["status"].as_str() {
+                assert_eq!(status, "0x1");
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("nobody mined it");
+    }
+
+    async fn call(&self, from: Address, call: &MarketCall, value: u64) -> Result<(), String> {
+        self.send(from, market(), call.calldata(), value).await
+    }
+
+    /// One block a slot: what came before is final afterwards.
+    async fn mine(&self, blocks: u64) {
+        self.rpc("anvil_mine", json!([format!("{blocks:#x}")])).await;
+    }
+
+    async fn now_s(&self) -> u64 {
+        self.chain.tips().await.unwrap().head.time_s
+    }
+
+    async fn balance(&self, of: Address) -> U256 {
+        let answer = self.rpc("eth_getBalance", json!([of, "latest"])).await;
+        serde_json::from_value(answer["result"].clone()).unwrap()
+    }
+
+    async fn status(&self, order: B256, at: At) -> Status {
+        self.chain.order_standing(market(), order, at).await.unwrap().status
+    }
+
+    async fn events(&self, about: About<'_>) -> Vec<MarketRecord> {
+        let head = self.chain.tips().await.unwrap().head.block.number;
+        self.chain.market_events(market(), about, 0..=head).await.unwrap()
+    }
+
+    async fn order(&self, salt: u8) -> signed::Order {
+        let now_s = self.now_s().await;
+        let terms = signed::Terms {
+            statement: "I sell 90 days of glucose.".to_owned(),
+            purpose: "HRESCH".to_owned(),
+            dataset: keccak256("dataset"),
+            salt: keccak256("terms"),
+        };
+        let offer = signed::Offer {
+            seller: SELLER,
+            log: self.log,
+            token: Address::ZERO,
+            price: U256::from(PRICE),
+            accessS: 3600,
+            expiresAt: now_s + 86_400,
+            epoch: self.chain.selling_epoch(market(), SELLER, At::Latest).await.unwrap(),
+            terms,
+        };
+        signed::Order {
+            offer,
+            buyer: BUYER,
+            recipient: keccak256("age recipient"),
+            deliverBy: now_s + 600,
+            grace: 600,
+            salt: B256::repeat_byte(salt),
+        }
+    }
+
+    async fn buy(&self, document: &signed::Order) -> Result<(), String> {
+        let offer_signature = signature(&document.offer);
+        self.call(BUYER, &MarketCall::Buy { order: bare(document), offer_signature }, PRICE).await
+    }
+
+    /// Anchors a log of five entries, the third of them the delivery, and proves it.
+    async fn delivered(&self, document: &signed::Order, approval: Approval) -> Settlement {
+        let order = id(document);
+        let delivery = Delivery {
+            k: K,
+            eventId: keccak256("event"),
+            timeMs: 7,
+            actor: self.operator,
+            toVersion: keccak256("outer file"),
+            details: keccak256("details"),
+            place: B256::ZERO,
+        };
+        let report = Report {
+            log: self.log,
+            eventId: delivery.eventId,
+            kind: 6,
+            action: b'E',
+            timeMs: delivery.timeMs,
+            subject: SELLER.into_word(),
+            actor: delivery.actor,
+            record: order,
+            // SHA-256, whatever its name.
+            fromVersion: details_hash(K.as_slice()),
+            toVersion: delivery.toVersion,
+            permission: order,
+            details: delivery.details,
+        };
+        let place = Place { ordinal: 9, previous: keccak256("before"), ..Place::default() };
+        let delivery = Delivery { place: place.hash(), ..delivery };
+
+        let mut edge = RightEdge::empty();
+        for index in 0..5_u8 {
+            let entry = if index == 2 { commitment(&report, &place) } else { keccak256([index]) };
+            edge.append(&entry.0);
+        }
+        let (size, root) = (edge.size(), B256::from(edge.root()));
+        let tiles: HashMap<TileId, Vec<u8>> = edge.changed_tiles().into_iter().collect();
+        let mut reader = TileReader::new(|id| Ok::<_, std::io::Error>(tiles.get(&id).cloned()));
+        let path = reader.inclusion_path(2, size).unwrap().into_iter().map(B256::from).collect();
+        let old = Anchor { number: 0, size: 0, root: B256::ZERO, time_s: 0 };
+        let anchoring = Call::Anchor { log: self.log, old, size, root, proof: Vec::new() };
+        self.send(self.operator, REGISTRY.address(), calldata(&anchoring), 0).await.unwrap();
+        let anchor = Anchor { number: 1, size, root, time_s: self.now_s().await };
+        Settlement { order: bare(document), delivery, anchor, index: 2, path, approval }
+    }
+}
+
+/// As the contract takes it.
+fn bare(document: &signed::Order) -> Order {
+    let offer = &document.offer;
+    Order {
+        offer: Offer {
+            seller: offer.seller,
+            log: offer.log,
+            token: offer.token,
+            price: offer.price,
+            accessS: offer.accessS,
+            expiresAt: offer.expiresAt,
+            epoch: offer.epoch,
+            terms: offer.terms.eip712_hash_struct(),
+        },
+        buyer: document.buyer,
+        recipient: document.recipient,
+        deliverBy: document.deliverBy,
+        grace: document.grace,
+        salt: document.salt,
+    }
+}
+
+fn approval(document: &signed::Order) -> Approval {
+    let offer = &document.offer;
+    let expires_at = document.deliverBy + document.grace;
+    let approval = signed::SaleApproval {
+        order: id(document),
+        seller: offer.seller,
+        buyer: document.buyer,
+        token: offer.token,
+        price: offer.price,
+        terms: offer.terms.clone(),
+        expiresAt: expires_at,
+    };
+    Approval { expiresAt: expires_at, signature: signature(&approval) }
+}
+
+fn no_approval() -> Approval {
+    Approval { expiresAt: 0, signature: Bytes::new() }
+}
+
+fn steps(records: &[MarketRecord]) -> Vec<Step> {
+    let step = |record: &MarketRecord| match record.event {
+        MarketEvent::Order { seller: SELLER, buyer: BUYER, step, .. } => step,
+        other => panic!("{other:?}"),
+    };
+    records.iter().map(step).collect()
+}
+
+#[tokio::test]
+async fn a_seller_without_a_coin_is_paid_for_what_the_log_shows() {
+    let scene = Scene::start().await;
+    let document = scene.order(1).await;
+    let order = id(&document);
+    assert_eq!(scene.status(order, At::Latest).await, Status::Unknown);
+    scene.buy(&document).await.unwrap();
+    assert_eq!(scene.status(order, At::Latest).await, Status::Paid);
+
+    let before = scene.balance(SELLER).await;
+    let settlement = scene.delivered(&document, no_approval()).await;
+    let settle = |settlement: &Settlement| MarketCall::Settle(Box::new(settlement.clone()));
+    let refused = scene.call(scene.operator, &settle(&settlement), 0).await.unwrap_err();
+    assert!(refused.contains("ApprovalTooShort"), "{refused}");
+    let settlement = Settlement { approval: approval(&document), ..settlement };
+    let mut wrong = settlement.clone();
+    wrong.delivery.k = B256::repeat_byte(0x78);
+    let refused = scene.call(scene.operator, &settle(&wrong), 0).await.unwrap_err();
+    assert!(refused.contains("NotDelivered"), "{refused}");
+
+    scene.call(scene.operator, &settle(&settlement), 0).await.unwrap();
+    assert_eq!(scene.balance(SELLER).await, before + U256::from(PRICE));
+    assert_eq!(scene.balance(market()).await, U256::ZERO);
+    assert_eq!(scene.status(order, At::Latest).await, Status::Settled);
+    assert_eq!(scene.status(order, At::Finalized).await, Status::Paid, "not final yet");
+
+    let events = scene.events(About::Orders(&[order])).await;
+    assert_eq!(events.iter().map(|event| event.is_final).collect::<Vec<_>>(), [true, false]);
+    scene.mine(3).await;
+    assert_eq!(scene.status(order, At::Finalized).await, Status::Settled);
+    let events = scene.events(About::Orders(&[order])).await;
+    assert!(events.iter().all(|event| event.is_final));
+    let offer = id(&document.offer);
+    let (recipient, salt) = (document.recipient, document.salt);
+    let (deliver_by, grace) = (document.deliverBy, document.grace);
+    let bought = Step::Bought { offer, recipient, deliver_by, grace, salt };
+    assert_eq!(steps(&events), [bought, Step::Settled { k: K }]);
+
+    scene.call(SELLER, &MarketCall::Revoke(bare(&document)), 0).await.unwrap();
+    let standing = scene.chain.order_standing(market(), order, At::Latest).await.unwrap();
+    assert!(standing.paid_at_s <= standing.ended_at_s.unwrap());
+    assert!(standing.ended_at_s <= standing.revoked_at_s && standing.approved_at_s.is_none());
+}
+
+#[tokio::test]
+async fn what_is_declined_cancelled_or_late_goes_back_and_is_read_by_seller() {
+    let scene = Scene::start().await;
+    let start = scene.balance(market()).await;
+    let [declined, cancelled, mut late, approved] =
+        [scene.order(1).await, scene.order(2).await, scene.order(3).await, scene.order(4).await];
+    late.offer.accessS = 0;
+    for document in [&declined, &cancelled, &late, &approved] {
+        scene.buy(document).await.unwrap();
+    }
+    scene.call(SELLER, &MarketCall::Approve(bare(&approved)), 0).await.unwrap();
+    scene.call(SELLER, &MarketCall::Decline(bare(&declined)), 0).await.unwrap();
+    let early = scene.call(BUYER, &MarketCall::Refund(bare(&cancelled)), 0).await.unwrap_err();
+    assert!(early.contains("RefundableLater"), "{early}");
+    let offer = id(&cancelled.offer);
+    let stranger = scene.operator;
+    let call = MarketCall::CancelOffer { seller: SELLER, offer };
+    let refused = scene.call(stranger, &call, 0).await.unwrap_err();
+    assert!(refused.contains("NotController"), "{refused}");
+    scene.call(SELLER, &call, 0).await.unwrap();
+    let is_open =
+        async |offer: &Offer| scene.chain.offer_is_open(market(), offer, At::Latest).await.unwrap();
+    assert!(!is_open(&bare(&cancelled).offer).await);
+    assert!(is_open(&bare(&late).offer).await);
+    scene.call(stranger, &MarketCall::Refund(bare(&cancelled)), 0).await.unwrap();
+
+    let until = late.deliverBy + late.grace;
+    scene.rpc("evm_setNextBlockTimestamp", json!([until + 1])).await;
+    scene.mine(1).await;
+    scene.call(stranger, &MarketCall::Refund(bare(&late)), 0).await.unwrap();
+    scene.call(stranger, &MarketCall::Refund(bare(&approved)), 0).await.unwrap();
+    scene.call(SELLER, &MarketCall::CancelAll { seller: SELLER }, 0).await.unwrap();
+    assert_eq!(scene.chain.selling_epoch(market(), SELLER, At::Latest).await.unwrap(), 1);
+    assert_eq!(scene.balance(market()).await, start);
+    for account in [SELLER, BUYER] {
+        let credit = scene.chain.market_credit(market(), account, Address::ZERO, At::Latest).await;
+        assert_eq!(credit.unwrap(), U256::ZERO);
+    }
+
+    let events = scene.events(About::Sellers(&[SELLER])).await;
+    let cancellations: Vec<MarketEvent> = events
+        .iter()
+        .map(|record| record.event)
+        .filter(|event| !matches!(event, MarketEvent::Order { .. }))
+        .collect();
+    let cancelled_all = MarketEvent::AllCancelled { seller: SELLER, epoch: 1 };
+    assert_eq!(
+        cancellations,
+        [MarketEvent::OfferCancelled { seller: SELLER, offer }, cancelled_all]
+    );
+    let of = |document: &signed::Order| {
+        let wanted = id(document);
+        let about = events.iter().copied().filter(move |record| {
+            matches!(record.event, MarketEvent::Order { order, .. } if order == wanted)
+        });
+        steps(&about.collect::<Vec<_>>())[1..].to_vec()
+    };
+    assert_eq!(of(&declined), [Step::Declined]);
+    assert_eq!(of(&cancelled), [Step::Refunded]);
+    assert_eq!(of(&late), [Step::Refunded]);
+    assert_eq!(of(&approved), [Step::Approved, Step::Refunded]);
+    assert_eq!(scene.events(About::Sellers(&[BUYER])).await, []);
+    assert_eq!(scene.events(About::Orders(&[B256::ZERO])).await, []);
+}

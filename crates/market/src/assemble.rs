@@ -1,0 +1,252 @@
+//! From records to the files of a delivery: those that were sold, in the form that was sold, and
+//! the same bytes whenever it is done again with the same secret.
+
+use crate::harmless::{Removed, Rules, strip};
+use crate::manifest::{
+    Entry, File, Made, Manifest, Opening, Origin, Original, RECORDS_MAX, VERSION, Whose,
+};
+use crate::record::{Facts, Record, Word};
+use crate::secret::SaleSecret;
+use alloy_primitives::B256;
+use medtrail_ledger::entry::details_hash;
+use medtrail_permit::dataset::{self, Dataset, Form, Layout, Profile};
+use medtrail_permit::scopes::Interactions;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of all records of a delivery.
+pub const BYTES_MAX: usize = 256 << 20;
+/// The program, as a manifest names it.
+const TOOL: &str = concat!("medtrail ", env!("CARGO_PKG_VERSION"));
+
+/// Which sale is assembled.
+#[derive(Clone, Copy, Debug)]
+pub struct Sale<'a> {
+    /// The order's id.
+    pub order: B256,
+    /// What was sold.
+    pub dataset: &'a Dataset,
+    /// The sale's secret.
+    pub secret: &'a SaleSecret,
+    /// The year in which it is made; kept with the secret, so that it is the same after a crash.
+    pub year: u16,
+}
+
+/// What is delivered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assembly {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Path and bytes of each file, in the manifest's order.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// What was not sold, counted for the seller. A buyer is not told.
+    pub left_out: BTreeMap<Reason, u64>,
+}
+
+/// Why a record is not part of a delivery.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Another version counts, or the person permitted none.
+    DoesNotCount,
+    /// Only the operator says so.
+    Relayed,
+    /// The person's own, and only signed ones were sold.
+    Uploaded,
+    /// Nobody can tell what it is about.
+    Unread,
+    /// Of another type, or marked and the mark was not named.
+    OutOfScope,
+    /// None of the codes.
+    OtherCode,
+    /// Not wholly within the period.
+    OutOfPeriod,
+    /// It could not be made harmless.
+    NotHarmless,
+}
+
+/// Why nothing was assembled.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssembleError {
+    /// Its bytes are not those that the log has the hash of.
+    #[error("record {0}: its bytes are not those of its version")]
+    Altered(B256),
+    /// Two versions that both claim to count.
+    #[error("record {0} stands there twice")]
+    Twice(B256),
+    /// More than one delivery holds.
+    #[error("more than {RECORDS_MAX} records or {BYTES_MAX} bytes: sell a shorter period")]
+    TooMuch,
+    /// A delivery of nothing would be paid all the same.
+    #[error("no record is what was sold")]
+    Nothing,
+}
+
+/// Assembles the files of a sale.
+pub fn assemble(sale: &Sale<'_>, records: &[Record<'_>]) -> Result<Assembly, AssembleError> {
+    let mut left_out = BTreeMap::new();
+    let mut chosen = Vec::new();
+    let mut seen = BTreeSet::new();
+    for record in records {
+        match judge(sale.dataset, record)? {
+            Ok(_) if !seen.insert(record.record) => {
+                return Err(AssembleError::Twice(record.record));
+            }
+            Ok(facts) => chosen.push((record, facts)),
+            Err(reason) => *left_out.entry(reason).or_default() += 1,
+        }
+    }
+    let bytes: usize = chosen.iter().map(|(record, _)| record.bytes.len()).sum();
+    if chosen.len() > RECORDS_MAX || bytes > BYTES_MAX {
+        return Err(AssembleError::TooMuch);
+    }
+    // By date or record their order would tell something.
+    chosen.sort_by_cached_key(|(record, _)| sale.secret.rank(record.record));
+    let (made, files, entries) = match sale.dataset.form() {
+        Form::AsItIs => as_it_is(&chosen),
+        Form::DeIdentified(profile, layout) => {
+            harmless(sale, profile, layout, &chosen, &mut left_out)
+        }
+    };
+    if entries.is_empty() {
+        return Err(AssembleError::Nothing);
+    }
+    let listed = files.iter().map(|(path, bytes)| File {
+        path: path.clone(),
+        hash: details_hash(bytes),
+        bytes: bytes.len() as u64,
+    });
+    let manifest = Manifest {
+        version: VERSION.to_owned(),
+        order: sale.order,
+        dataset: sale.dataset.id(),
+        made,
+        files: listed.collect(),
+        records: entries,
+    };
+    Ok(Assembly { manifest, files, left_out })
+}
+
+/// Opens the origin of one record of a de-identified delivery, for its buyer or a court.
+pub fn opening(secret: &SaleSecret, record: &Record<'_>) -> Opening {
+    Opening { original: Original::of(record), blind: secret.blind(record.record) }
+}
+
+/// Whether a record was sold.
+fn judge(dataset: &Dataset, record: &Record<'_>) -> Result<Result<Facts, Reason>, AssembleError> {
+    if !record.counts {
+        return Ok(Err(Reason::DoesNotCount));
+    }
+    match (record.word, dataset.origin()) {
+        (Word::Relayed, _) => return Ok(Err(Reason::Relayed)),
+        (Word::Uploaded, dataset::Origin::Signed) => return Ok(Err(Reason::Uploaded)),
+        _ => {}
+    }
+    if details_hash(record.bytes) != record.version {
+        return Err(AssembleError::Altered(record.record));
+    }
+    let Some(facts) = record.facts() else { return Ok(Err(Reason::Unread)) };
+    let look = Interactions::READ.and(Interactions::SEARCH);
+    if !dataset.scopes().iter().any(|scope| scope.allows(look, &facts.data)) {
+        return Ok(Err(Reason::OutOfScope));
+    }
+    let codes = dataset.codes();
+    if !codes.is_empty() && !facts.codes.iter().any(|code| codes.contains(code)) {
+        return Ok(Err(Reason::OtherCode));
+    }
+    let period = dataset.period_s();
+    let is_within = facts
+        .span_s
+        .is_none_or(|(from, to)| from >= period.start as i64 && to <= period.end as i64);
+    Ok(if is_within { Ok(facts) } else { Err(Reason::OutOfPeriod) })
+}
+
+type Parts = (Option<Made>, Vec<(String, Vec<u8>)>, Vec<Entry>);
+
+fn word_of(record: &Record<'_>) -> Whose {
+    match record.word {
+        Word::Signed(_) => Whose::SignedByOrganisation,
+        Word::Relayed | Word::Uploaded => Whose::UploadedByPerson,
+    }
+}
+
+fn as_it_is(chosen: &[(&Record<'_>, Facts)]) -> Parts {
+    let mut files = Vec::with_capacity(chosen.len());
+    let mut entries = Vec::with_capacity(chosen.len());
+    for (place, (record, _)) in chosen.iter().enumerate() {
+        let ending = if record.resource().is_some() { "json" } else { "bin" };
+        let path = format!("records/{:06}.{ending}", place + 1);
+        files.push((path.clone(), record.bytes.to_vec()));
+        entries.push(Entry {
+            path,
+            number: None,
+            word: word_of(record),
+            origin: Origin::Open(Original::of(record)),
+        });
+    }
+    (None, files, entries)
+}
+
+fn harmless(
+    sale: &Sale<'_>,
+    profile: Profile,
+    layout: Layout,
+    chosen: &[(&Record<'_>, Facts)],
+    left_out: &mut BTreeMap<Reason, u64>,
+) -> Parts {
+    let days = match profile {
+        Profile::SafeHarbor => 0,
+        Profile::ShiftedDates => sale.secret.days(),
+    };
+    // A reference may lead to a resource that is dropped; nobody learns more by it than that it was.
+    let mut fresh: BTreeMap<(&str, &str), Option<usize>> = BTreeMap::new();
+    for (place, (record, facts)) in chosen.iter().enumerate() {
+        if let Some(name) = &facts.name {
+            let known = fresh.entry((record.source, name)).or_insert(Some(place + 1));
+            // Two of one name: a reference to it leads to neither.
+            if *known != Some(place + 1) {
+                *known = None;
+            }
+        }
+    }
+    let mut removed = Removed::default();
+    let (mut lines, mut entries) = (Vec::new(), Vec::new());
+    let path = match layout {
+        Layout::Ndjson => "data.ndjson",
+        Layout::Bundle => "bundle.json",
+    };
+    for (place, (record, _)) in chosen.iter().enumerate() {
+        let ids = |target: &str| {
+            fresh.get(&(record.source, target)).copied().flatten().map(|place| place.to_string())
+        };
+        let rules = Rules { profile, days, year: i32::from(sale.year), ids: &ids };
+        let id = (place + 1).to_string();
+        let out = record.resource().and_then(|text| strip(text, &id, &rules, &mut removed));
+        let Some(out) = out else {
+            *left_out.entry(Reason::NotHarmless).or_default() += 1;
+            continue;
+        };
+        let mut line = String::new();
+        out.write(&mut line);
+        lines.push(line);
+        entries.push(Entry {
+            path: path.to_owned(),
+            number: Some(lines.len() as u64),
+            word: word_of(record),
+            origin: Origin::Hidden(opening(sale.secret, record).hidden()),
+        });
+    }
+    let text = match layout {
+        Layout::Ndjson => lines.iter().map(|line| format!("{line}\n")).collect(),
+        Layout::Bundle => {
+            let entries: Vec<String> =
+                lines.iter().map(|line| format!(r#"{{"resource":{line}}}"#)).collect();
+            format!(
+                r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#,
+                entries.join(",")
+            )
+        }
+    };
+    let made = Made { tool: TOOL.to_owned(), profile, removed };
+    (Some(made), vec![(path.to_owned(), text.into_bytes())], entries)
+}

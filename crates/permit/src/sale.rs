@@ -1,0 +1,192 @@
+//! What is signed in a sale (EIP-712, the market contract's domain): the seller's offer, the
+//! buyer's order, the seller's approval of that order. [`check`] says what makes one valid,
+//! [`words`] what the seller reads.
+
+pub mod check;
+mod english;
+mod estonian;
+pub mod words;
+
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::{SolStruct, sol};
+use medtrail_ledger::schema::{digest, domain};
+use serde::{Deserialize, Serialize};
+
+sol! {
+    /// What is sold and what for. Contracts see its salted struct hash only.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Terms {
+        string statement;
+        string purpose;
+        bytes32 dataset;
+        bytes32 salt;
+    }
+
+    /// A seller's offer to everybody. A sale needs an approval besides.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Offer {
+        address seller;
+        bytes32 log;
+        address token;
+        #[serde(with = "decimal")]
+        uint256 price;
+        uint64 accessS;
+        uint64 expiresAt;
+        uint64 epoch;
+        Terms terms;
+    }
+
+    /// One buyer's purchase.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Order {
+        Offer offer;
+        address buyer;
+        bytes32 recipient;
+        uint64 deliverBy;
+        uint64 grace;
+        bytes32 salt;
+    }
+
+    /// The seller's yes to one order, which whoever settles carries. Its terms are the offer's.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct SaleApproval {
+        bytes32 order;
+        address seller;
+        address buyer;
+        address token;
+        #[serde(with = "decimal")]
+        uint256 price;
+        Terms terms;
+        uint64 expiresAt;
+    }
+}
+
+/// The contract whose sales they are: the same document for another has another id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Market {
+    /// The chain.
+    pub chain_id: u64,
+    /// The market contract.
+    pub data_market: Address,
+}
+
+impl Market {
+    fn id<T: SolStruct>(&self, document: &T) -> B256 {
+        digest(document, &domain(self.chain_id, self.data_market))
+    }
+}
+
+impl Offer {
+    /// Its id: what the seller signs.
+    pub fn id(&self, market: &Market) -> B256 {
+        market.id(self)
+    }
+}
+
+impl Order {
+    /// Its id: what the contract keeps the state of, and the delivery's entry names.
+    pub fn id(&self, market: &Market) -> B256 {
+        market.id(self)
+    }
+
+    /// The last second at which the contract pays for it; none where no clock reaches.
+    pub fn settled_by(&self) -> Option<u64> {
+        self.deliverBy.checked_add(self.grace)
+    }
+
+    /// The approval that its seller is asked for.
+    pub fn approval(&self, market: &Market, expires_at: u64) -> SaleApproval {
+        let Offer { seller, token, price, ref terms, .. } = self.offer;
+        SaleApproval {
+            order: self.id(market),
+            seller,
+            buyer: self.buyer,
+            token,
+            price,
+            terms: terms.clone(),
+            expiresAt: expires_at,
+        }
+    }
+}
+
+impl SaleApproval {
+    /// Its id: what the seller signs.
+    pub fn id(&self, market: &Market) -> B256 {
+        market.id(self)
+    }
+}
+
+/// A price in JSON: its decimal digits as text. Beyond 2^53 a JSON number means several things, and
+/// hexadecimal is a second spelling.
+mod decimal {
+    use alloy_primitives::U256;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &U256, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
+        let text = String::deserialize(from)?;
+        let number = U256::from_str_radix(&text, 10).map_err(D::Error::custom)?;
+        if number.to_string() == text { Ok(number) } else { Err(D::Error::custom("not decimal")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::U256;
+
+    #[test]
+    fn types_are_those_of_the_contract() {
+        let terms = "Terms(string statement,string purpose,bytes32 dataset,bytes32 salt)";
+        let offer = "Offer(address seller,bytes32 log,address token,uint256 price,uint64 accessS,uint64 expiresAt,uint64 epoch,Terms terms)";
+        assert_eq!(Terms::eip712_encode_type(), terms);
+        assert_eq!(Offer::eip712_encode_type(), format!("{offer}{terms}"));
+        let order = "Order(Offer offer,address buyer,bytes32 recipient,uint64 deliverBy,uint64 grace,bytes32 salt)";
+        assert_eq!(Order::eip712_encode_type(), format!("{order}{offer}{terms}"));
+        let approval = "SaleApproval(bytes32 order,address seller,address buyer,address token,uint256 price,Terms terms,uint64 expiresAt)";
+        assert_eq!(SaleApproval::eip712_encode_type(), format!("{approval}{terms}"));
+    }
+
+    #[test]
+    fn a_price_is_written_in_decimal_and_read_in_nothing_else() {
+        let offer = Offer { price: U256::from(50_000_000_000_000_000_u64), ..Offer::default() };
+        let text = serde_json::to_string(&offer).unwrap();
+        assert!(text.contains(r#""price":"50000000000000000""#), "{text}");
+        assert_eq!(serde_json::from_str::<Offer>(&text).unwrap(), offer);
+        let old = r#""50000000000000000""#;
+        let beyond = format!("\"1{}\"", "0".repeat(78));
+        for price in
+            ["50", r#""0x50""#, r#""050""#, r#""+5""#, r#""5_0""#, r#""-5""#, r#""""#, &beyond]
+        {
+            let other = text.replacen(old, price, 1);
+            assert!(serde_json::from_str::<Offer>(&other).is_err(), "{price}");
+        }
+        let more = text.replacen("\"seller\"", "\"mood\":1,\"seller\"", 1);
+        assert!(serde_json::from_str::<Offer>(&more).is_err());
+    }
+
+    #[test]
+    fn an_order_of_another_chain_market_or_salt_is_another_order() {
+        let here = Market { chain_id: 31338, data_market: Address::repeat_byte(1) };
+        let order = Order::default();
+        let salted = Order { salt: B256::repeat_byte(1), ..Order::default() };
+        let ids = [
+            order.id(&here),
+            order.id(&Market { chain_id: 1, ..here }),
+            order.id(&Market { data_market: Address::repeat_byte(2), ..here }),
+            salted.id(&here),
+        ];
+        for (place, id) in ids.iter().enumerate() {
+            assert!(!ids[..place].contains(id));
+        }
+    }
+}

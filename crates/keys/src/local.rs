@@ -123,6 +123,10 @@ impl Signer for LocalSigner {
     fn sign(&self, request: &Request<'_>) -> Result<[u8; SIGNATURE_BYTES], SignError> {
         Ok(self.sign_digest(request.digest()))
     }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for LocalSigner {

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use medtrail_ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use medtrail_ledger::note::{ED25519, VerifierKey, is_key_name};
 use medtrail_ledger::ports::{Notary, NotaryError, Vouched};
-use medtrail_ledger::schema;
+use medtrail_ledger::{schema, signature};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -157,6 +157,19 @@ impl NotaryKeys {
     pub fn verifier(&self) -> &VerifierKey {
         self.note.verifier()
     }
+
+    fn document(&self, checkpoint: &Checkpoint, time_ms: u64) -> schema::Checkpoint {
+        schema::Checkpoint {
+            log: self.log,
+            size: checkpoint.size,
+            root: B256::from(checkpoint.root),
+            timeMs: time_ms,
+        }
+    }
+}
+
+fn refused(error: impl std::error::Error) -> NotaryError {
+    NotaryError(error.to_string())
 }
 
 impl Notary for NotaryKeys {
@@ -165,15 +178,23 @@ impl Notary for NotaryKeys {
         if checkpoint.origin != self.verifier().name {
             return Err(NotaryError(format!("{} is not this log", checkpoint.origin)));
         }
-        let document = schema::Checkpoint {
-            log: self.log,
-            size: checkpoint.size,
-            root: B256::from(checkpoint.root),
-            timeMs: time_ms,
-        };
+        let document = self.document(checkpoint, time_ms);
         let request = Request::Checkpoint { document: &document, domain: &self.domain };
-        let eip712 = self.operator.sign(&request).map_err(|e| NotaryError(e.to_string()))?;
+        let eip712 = self.operator.sign_unchecked(&request).map_err(refused)?;
         Ok(Vouched { time_ms, signature: *eip712.as_bytes() })
+    }
+
+    fn check(&self, checkpoint: &Checkpoint, vouched: &Vouched) -> Result<(), NotaryError> {
+        let document = self.document(checkpoint, vouched.time_ms);
+        let request = Request::Checkpoint { document: &document, domain: &self.domain };
+        let signature = signature::parse(&vouched.signature).map_err(refused)?;
+        self.operator.check(&request, &signature).map_err(refused)
+    }
+
+    fn is_ours(&self, signed: &SignedCheckpoint) -> bool {
+        let operator = self.operator.address();
+        signed.verify_log(self.verifier()).is_ok()
+            && signed.verify_operator(operator, self.log, &self.domain).is_ok()
     }
 
     fn note(&self, checkpoint: &Checkpoint) -> [u8; 64] {

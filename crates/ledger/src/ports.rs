@@ -346,6 +346,11 @@ pub trait RowSeal: Send + Sync {
 pub trait Notary: Send + Sync {
     /// The operator's half: EIP-712, by a key that may be held far away.
     fn vouch(&self, checkpoint: &Checkpoint, time_ms: u64) -> Result<Vouched, NotaryError>;
+    /// Whether that half is the operator's, over this checkpoint: asked before anybody is shown it,
+    /// which may be after it is on disk.
+    fn check(&self, checkpoint: &Checkpoint, vouched: &Vouched) -> Result<(), NotaryError>;
+    /// Whether both halves of a checkpoint are of these keys.
+    fn is_ours(&self, signed: &SignedCheckpoint) -> bool;
     /// The log's half: Ed25519, by the note key.
     fn note(&self, checkpoint: &Checkpoint) -> [u8; 64];
     /// The note with both. Signs nothing.
@@ -358,6 +363,7 @@ pub trait Notary: Send + Sync {
     /// One after the other.
     fn sign(&self, checkpoint: Checkpoint, time_ms: u64) -> Result<SignedCheckpoint, NotaryError> {
         let vouched = self.vouch(&checkpoint, time_ms)?;
+        self.check(&checkpoint, &vouched)?;
         let note = self.note(&checkpoint);
         Ok(self.assemble(checkpoint, note, vouched))
     }

@@ -89,15 +89,21 @@ impl Sequencer {
         };
         sequencer.reload()?;
         if sequencer.tail.checkpoint.is_empty() {
-            let now_ms = (sequencer.ports.now_ms)();
-            let checkpoint = sequencer.checkpoint();
-            let checkpoint = sequencer.signing.begin(checkpoint, now_ms).wait()?;
-            let received_ms = sequencer.tail.received_ms;
-            let first = Batch { checkpoint, received_ms, ..Batch::default() };
-            sequencer.tail = sequencer.ports.journal.commit(&sequencer.tail, &first)?;
+            sequencer.sign_anew()?;
             sequencer.publish();
         }
         Ok(sequencer)
+    }
+
+    /// Signs the log as it is, and nothing else.
+    fn sign_anew(&mut self) -> Result<(), SequencerError> {
+        let (checkpoint, check) =
+            self.signing.begin(self.checkpoint(), (self.ports.now_ms)()).wait()?;
+        check.wait()?;
+        let (peaks, received_ms) = (self.edge.peaks(), self.tail.received_ms);
+        let only = Batch { checkpoint, peaks, received_ms, ..Batch::default() };
+        self.tail = self.ports.journal.commit(&self.tail, &only)?;
+        Ok(())
     }
 
     /// Takes reports until it is asked to stop, then what still waits, and ends.
@@ -294,14 +300,18 @@ impl Sequencer {
         let checkpoint = self.checkpoint();
         let signature = self.signing.begin(checkpoint, group.received_ms);
         let appending = group.close(journal, &self.tail, self.edge.changed_tiles());
+        let (checkpoint, check) = signature.wait()?;
         let end = Batch {
             peaks: self.edge.peaks(),
-            checkpoint: signature.wait()?,
+            checkpoint,
             received_ms: group.received_ms,
             ..Batch::default()
         };
         let first = self.tail.size;
         self.tail = appending.finish(end)?;
+        // A spoiled signature is on disk by now, and must get no further. A crash may come before
+        // this line: who opens the log looks at its checkpoint too.
+        check.wait().map_err(Cause::Spoiled)?;
         let head = self.publish();
         let taken = std::mem::take(&mut group.taken);
         let headers: Vec<RowHeader> = taken.iter().map(|taken| taken.header).collect();
@@ -405,9 +415,11 @@ impl Sequencer {
             // A crash may have left a wider tile only if its commit was durable too: never here.
             Ok::<_, SequencerError>(stored.filter(|bytes| bytes.len() == width * 32))
         })?;
+        let mut is_spoiled = false;
         if !tail.checkpoint.is_empty() {
             let signed = SignedCheckpoint::parse(&tail.checkpoint)
                 .map_err(|error| SequencerError::Contradiction(error.to_string()))?;
+            is_spoiled = !self.ports.notary.is_ours(&signed);
             let head = signed.checkpoint;
             if head.size != tail.size || head.root != edge.root() || head.origin != self.origin {
                 let what = format!(
@@ -436,6 +448,12 @@ impl Sequencer {
         }
         self.subjects = Subjects::default();
         (self.tail, self.edge, self.overlay) = (tail, edge, overlay);
+        if is_spoiled {
+            tracing::error!(
+                "the newest checkpoint was signed wrongly or by other keys: signed anew"
+            );
+            self.sign_anew()?;
+        }
         self.publish();
         Ok(())
     }
@@ -465,6 +483,8 @@ enum Cause {
     Commit(#[from] CommitError),
     #[error(transparent)]
     Notary(#[from] NotaryError),
+    #[error(transparent)]
+    Spoiled(NotaryError),
 }
 
 impl Cause {
@@ -480,6 +500,10 @@ impl Cause {
                 (PlaceError::OutcomeUnknown, None)
             }
             Self::Commit(error) => (PlaceError::OutcomeUnknown, Some(error.into())),
+            Self::Spoiled(error) => {
+                tracing::error!("a checkpoint was signed wrongly, nobody has seen it: {error}");
+                (PlaceError::OutcomeUnknown, None)
+            }
             // Nothing reached the log: keys and signatures come before the commit.
             Self::Notary(error) => {
                 tracing::error!("no checkpoint was signed, nothing written: {error}");

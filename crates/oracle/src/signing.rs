@@ -1,6 +1,6 @@
-//! Checkpoints are signed on two threads: the operator's signature, which is checked again, costs a
-//! fifth of a lone report's commit. Meanwhile the writer lets the disk take its rows, and signs the
-//! note.
+//! Checkpoints are signed on two threads: the operator's signature stands in the way of every lone
+//! report. Meanwhile the writer lets the disk take its rows, and signs the note; while the disk
+//! makes all of it durable, the other thread checks what it has signed.
 
 use medtrail_ledger::checkpoint::Checkpoint;
 use medtrail_ledger::ports::{Notary, NotaryError, Vouched};
@@ -16,41 +16,47 @@ const WATCHFUL: Duration = Duration::from_micros(200);
 pub(crate) struct Signing {
     notary: Arc<dyn Notary>,
     asked: SyncSender<Ask>,
-    vouched: Receiver<Result<Vouched, NotaryError>>,
 }
 
 enum Ask {
     /// A checkpoint follows at once.
     Soon,
-    Vouch(Checkpoint, u64),
+    Sign(Checkpoint, u64, Answers),
 }
 
-/// A signature on its way: taken, or dropped, before the next is asked for.
-#[must_use = "a signature nobody takes would be taken for the next one"]
+struct Answers {
+    vouched: SyncSender<Result<Vouched, NotaryError>>,
+    checked: SyncSender<Result<(), NotaryError>>,
+}
+
+/// A signature on its way.
 pub(crate) struct Signature<'a> {
     notary: &'a dyn Notary,
     checkpoint: Checkpoint,
-    vouched: Option<&'a Receiver<Result<Vouched, NotaryError>>>,
+    vouched: Receiver<Result<Vouched, NotaryError>>,
+    check: Check,
 }
+
+/// The check of a signature, on its way.
+#[must_use = "nobody may be shown a checkpoint that was not checked"]
+pub(crate) struct Check(Receiver<Result<(), NotaryError>>);
 
 impl Signing {
     pub(crate) fn start(notary: Arc<dyn Notary>) -> std::io::Result<Self> {
         let (asked, asks) = sync_channel(2);
-        let (answers, vouched) = sync_channel(1);
         let far = notary.clone();
         std::thread::Builder::new().name("notary".into()).spawn(move || {
             while let Ok(ask) = asks.recv() {
-                let vouch = match ask {
+                let ask = match ask {
                     Ask::Soon => soon(&asks),
-                    vouch => Ok(vouch),
+                    ask => Ok(ask),
                 };
-                let Ok(Ask::Vouch(checkpoint, time_ms)) = vouch else { continue };
-                if answers.send(far.vouch(&checkpoint, time_ms)).is_err() {
-                    break;
+                if let Ok(Ask::Sign(checkpoint, time_ms, answers)) = ask {
+                    sign(&*far, &checkpoint, time_ms, &answers);
                 }
             }
         })?;
-        Ok(Self { notary, asked, vouched })
+        Ok(Self { notary, asked })
     }
 
     /// Wakes the thread: a group that has begun will have a checkpoint.
@@ -60,22 +66,43 @@ impl Signing {
 
     /// # Panics
     /// Where the notary has panicked: the writer ends with it.
-    pub(crate) fn begin(&mut self, checkpoint: Checkpoint, time_ms: u64) -> Signature<'_> {
-        self.asked.send(Ask::Vouch(checkpoint.clone(), time_ms)).expect(PANICKED);
-        Signature { notary: &*self.notary, checkpoint, vouched: Some(&self.vouched) }
+    pub(crate) fn begin(&self, checkpoint: Checkpoint, time_ms: u64) -> Signature<'_> {
+        let (vouches, vouched) = sync_channel(1);
+        let (checks, checked) = sync_channel(1);
+        let answers = Answers { vouched: vouches, checked: checks };
+        self.asked.send(Ask::Sign(checkpoint.clone(), time_ms, answers)).expect(PANICKED);
+        Signature { notary: &*self.notary, checkpoint, vouched, check: Check(checked) }
+    }
+}
+
+/// Whoever asked and went away has answers that nobody takes.
+fn sign(notary: &dyn Notary, checkpoint: &Checkpoint, time_ms: u64, answers: &Answers) {
+    let vouched = notary.vouch(checkpoint, time_ms);
+    let signature = vouched.as_ref().ok().copied();
+    let _ = answers.vouched.send(vouched);
+    if let Some(signature) = signature {
+        let _ = answers.checked.send(notary.check(checkpoint, &signature));
     }
 }
 
 impl Signature<'_> {
-    /// The signed note, as bytes.
+    /// The signed note, as bytes, and the check that must be waited for before anybody sees them.
     ///
     /// # Panics
     /// As [`Signing::begin`].
-    pub(crate) fn wait(mut self) -> Result<Vec<u8>, NotaryError> {
-        let vouched = self.vouched.take().expect("it is taken once");
+    pub(crate) fn wait(self) -> Result<(Vec<u8>, Check), NotaryError> {
         let note = self.notary.note(&self.checkpoint);
-        let vouched = soon(vouched).expect(PANICKED)?;
-        Ok(self.notary.assemble(self.checkpoint.clone(), note, vouched).to_bytes())
+        let vouched = soon(&self.vouched).expect(PANICKED)?;
+        let signed = self.notary.assemble(self.checkpoint, note, vouched);
+        Ok((signed.to_bytes(), self.check))
+    }
+}
+
+impl Check {
+    /// # Panics
+    /// As [`Signing::begin`].
+    pub(crate) fn wait(self) -> Result<(), NotaryError> {
+        self.0.recv().expect(PANICKED)
     }
 }
 
@@ -88,14 +115,6 @@ fn soon<T>(awaited: &Receiver<T>) -> Result<T, RecvError> {
         }
     }
     awaited.recv()
-}
-
-impl Drop for Signature<'_> {
-    fn drop(&mut self) {
-        if let Some(vouched) = self.vouched.take() {
-            let _ = vouched.recv();
-        }
-    }
 }
 
 const PANICKED: &str = "the notary panicked";

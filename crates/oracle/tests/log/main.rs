@@ -429,3 +429,30 @@ async fn wait_until_filed(log: &Log) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// A bit of memory that tips over between signing and writing: the entry is durable, and nobody is
+/// shown the signature, neither by this writer nor by one that opens the log after a crash.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoiled_signature_is_never_shown_and_what_it_covered_gets_the_same_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::start(&folder);
+    log.service.report(log.submission(7, 1)).await.unwrap();
+    log.spoil_next_signature();
+    let told = log.service.report(log.submission(7, 2)).await.unwrap_err();
+    assert!(matches!(told, ReportError::Place(PlaceError::OutcomeUnknown)), "{told:?}");
+    let receipt = log.service.report(log.submission(7, 2)).await.unwrap();
+    assert_eq!(receipt.index, 1);
+    log.assert_signed(2);
+
+    log.spoil_next_signature();
+    log.die_checking();
+    log.service.report(log.submission(7, 3)).await.unwrap_err();
+    log.ends().await;
+    assert!(log.outcome().await.is_err());
+    let log = Log::start(&folder);
+    // Before anything else is written: who opens the log has signed it again.
+    log.assert_signed(3);
+    assert_eq!(log.service.report(log.submission(7, 3)).await.unwrap().index, 2);
+    log.assert_whole();
+    log.stop().await;
+}

@@ -28,7 +28,7 @@ use medtrail_store::{KeyFileDb, Store, StoreOptions, fsck};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -46,12 +46,27 @@ pub(crate) fn now_ms() -> u64 {
 struct Pen {
     inner: NotaryKeys,
     panics_at: AtomicU64,
+    /// The next signature is spoiled by a bit, as a fault of the memory would.
+    is_spoiled: AtomicBool,
+    /// It panics before it checks one, which is on disk by then or will be.
+    dies_checking: AtomicBool,
 }
 
 impl Notary for Pen {
     fn vouch(&self, head: &Checkpoint, time_ms: u64) -> Result<Vouched, NotaryError> {
         assert_ne!(head.size, self.panics_at.load(Ordering::SeqCst), "on purpose");
-        self.inner.vouch(head, time_ms)
+        let mut vouched = self.inner.vouch(head, time_ms)?;
+        vouched.signature[40] ^= u8::from(self.is_spoiled.swap(false, Ordering::SeqCst));
+        Ok(vouched)
+    }
+
+    fn check(&self, head: &Checkpoint, vouched: &Vouched) -> Result<(), NotaryError> {
+        assert!(!self.dies_checking.load(Ordering::SeqCst), "on purpose");
+        self.inner.check(head, vouched)
+    }
+
+    fn is_ours(&self, signed: &SignedCheckpoint) -> bool {
+        self.inner.is_ours(signed)
     }
 
     fn note(&self, head: &Checkpoint) -> [u8; 64] {
@@ -271,7 +286,12 @@ impl Log {
         let inner = key_file(folder.path(), log);
         let key_file = Arc::new(Keys { inner, next: Mutex::default() });
         let inner = NotaryKeys::new(note, operator, log, CHAIN, REGISTRY);
-        let pen = Arc::new(Pen { inner, panics_at: AtomicU64::new(u64::MAX) });
+        let pen = Arc::new(Pen {
+            inner,
+            panics_at: AtomicU64::new(u64::MAX),
+            is_spoiled: AtomicBool::default(),
+            dies_checking: AtomicBool::default(),
+        });
         let (status_in, status) = watch::channel(Status::default());
         let setup = Setup {
             journal: disk.clone(),
@@ -311,6 +331,16 @@ impl Log {
     /// The writer panics when it signs a head of this many entries.
     pub(crate) fn panic_at(&self, size: u64) {
         self.pen.panics_at.store(size, Ordering::SeqCst);
+    }
+
+    /// The next signature of the operator is spoiled on its way to the disk.
+    pub(crate) fn spoil_next_signature(&self) {
+        self.pen.is_spoiled.store(true, Ordering::SeqCst);
+    }
+
+    /// The notary dies before it checks the next signature.
+    pub(crate) fn die_checking(&self) {
+        self.pen.dies_checking.store(true, Ordering::SeqCst);
     }
 
     /// The next filing fails.
@@ -381,6 +411,13 @@ impl Log {
     }
 
     /// Everything on disk is whole, and each row is what the log committed to.
+    /// The head has so many entries, and is signed by both keys.
+    pub(crate) fn assert_signed(&self, size: u64) {
+        let head = SignedCheckpoint::parse(self.service.head().checkpoint.as_bytes()).unwrap();
+        assert_eq!(head.checkpoint.size, size);
+        self.keys.verify(&head).unwrap();
+    }
+
     pub(crate) fn assert_whole(&self) {
         let mut open = |index: u64, _: &[u8]| {
             let entry = self.service.entry(index).unwrap();

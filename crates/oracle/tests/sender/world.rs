@@ -300,6 +300,14 @@ impl Notary for World {
         Ok(Vouched { time_ms, signature: [0; 65] })
     }
 
+    fn check(&self, _: &Checkpoint, _: &Vouched) -> Result<(), NotaryError> {
+        Ok(())
+    }
+
+    fn is_ours(&self, _: &SignedCheckpoint) -> bool {
+        true
+    }
+
     fn note(&self, _: &Checkpoint) -> [u8; 64] {
         [0; 64]
     }

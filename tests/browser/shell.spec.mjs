@@ -124,6 +124,8 @@ test("by keyboard alone: skip the menu, go to the trail, sign in through the wal
   await tabTo("I am Mari");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Sign in with your wallet" }).waitFor();
+  // The new place takes the focus to its heading: whoever is quicker would lose the key they press next.
+  await page.waitForFunction(() => /^H[12]$/.test(document.activeElement.tagName));
   await tabTo("Sign in with Demo wallet");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Who are you?" }).waitFor();

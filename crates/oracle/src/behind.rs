@@ -5,8 +5,10 @@
 use crate::anchorer::Problem;
 use crate::intake::ReportError;
 use crate::opener::EntryError;
+use crate::sequencer::Committed;
 use crate::service::Service;
 use medtrail_ledger::directory::DirectoryChange;
+use medtrail_ledger::entry::Kind;
 use medtrail_ledger::ports::JournalError;
 use std::time::Duration;
 
@@ -26,10 +28,17 @@ pub(crate) struct Told {
     pub(crate) first: u64,
     /// Index after its last entry.
     pub(crate) end: u64,
-    /// Indexes of those entries in it that concern who is told.
-    pub(crate) which: Vec<u64>,
-    /// For the judge: of those that may answer an emergency change.
-    pub(crate) answers: Vec<u64>,
+    /// Indexes of those entries in it that concern who is told, and what they are about.
+    pub(crate) which: Vec<(u64, Kind)>,
+}
+
+impl Told {
+    pub(crate) fn of(commit: &Committed, concerns: fn(Kind) -> bool) -> Self {
+        let end = commit.first + commit.headers.len() as u64;
+        let kinds = (commit.first..).zip(commit.kinds.iter().copied());
+        let which = kinds.filter(|(_, kind)| concerns(*kind)).collect();
+        Self { first: commit.first, end, which }
+    }
 }
 
 /// Why somebody does not go on now.

@@ -5,6 +5,7 @@ use crate::sealer::Draw;
 use crate::sequencer::Waiting;
 use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
+use medtrail_ledger::entry::Kind;
 use medtrail_ledger::ports::{Appending, EventKey, Journal, RowHeader, Tail};
 use medtrail_ledger::tile::TileId;
 
@@ -37,9 +38,7 @@ pub(crate) struct Taken {
     pub(crate) index: u64,
     pub(crate) header: RowHeader,
     pub(crate) place_hash: B256,
-    pub(crate) is_change: bool,
-    pub(crate) is_inquiry: bool,
-    pub(crate) is_answer: bool,
+    pub(crate) kind: Kind,
     pub(crate) answer: Answer,
 }
 

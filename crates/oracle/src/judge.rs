@@ -224,29 +224,30 @@ impl Judge {
     fn hear(&mut self, told: Told) -> Result<(), Obstacle> {
         self.look_up_to(told.first)?;
         if self.next >= told.first && self.next < told.end {
-            let now = Instant::now();
-            let fresh = told.which.into_iter().filter(|index| *index >= self.next);
-            self.waiting.extend(fresh.map(|index| (index, now)));
-            let fresh = told.answers.into_iter().filter(|index| *index >= self.next);
-            self.answers.extend(fresh.map(|index| (index, now)));
+            let known = self.next;
+            for (index, kind) in told.which.into_iter().filter(|(index, _)| *index >= known) {
+                self.take(index, kind);
+            }
             self.next = told.end;
         }
         Ok(())
     }
 
+    fn take(&mut self, index: u64, kind: Kind) {
+        if kind == Kind::Change {
+            self.waiting.insert(index, Instant::now());
+        } else if may_answer(kind) {
+            self.answers.insert(index, Instant::now());
+        }
+    }
+
     /// Finds what nobody told below `size`, as long as there is room.
     fn look_up_to(&mut self, size: u64) -> Result<(), Obstacle> {
         while self.next < size && self.has_room() && !*self.ended.borrow() {
-            let now = Instant::now();
             for (index, row) in self.service.rows_from(self.next, size)? {
                 match self.service.0.opener.open(index, &row) {
-                    Ok(entry) if is_change(&entry.report) => {
-                        self.waiting.insert(index, now);
-                    }
-                    Ok(entry) if may_answer(Kind::from_number(entry.report.kind)) => {
-                        self.answers.insert(index, now);
-                    }
-                    Ok(_) | Err(EntryError::Erased(_)) => {}
+                    Ok(entry) => self.take(index, Kind::from_number(entry.report.kind)),
+                    Err(EntryError::Erased(_)) => {}
                     Err(error @ EntryError::Damaged(_)) => {
                         tracing::error!("it is not judged: {error}");
                     }
@@ -469,6 +470,11 @@ impl Readings {
         }
         Ok(self.0.get(&subject).map_or(&[], |(_, records)| records))
     }
+}
+
+/// Whether the judge looks at entries of this kind.
+pub(crate) fn concerns(kind: Kind) -> bool {
+    kind == Kind::Change || may_answer(kind)
 }
 
 fn is_change(report: &Report) -> bool {

@@ -278,13 +278,7 @@ mod tests {
 
     fn commit(range: Range<u64>) -> Committed {
         let (first, headers) = (range.start, range.map(header).collect());
-        Committed {
-            first,
-            headers,
-            changes: Vec::new(),
-            inquiries: Vec::new(),
-            answers: Vec::new(),
-        }
+        Committed { first, headers, kinds: Vec::new() }
     }
 
     #[test]

@@ -95,10 +95,11 @@ impl Sequencer {
         Ok(sequencer)
     }
 
-    /// Signs the log as it is, and nothing else.
+    /// Signs the log as it is, and nothing else. Under a time of its own: a spoiled signature and a
+    /// sound one of the same digest would give the key away.
     fn sign_anew(&mut self) -> Result<(), SequencerError> {
-        let (checkpoint, check) =
-            self.signing.begin(self.checkpoint(), (self.ports.now_ms)()).wait()?;
+        let time_ms = (self.ports.now_ms)().max(self.tail.received_ms + 1);
+        let (checkpoint, check) = self.signing.begin(self.checkpoint(), time_ms).wait()?;
         check.wait()?;
         let (peaks, received_ms) = (self.edge.peaks(), self.tail.received_ms);
         let only = Batch { checkpoint, peaks, received_ms, ..Batch::default() };
@@ -226,8 +227,7 @@ impl Sequencer {
     /// Gives a report its place and seals it. Changes the edge and the subject's end before
     /// anything is durable: whoever fails from here on must reload.
     fn place(&mut self, report: Waiting, group: &mut Group<'_>) {
-        let Waiting { is_change, is_inquiry, is_answer, .. } = report;
-        let Waiting { mut header, report_hash, encoded, answer, .. } = report;
+        let Waiting { mut header, report_hash, kind, encoded, answer, .. } = report;
         let is_sealed_by_the_log = report.is_sealed_by_the_log;
         let received_ms = group.received_ms.max(self.tail.received_ms).max((self.ports.now_ms)());
         let index = self.edge.size();
@@ -256,15 +256,7 @@ impl Sequencer {
             (person.ordinal, person.last) = (ordinal, commitment);
         }
         group.received_ms = received_ms;
-        group.taken.push(Taken {
-            index,
-            header,
-            place_hash,
-            is_change,
-            is_inquiry,
-            is_answer,
-            answer,
-        });
+        group.taken.push(Taken { index, header, place_hash, kind, answer });
     }
 
     /// One group commit. Returns an error only where the process must end.
@@ -315,12 +307,7 @@ impl Sequencer {
         let head = self.publish();
         let taken = std::mem::take(&mut group.taken);
         let headers: Vec<RowHeader> = taken.iter().map(|taken| taken.header).collect();
-        let changes = taken.iter().filter(|taken| taken.is_change).map(|taken| taken.index);
-        let changes = changes.collect();
-        let inquiries = taken.iter().filter(|taken| taken.is_inquiry).map(|taken| taken.index);
-        let inquiries = inquiries.collect();
-        let answers = taken.iter().filter(|taken| taken.is_answer).map(|taken| taken.index);
-        let answers = answers.collect();
+        let kinds = taken.iter().map(|taken| taken.kind).collect();
         let paths = self.edge.paths();
         for Taken { index, place_hash, answer, .. } in taken {
             let path = paths.path(index).expect("appended since last settled");
@@ -336,7 +323,7 @@ impl Sequencer {
             let _ = answer.send(Ok(Placed::Known { index }));
         }
         if !self.ports.follower.is_closed() {
-            let committed = Committed { first, headers, changes, inquiries, answers };
+            let committed = Committed { first, headers, kinds };
             let _ = self.ports.follower.try_send(committed);
         }
         self.edge.settle();

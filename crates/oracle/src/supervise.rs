@@ -5,8 +5,8 @@ use crate::behind::{TOLD_MAX, Told};
 use crate::bindings::Tries;
 use crate::erasure::{self, Erasing};
 use crate::feed::Anchors;
-use crate::inquiries::clerk::Clerk;
-use crate::judge::Judge;
+use crate::inquiries::clerk::{self, Clerk};
+use crate::judge::{self, Judge};
 use crate::live::Live;
 use crate::notices::Notices;
 use crate::notices::herald::Herald;
@@ -229,15 +229,10 @@ struct Telling {
 fn follow(service: &Service, mut committed: mpsc::Receiver<Committed>, telling: &Telling) {
     service.resume();
     let mut heard = Instant::now();
-    while let Some(mut commit) = committed.blocking_recv() {
-        let (first, end) = (commit.first, commit.first + commit.headers.len() as u64);
+    while let Some(commit) = committed.blocking_recv() {
         // Never waited for: who lags reads the rows.
-        let which = std::mem::take(&mut commit.changes);
-        let answers = std::mem::take(&mut commit.answers);
-        let _ = telling.judge.try_send(Told { first, end, which, answers });
-        let which = std::mem::take(&mut commit.inquiries);
-        let answers = Vec::new();
-        let _ = telling.clerk.try_send(Told { first, end, which, answers });
+        let _ = telling.judge.try_send(Told::of(&commit, judge::concerns));
+        let _ = telling.clerk.try_send(Told::of(&commit, clerk::is_inquiry));
         let recent = &service.0.recent;
         let mut taken = recent.take(commit);
         if taken.is_ok() && committed.is_empty() {

@@ -151,7 +151,7 @@ async fn what_does_not_join_is_told_why_and_nothing_of_whose_it_is() {
     let circle = post(&log, &world.other_token, &joining(&other, &world.anna, Language::En)).await;
     assert!(!names(&circle, rose.address));
     circle.problem(409, "alias-not-fresh");
-    let claimed = log.send(Method::POST, "/v1/bindings", &json!({ "code": "XXXX" }));
+    let claimed = log.send(Method::POST, "/v1/bindings", &json!({ "code": "no code" }));
     Answer::of(claimed.bearer_auth(&its_token)).await.problem(409, "is-alias");
     log.end().await;
 }

@@ -93,8 +93,8 @@ impl Clerk {
             Ok(told) => {
                 self.look_up_to(told.first)?;
                 if self.next >= told.first && self.next < told.end {
-                    let fresh = told.which.iter().filter(|index| **index >= self.next);
-                    self.note(fresh.copied().collect(), told.end)?;
+                    let indexes = told.which.iter().map(|(index, _)| *index);
+                    self.note(indexes.filter(|index| *index >= self.next).collect(), told.end)?;
                 }
             }
             Err(RecvTimeoutError::Timeout) => self.look_up_to(self.service.head().size)?,

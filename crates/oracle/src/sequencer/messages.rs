@@ -3,6 +3,7 @@
 use crate::room::Answer;
 use alloy_primitives::B256;
 use medtrail_ledger::edge::EdgeError;
+use medtrail_ledger::entry::Kind;
 use medtrail_ledger::merkle::Hash;
 use medtrail_ledger::ports::{CommitError, JournalError, NotaryError, RowHeader, SubjectTag};
 use std::sync::Arc;
@@ -27,12 +28,8 @@ pub(crate) struct Waiting {
     pub(crate) is_salted_by_index: bool,
     /// Whether its row is sealed under the log's key.
     pub(crate) is_sealed_by_the_log: bool,
-    /// Whether it is a change, which is judged once it is durable.
-    pub(crate) is_change: bool,
-    /// Whether it is of a kind that asks, answers or corrects something.
-    pub(crate) is_inquiry: bool,
-    /// It may answer an emergency change.
-    pub(crate) is_answer: bool,
+    /// Told to those who follow the log, so that they need not open every row.
+    pub(crate) kind: Kind,
     /// Where the index of filed entries has this event, asked when `filed` entries were filed.
     pub(crate) known: Option<u64>,
     pub(crate) filed: u64,
@@ -88,12 +85,8 @@ pub(crate) struct Committed {
     /// Index of the first of them. A follower that finds a gap before it reads the rows.
     pub(crate) first: u64,
     pub(crate) headers: Vec<RowHeader>,
-    /// Indexes of the changes among them: not every row need be opened to find what is judged.
-    pub(crate) changes: Vec<u64>,
-    /// Indexes of what asks, answers or corrects something.
-    pub(crate) inquiries: Vec<u64>,
-    /// Indexes of what may answer an emergency change.
-    pub(crate) answers: Vec<u64>,
+    /// What each of them is about: not every row need be opened to find what concerns somebody.
+    pub(crate) kinds: Vec<Kind>,
 }
 
 /// Why a report got no place.

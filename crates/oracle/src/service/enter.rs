@@ -2,8 +2,6 @@
 //! queued, and answered.
 
 use super::{Service, blocking, words};
-use crate::emergencies;
-use crate::inquiries::clerk;
 use crate::intake::{Intake, ReportError, Submission};
 use crate::opener::{Entry, EntryError};
 use crate::room::{Answer, Share};
@@ -233,9 +231,7 @@ impl Service {
             subject: report.subject,
             is_salted_by_index: !is_person || kind.is_salted_by_index(),
             is_sealed_by_the_log: !is_person || kind.is_sealed_by_the_log(),
-            is_change: kind == Kind::Change,
-            is_inquiry: clerk::is_inquiry(kind),
-            is_answer: emergencies::may_answer(kind),
+            kind,
             known,
             filed,
             encoded: encode_report(report, evidence, details.as_deref()),

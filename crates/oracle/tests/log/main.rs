@@ -442,7 +442,7 @@ async fn a_spoiled_signature_is_never_shown_and_what_it_covered_gets_the_same_pl
     assert!(matches!(told, ReportError::Place(PlaceError::OutcomeUnknown)), "{told:?}");
     let receipt = log.service.report(log.submission(7, 2)).await.unwrap();
     assert_eq!(receipt.index, 1);
-    log.assert_signed(2);
+    log.assert_signed_anew(2);
 
     log.spoil_next_signature();
     log.die_checking();
@@ -451,7 +451,7 @@ async fn a_spoiled_signature_is_never_shown_and_what_it_covered_gets_the_same_pl
     assert!(log.outcome().await.is_err());
     let log = Log::start(&folder);
     // Before anything else is written: who opens the log has signed it again.
-    log.assert_signed(3);
+    log.assert_signed_anew(3);
     assert_eq!(log.service.report(log.submission(7, 3)).await.unwrap().index, 2);
     log.assert_whole();
     log.stop().await;

@@ -182,7 +182,7 @@ mod tests {
     fn no_path_leads_out_of_it_and_none_is_written_twice() {
         let home = tempfile::tempdir().unwrap();
         let mut folder = NewFolder::begin(&home.path().join("out")).unwrap();
-        for path in ["", "../a", "/tmp/a", "a/../../b", "./a"] {
+        for path in ["", "../a", "/a", "a/../../b", "./a"] {
             assert!(folder.write(path, b"x").is_err(), "{path}");
         }
         folder.write("a", b"x").unwrap();

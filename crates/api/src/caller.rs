@@ -231,8 +231,15 @@ impl Caller {
     fn sees_entry(&self, state: &State, entry: Entry) -> Result<Option<Entry>, Problem> {
         let Self::SignedIn(Session { address, .. }) = self else { return Ok(None) };
         let service = &state.service;
-        let subject = service.subject_now(entry.report.subject);
-        let Some(seeing) = service.may_see(*address, subject)? else { return Ok(None) };
+        let own = service.subject_now(entry.report.subject);
+        let mut found = service.may_see(*address, own)?.map(|seeing| (own, seeing));
+        // Whom control moved to sees the lines of the person's aliases; who acts for them does not.
+        if let (None, Some(person)) = (&found, service.joined_to(own)) {
+            let whole = person.into_word();
+            let seeing = service.may_see(*address, whole)?;
+            found = seeing.filter(|one| one.document.is_none()).map(|seeing| (whole, seeing));
+        }
+        let Some((subject, seeing)) = found else { return Ok(None) };
         service.note_look(*address, subject)?;
         Ok(Some(match seeing.document {
             None => service.shown_whole(subject, entry),

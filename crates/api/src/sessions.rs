@@ -40,6 +40,10 @@ struct Inner {
     swept_ms: u64,
 }
 
+/// An address whose key signed a message with a nonce that was good.
+#[derive(Debug)]
+pub(crate) struct Shown(Address);
+
 /// The nonce was never given out, used before, is too old, or another address's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct UnknownNonce;
@@ -76,21 +80,26 @@ impl Sessions {
         nonce
     }
 
-    /// Signs in whoever signed a message with this nonce; returns the token too, which is nowhere
-    /// kept. The oldest session of an address that has too many ends. Sessions of organisations and
-    /// of the operator are `of` no client: few addresses have them, and theirs give way to nobody's.
-    pub(crate) fn open(
+    /// Uses up a nonce, whoever shows it; only who it was given to has shown an address by it.
+    pub(crate) fn spend(
         &self,
         address: Address,
         nonce: &str,
-        of: Option<Client>,
         now_ms: u64,
-    ) -> Result<(String, Session), UnknownNonce> {
-        let mut inner = self.lock(now_ms);
-        let given = inner.nonces.remove(nonce).ok_or(UnknownNonce)?;
-        if given.address != address || given.expires_ms <= now_ms {
-            return Err(UnknownNonce);
+    ) -> Result<Shown, UnknownNonce> {
+        let given = self.lock(now_ms).nonces.remove(nonce).ok_or(UnknownNonce)?;
+        match given.address == address && now_ms < given.expires_ms {
+            true => Ok(Shown(address)),
+            false => Err(UnknownNonce),
         }
+    }
+
+    /// Signs in whoever has shown an address; returns the token too, which is nowhere kept. The
+    /// oldest session of an address that has too many ends. Sessions of organisations and of the
+    /// operator are `of` no client: few addresses have them, and theirs give way to nobody's.
+    pub(crate) fn open(&self, shown: Shown, of: Option<Client>, now_ms: u64) -> (String, Session) {
+        let Shown(address) = shown;
+        let mut inner = self.lock(now_ms);
         let own: Vec<_> =
             inner.sessions.values().filter(|session| session.address == address).collect();
         if own.len() >= SESSIONS_OF_ONE_MAX
@@ -109,7 +118,7 @@ impl Sessions {
         if let Some(gone) = inner.sessions.insert(session.token, session.clone(), of) {
             gone.ended.cancel();
         }
-        Ok((token, session))
+        (token, session)
     }
 
     /// The session of a token.
@@ -181,25 +190,26 @@ mod tests {
 
     fn signed_in(sessions: &Sessions, now_ms: u64) -> (String, Session) {
         let nonce = sessions.nonce(ANNA, client(1), now_ms);
-        sessions.open(ANNA, &nonce, Some(client(1)), now_ms).unwrap()
+        let shown = sessions.spend(ANNA, &nonce, now_ms).unwrap();
+        sessions.open(shown, Some(client(1)), now_ms)
     }
 
     #[test]
     fn a_nonce_is_good_once_for_its_address_and_for_five_minutes() {
         let sessions = Sessions::new(SESSION_MS);
         let used = sessions.nonce(ANNA, client(1), NOW);
-        assert!(sessions.open(ANNA, &used, None, NOW + NONCE_MS_MAX - 1).is_ok());
-        let again = sessions.open(ANNA, &used, None, NOW);
+        assert!(sessions.spend(ANNA, &used, NOW + NONCE_MS_MAX - 1).is_ok());
+        let again = sessions.spend(ANNA, &used, NOW);
         assert_eq!(again.unwrap_err(), UnknownNonce);
 
         let late = sessions.nonce(ANNA, client(1), NOW);
-        let refused = sessions.open(ANNA, &late, None, NOW + NONCE_MS_MAX);
+        let refused = sessions.spend(ANNA, &late, NOW + NONCE_MS_MAX);
         assert_eq!(refused.unwrap_err(), UnknownNonce);
 
         let hers = sessions.nonce(ANNA, client(1), NOW);
-        let other = sessions.open(Address::repeat_byte(2), &hers, None, NOW);
+        let other = sessions.spend(Address::repeat_byte(2), &hers, NOW);
         assert_eq!(other.unwrap_err(), UnknownNonce);
-        let invented = sessions.open(ANNA, "00000000000000000000000000000000", None, NOW);
+        let invented = sessions.spend(ANNA, "00000000000000000000000000000000", NOW);
         assert_eq!(invented.unwrap_err(), UnknownNonce);
     }
 
@@ -253,8 +263,8 @@ mod tests {
             sessions.nonce(eve, client(2 + number % 200), NOW);
         }
         assert_eq!(sessions.inner.lock().unwrap().nonces.len(), NONCES_MAX);
-        assert!(sessions.open(ANNA, &hers, Some(client(1)), NOW).is_ok());
-        assert_eq!(sessions.open(eve, &first, None, NOW).unwrap_err(), UnknownNonce);
+        assert!(sessions.spend(ANNA, &hers, NOW).is_ok());
+        assert_eq!(sessions.spend(eve, &first, NOW).unwrap_err(), UnknownNonce);
     }
 
     #[test]
@@ -262,7 +272,7 @@ mod tests {
         let sessions = Sessions::new(SESSION_MS);
         let open = |address, from, of| {
             let nonce = sessions.nonce(address, from, NOW);
-            sessions.open(address, &nonce, of, NOW).unwrap().1
+            sessions.open(sessions.spend(address, &nonce, NOW).unwrap(), of, NOW).1
         };
         let hers = open(ANNA, client(1), Some(client(1)));
         // Behind the very address that opens so many.

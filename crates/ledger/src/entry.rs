@@ -264,6 +264,12 @@ pub fn subject_of(address: Address) -> B256 {
     address.into_word()
 }
 
+/// The address that a subject id is, if it is one; a pseudonym is none.
+pub fn address_of(subject: B256) -> Option<Address> {
+    let is_address = !subject.is_zero() && subject.0[..12] == [0; 12];
+    is_address.then(|| Address::from_word(subject))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,14 +6,13 @@
 //! the person's own address only, since the key of an alias is used in public and may be stolen.
 
 use crate::intake::ReportError;
-use crate::judge::address_of;
 use crate::opener::Entry;
 use crate::service::Service;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use medtrail_ledger::binding::alias::{self, AliasDetails, Language};
 use medtrail_ledger::binding::{BindingDocumentError, alias::is_alias};
 use medtrail_ledger::directory::{AliasRow, AliasState, BindingRow, BindingState, DirectoryChange};
-use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
+use medtrail_ledger::entry::{Kind, address_of, details_hash, event_id, subject_of};
 use medtrail_ledger::ports::{JournalError, RegistryError, SubjectTag};
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{self, Binding, Report};
@@ -118,7 +117,7 @@ impl Service {
     }
 
     /// Whose alias a subject id is.
-    pub(crate) fn joined_to(&self, subject: B256) -> Option<Address> {
+    pub fn joined_to(&self, subject: B256) -> Option<Address> {
         let alias = address_of(subject)?;
         self.0.live.rows().alias(alias).map(|row| row.subject)
     }
@@ -134,17 +133,24 @@ impl Service {
     pub fn shown_whole(&self, subject: B256, entry: Entry) -> Entry {
         match self.joined_to(subject) {
             None => self.shown_corrected(entry),
-            Some(_) => self.shown(entry),
+            Some(_) => self.shown_corrected(Self::without_joining(entry)),
         }
     }
 
     /// The same without that document: it tells whose two addresses are.
+    fn without_joining(entry: Entry) -> Entry {
+        let is_joining =
+            is_own_word(&entry, Kind::Binding) && entry.details.as_deref().is_some_and(is_alias);
+        if is_joining { Entry { details: None, ..entry } } else { entry }
+    }
+
+    /// An entry as others see it who may: without that document, and without which lines a notice was
+    /// of. They may be an alias's, and who reported one of them knows its number. Of everybody's
+    /// notices: else it would tell who sells.
     pub(crate) fn without_alias(entry: Entry) -> Entry {
-        let is_binding = Kind::from_number(entry.report.kind) == Kind::Binding;
-        let is_own = is_binding && entry.evidence == Evidence::Relayed;
-        match entry.details.as_deref().is_some_and(|details| is_own && is_alias(details)) {
+        match is_own_word(&entry, Kind::Notice) {
             true => Entry { details: None, ..entry },
-            false => entry,
+            false => Self::without_joining(entry),
         }
     }
 
@@ -283,4 +289,8 @@ impl Service {
             }
         }
     }
+}
+
+fn is_own_word(entry: &Entry, kind: Kind) -> bool {
+    Kind::from_number(entry.report.kind) == kind && entry.evidence == Evidence::Relayed
 }

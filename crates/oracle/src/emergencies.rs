@@ -71,11 +71,7 @@ impl Service {
         wish: Wish,
     ) -> Result<(Vec<EmergencyView>, Option<u64>), EntryError> {
         // Before the rows are locked: both are in the directory.
-        let parts = match whose {
-            Whose::Person(person) => self.parts(person),
-            Whose::About(subject) => self.parts_about(subject),
-            Whose::Organisation(_) => Vec::new(),
-        };
+        let parts = self.parts_asked_for(whose);
         let limit = wish.limit.clamp(1, PAGE_MAX);
         let is_wished = |row: &&EmergencyRow| {
             wish.before.is_none_or(|before| row.index < before)
@@ -102,11 +98,7 @@ impl Service {
     }
 
     fn emergency_view(&self, row: EmergencyRow) -> Result<EmergencyView, EntryError> {
-        let line = match self.open_row(row.index) {
-            Ok(line) => Some(line),
-            Err(EntryError::Erased(_) | EntryError::Damaged(_)) => None,
-            Err(error) => return Err(error),
-        };
+        let line = self.opened_row(row.index)?;
         let EmergencyRow { id, index, subject, organisation, received_ms, .. } = row;
         let EmergencyRow { clock, answer, unanswered, .. } = row;
         Ok(EmergencyView {

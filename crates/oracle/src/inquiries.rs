@@ -265,13 +265,18 @@ impl Service {
         concerns.then_some(row)
     }
 
-    fn inquiries(&self, whose: Whose, wish: Wish) -> (Vec<InquiryRow>, Option<u64>) {
-        // Before the book is locked: both are in the directory.
-        let parts = match whose {
+    /// The subject ids in whose trails something is looked for; none for an organisation.
+    pub(crate) fn parts_asked_for(&self, whose: Whose) -> Vec<B256> {
+        match whose {
             Whose::Person(person) => self.parts(person),
             Whose::About(subject) => self.parts_about(subject),
             Whose::Organisation(_) => Vec::new(),
-        };
+        }
+    }
+
+    fn inquiries(&self, whose: Whose, wish: Wish) -> (Vec<InquiryRow>, Option<u64>) {
+        // Before the book is locked: both are in the directory.
+        let parts = self.parts_asked_for(whose);
         let rows = self.0.live.rows();
         let limit = wish.limit.clamp(1, PAGE_MAX);
         let is_wished = |row: &&InquiryRow| {
@@ -296,7 +301,7 @@ impl Service {
     }
 
     /// An entry that belongs to an inquiry; none if it was erased, or is damaged.
-    fn opened_row(&self, index: u64) -> Result<Option<Entry>, EntryError> {
+    pub(crate) fn opened_row(&self, index: u64) -> Result<Option<Entry>, EntryError> {
         match self.open_row(index) {
             Ok(entry) => Ok(Some(entry)),
             Err(EntryError::Erased(_) | EntryError::Damaged(_)) => Ok(None),

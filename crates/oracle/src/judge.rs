@@ -19,7 +19,7 @@ use crate::service::Service;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::directory::DirectoryChange;
-use medtrail_ledger::entry::{Kind, details_hash, event_id};
+use medtrail_ledger::entry::{Kind, address_of, details_hash, event_id};
 use medtrail_ledger::ports::{JournalError, RegistryError};
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::vault::is_version;
@@ -110,7 +110,7 @@ impl Obstacle {
     }
 
     /// Whether others would meet it too, so that nothing else is tried for a while.
-    fn stops_all(&self) -> bool {
+    pub(crate) fn stops_all(&self) -> bool {
         matches!(self, Self::Chain(RegistryError::Unreachable(_)) | Self::Log(_))
     }
 }
@@ -267,6 +267,10 @@ impl Judge {
             self.waiting.iter().map(|(index, due)| (*due, *index)).collect();
         due.retain(|(due, _)| *due <= now);
         due.sort_unstable();
+        if due.is_empty() && self.answers.values().all(|due| *due > now) {
+            // What was in the way of those that wait still is, as far as anybody knows.
+            return;
+        }
         let mut chain = Readings::default();
         let mut problem = None;
         for (_, index) in due {
@@ -294,10 +298,12 @@ impl Judge {
             };
             self.waiting.insert(index, Instant::now() + wait);
         }
-        if let Err(obstacle) = self.hear_answers(now) {
-            return self.pause(&obstacle);
+        match self.hear_answers(now) {
+            Ok(failed) => problem = problem.or(failed),
+            Err(obstacle) => return self.pause(&obstacle),
         }
-        let is_held_back = || self.waiting.values().any(|due| *due > now);
+        let is_held_back =
+            || self.waiting.values().chain(self.answers.values()).any(|due| *due > now);
         self.problem = problem.or_else(|| {
             is_held_back().then(|| Problem {
                 what: "changes wait until a block of the chain is final".to_owned(),
@@ -307,25 +313,34 @@ impl Judge {
     }
 
     /// Takes in what may answer an emergency change. What hangs on a block or a binding that is not
-    /// final comes again.
-    fn hear_answers(&mut self, now: Instant) -> Result<(), Obstacle> {
+    /// final comes again, and so does what failed: the first of that is told.
+    fn hear_answers(&mut self, now: Instant) -> Result<Option<Problem>, Obstacle> {
+        let mut problem = None;
         let due: Vec<u64> =
             self.answers.iter().filter(|(_, due)| **due <= now).map(|(index, _)| *index).collect();
         for index in due {
             if *self.ended.borrow() {
                 break;
             }
-            let stood = match self.service.open_row(index) {
-                Ok(entry) => self.service.hear_answer(&entry)?,
-                Err(EntryError::Erased(_) | EntryError::Damaged(_)) => Stood::Settled,
-                Err(error) => return Err(error.into()),
+            let heard = match self.service.open_row(index) {
+                Ok(entry) => self.service.hear_answer(&entry),
+                Err(EntryError::Erased(_) | EntryError::Damaged(_)) => Ok(Stood::Settled),
+                Err(error) => Err(error.into()),
             };
-            match stood {
-                Stood::NotFinal => self.answers.insert(index, Instant::now() + RETRY),
-                Stood::Waits | Stood::Settled => self.answers.remove(&index),
-            };
+            match heard {
+                Ok(Stood::Waits | Stood::Settled) => {
+                    self.answers.remove(&index);
+                    continue;
+                }
+                Ok(Stood::NotFinal) => {}
+                Err(obstacle) if obstacle.stops_all() => return Err(obstacle),
+                Err(obstacle) => {
+                    problem.get_or_insert(obstacle.problem());
+                }
+            }
+            self.answers.insert(index, Instant::now() + RETRY);
         }
-        Ok(())
+        Ok(problem)
     }
 
     fn judge(&self, index: u64, chain: &mut Readings) -> Result<Outcome, Obstacle> {
@@ -405,7 +420,8 @@ impl Judge {
     }
 
     fn tell(&self) {
-        let problem = self.problem.clone().filter(|_| !self.waiting.is_empty());
+        let is_behind = !self.waiting.is_empty() || !self.answers.is_empty();
+        let problem = self.problem.clone().filter(|_| is_behind);
         let problem = problem.or_else(|| self.late.clone());
         let now = Judging { waiting: self.waiting.len() as u64, problem };
         *self.service.0.judging.lock().unwrap_or_else(PoisonError::into_inner) = now;
@@ -479,11 +495,4 @@ pub(crate) fn concerns(kind: Kind) -> bool {
 
 fn is_change(report: &Report) -> bool {
     Kind::from_number(report.kind) == Kind::Change
-}
-
-/// The address that a subject id is, if it is one. A pseudonym is nobody's who could have been
-/// asked.
-pub(crate) fn address_of(subject: B256) -> Option<Address> {
-    let is_address = !subject.is_zero() && subject.0[..12] == [0; 12];
-    is_address.then(|| Address::from_word(subject))
 }

@@ -4,11 +4,10 @@
 //! Nothing is shown before the trail has a line that says who looks; one a day is enough.
 
 use crate::intake::ReportError;
-use crate::judge::address_of;
 use crate::opener::EntryError;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
+use medtrail_ledger::entry::{Kind, address_of, details_hash, event_id, subject_of};
 use medtrail_ledger::ports::{JournalError, RegistryError};
 use medtrail_ledger::schema::Report;
 use medtrail_permit::consents;

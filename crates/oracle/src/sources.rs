@@ -227,11 +227,7 @@ impl Service {
         limit: usize,
     ) -> Result<(Vec<SourceView>, Option<u64>), EntryError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let parts = match whose {
-            Whose::Person(person) => self.parts(person),
-            Whose::About(subject) => self.parts_about(subject),
-            Whose::Organisation(_) => Vec::new(),
-        };
+        let parts = self.parts_asked_for(whose);
         let is_wished = |row: &&SourceRow| before.is_none_or(|before| row.index < before);
         let rows: Vec<SourceRow> = {
             let rows = self.0.live.rows();

@@ -2,13 +2,12 @@
 //! parts of the person, newest first.
 
 use crate::intake::AHEAD_MS_MAX;
-use crate::judge::address_of;
 use crate::opener::{Entry, EntryError};
 use crate::recent::Line;
 use crate::service::Service;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::CorrectionRow;
-use medtrail_ledger::entry::{Kind, subject_of};
+use medtrail_ledger::entry::{Kind, address_of, subject_of};
 use medtrail_ledger::ports::{Journal, JournalError, SubjectTag};
 use medtrail_ledger::tile::TileReader;
 

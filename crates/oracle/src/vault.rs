@@ -223,7 +223,7 @@ impl Vault {
 
     /// All subject ids of whoever is known by this one, the newest first.
     fn parts(&self, subject: B256) -> Vec<B256> {
-        match crate::judge::address_of(subject) {
+        match medtrail_ledger::entry::address_of(subject) {
             Some(address) => self.0.service.parts(address),
             None => vec![subject],
         }

@@ -33,7 +33,7 @@ use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
 use medtrail_ledger::audit::order::InOrder;
 use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
 use medtrail_ledger::consents::ConsentRecord;
-use medtrail_ledger::entry::Kind;
+use medtrail_ledger::entry::{Kind, address_of};
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::trust::TrustFile;
@@ -86,8 +86,6 @@ pub struct Replay<'a> {
     /// The newest that counted, for the evidence against a refusal of one.
     counted: VecDeque<Act>,
     now_ms: u64,
-    /// The log's time at the copy's last entry.
-    now_ms_at_end: u64,
     found: Found,
     has_fault: bool,
     evidence: Option<(OpenedEntry, Box<Judged>)>,
@@ -161,7 +159,6 @@ impl<'a> Replay<'a> {
             unpermitted: BTreeMap::new(),
             counted: VecDeque::new(),
             now_ms: 0,
-            now_ms_at_end: 0,
             found: Found::default(),
             has_fault: false,
             evidence: None,
@@ -515,7 +512,6 @@ impl InOrder for Replay<'_> {
 
     fn finish(&mut self, tally: &mut Tally) {
         let end_ms = self.now_ms;
-        self.now_ms_at_end = end_ms;
         self.settle_young();
         self.clocks.age(end_ms);
         self.end_unpermitted(tally);
@@ -630,10 +626,4 @@ fn is_replayed(entry: &Opened) -> bool {
         Kind::Access => InVault::of(entry).is_some(),
         _ => false,
     }
-}
-
-/// The address that a subject id is, if it is one.
-fn address_of(subject: B256) -> Option<Address> {
-    let is_address = !subject.is_zero() && subject.0[..12] == [0; 12];
-    is_address.then(|| Address::from_word(subject))
 }

@@ -3,6 +3,7 @@
 
 use crate::answer::json;
 use crate::caller::Caller;
+use crate::client::Client;
 use crate::problem::Problem;
 use crate::state::State;
 use actix_web::web::{Data, Payload};
@@ -63,6 +64,8 @@ pub(super) async fn join(
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let own = caller.session()?.address;
+    // Each try asks the chain twice.
+    state.rates.document(Client::of(&request))?;
     let body: NewAlias = state.bodies.json(&request, payload).await?;
     let NewAlias { alias, expires_at: expires_at_s, language, signature, countersignature } = body;
     let joining = Joining { alias, expires_at_s, language, signature, countersignature };

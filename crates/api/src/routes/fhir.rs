@@ -21,6 +21,7 @@ use medtrail_fhir::capability::{Side, smart_configuration, statement};
 use medtrail_fhir::event::{Issue, Severity};
 use medtrail_fhir::outcome::OperationOutcome;
 use medtrail_fhir::search::pairs;
+use std::fmt::Display;
 
 /// The media type of everything here.
 const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
@@ -100,6 +101,14 @@ async fn posted(
     let form = std::str::from_utf8(&body)
         .map_err(|_| Problem::new(&problem::MALFORMED_REQUEST, "a form is UTF-8"))?;
     Ok([pairs(request.query_string()), pairs(form)].concat())
+}
+
+/// A page of a search, written.
+fn written<T, E: Display>(page: Result<T, E>) -> Result<T, Problem> {
+    page.map_err(|error| {
+        tracing::error!("a page of a search could not be written: {error}");
+        Problem::new(&problem::INTERNAL, "the answer could not be written")
+    })
 }
 
 /// What this endpoint can do.

@@ -118,12 +118,14 @@ pub(super) async fn open(
     let now_ms = state.now_ms();
     let signed = state.site.check(&sent.message, &sent.signature, now_ms)?;
     let address = signed.address;
+    // Before the chain is asked: a message that was sent before costs nothing.
+    let shown = state.sessions.spend(address, &signed.nonce, now_ms)?;
     let is_official = state.organisation_of(address).is_some() || state.is_operator(address);
     if !is_official {
         require_control(&state, address).await?;
     }
     let of = (!is_official).then_some(from);
-    let (token, session) = state.sessions.open(address, &signed.nonce, of, now_ms)?;
+    let (token, session) = state.sessions.open(shown, of, now_ms);
     if is_official {
         state.bodies.know(from);
     }

@@ -277,6 +277,12 @@ async fn after_a_recovery_the_new_key_sees_the_aliases_and_a_delegate_still_does
     assert_eq!(feed.line().await.id, Some(sold.index));
     let page = get(&log, &hers, &path).await;
     assert!(page.status == 404 || !names(&page, rose.address), "{page:?}");
+    // Each line by itself too, and nobody else, where control of her own address alone has moved.
+    *log.chain.only.lock().unwrap() = Some(anna.address);
+    let line = format!("/v1/entries/{}", sold.index);
+    assert_eq!(get(&log, &its, &line).await.status, 200);
+    get(&log, &hers, &line).await.problem(404, "no-such-entry");
+    *log.chain.only.lock().unwrap() = None;
     // Whoever got control of the alias alone still is not told whose it is.
     let path = format!("/v1/subjects/{}/trail", rose.address);
     let page = get(&log, &its, &path).await;

@@ -95,6 +95,13 @@ async fn a_key_that_control_was_taken_from_signs_in_no_more_once_that_is_final()
     // An organisation's key and the operator's are not asked: they act for nobody's address.
     assert_eq!(attempt(&Person::new(1)).await.status, 200);
     assert_eq!(attempt(&Person::new(2)).await.status, 200);
+    // A message that signed in before is refused for that, and the chain is not asked.
+    let message = old.challenge(&log).await;
+    log.chain.records.lock().unwrap()[0].is_final = false;
+    let sent = signed(&old, &message, true);
+    assert_eq!(Answer::of(sign_in(&log, &sent)).await.status, 200);
+    log.chain.records.lock().unwrap()[0].is_final = true;
+    Answer::of(sign_in(&log, &sent)).await.problem(422, "nonce-unknown");
     // Nobody is shut out because no node answers.
     log.chain.is_away.store(true, Ordering::SeqCst);
     assert_eq!(attempt(&old).await.status, 200);

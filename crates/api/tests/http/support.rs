@@ -160,6 +160,8 @@ impl Outbox for Disk {
 pub(crate) struct Chain {
     pub(crate) records: Mutex<Vec<ConsentRecord>>,
     pub(crate) is_away: AtomicBool,
+    /// Whose they are; none: everybody's.
+    pub(crate) only: Mutex<Option<Address>>,
 }
 
 pub(crate) const CONSENTS: Address = Address::repeat_byte(0x33);
@@ -169,9 +171,11 @@ impl Consents for Chain {
         CONSENTS
     }
 
-    fn about(&self, _: Address) -> Result<Vec<ConsentRecord>, RegistryError> {
+    fn about(&self, subject: Address) -> Result<Vec<ConsentRecord>, RegistryError> {
+        let is_anothers = self.only.lock().unwrap().is_some_and(|only| only != subject);
         match self.is_away.load(Ordering::SeqCst) {
             true => Err(RegistryError::Unreachable("on purpose".into())),
+            false if is_anothers => Ok(Vec::new()),
             false => Ok(self.records.lock().unwrap().clone()),
         }
     }

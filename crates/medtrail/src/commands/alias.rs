@@ -70,8 +70,13 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let asker = asking.open().await?;
             let told = asker.session.get("/v1/bindings/aliases").await?;
             let row = |one: &serde_json::Value| {
-                let entries = &one["entries"];
-                vec![shown(one, "alias"), entries[1].to_string(), entries[0].to_string()]
+                // None yet: the two lines are on their way.
+                let line = |place: usize| {
+                    one["entries"][place]
+                        .as_u64()
+                        .map_or_else(|| "–".to_owned(), |at| at.to_string())
+                };
+                vec![shown(one, "alias"), line(1), line(0)]
             };
             asker.tell(&told, || {
                 let rows = told["aliases"].as_array().into_iter().flatten().map(row).collect();

@@ -162,7 +162,8 @@ fn check(line: Line, subject: Address, trust: &TrustFile) -> Result<Checked, Str
     Ok(Checked { index, report, place, details, is_relayed: !is_signed, organisation })
 }
 
-fn relayed_for(details: Option<&[u8]>) -> Option<Address> {
+/// On whose behalf the operator entered a line, if its details say so.
+pub(super) fn relayed_for(details: Option<&[u8]>) -> Option<Address> {
     #[derive(Deserialize)]
     struct Relayed {
         version: String,

@@ -3,11 +3,13 @@
 
 use super::organisations::time_text;
 use super::signing::{Asking, Signing, in_days, pseudonym, salt, shown};
+use super::trail::relayed_for;
 use crate::clock::now_ms;
 use crate::exit::{Failure, OK, Outcome};
-use crate::session::text;
+use crate::session::{Session, text};
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::commitment;
+use medtrail_ledger::entry::{commitment, details_hash};
+use medtrail_ledger::proof::Document as Carried;
 use medtrail_ledger::schema::{Place, Report};
 use medtrail_permit::documents::{ChangeApproval, Document, Revoke, named};
 use medtrail_permit::permits::CONFIRM_MS;
@@ -68,10 +70,6 @@ pub(crate) async fn waiting(args: WaitingArgs) -> Outcome {
 /// What ends first comes first; what has no end comes last.
 fn items(all: &Value, me: Address) -> Vec<Item> {
     let list = |name: &str| all[name].as_array().cloned().unwrap_or_default();
-    let who = |one: &Value| match shown(&one["organisation"], "name") {
-        name if name.is_empty() => "Somebody".to_owned(),
-        name => name,
-    };
     let mut items = Vec::new();
     for one in list("emergencies").iter().filter(|one| one["state"] == "open") {
         let id = shown(one, "id");
@@ -219,7 +217,14 @@ pub(crate) async fn emergencies(args: EmergenciesArgs) -> Outcome {
             }
             let custodian = match line["evidence"].as_str() {
                 // Nobody signed it: it is the word of the organisation for which it was entered.
-                Some("relayed") => text(&found["organisation"], "id")?.parse()?,
+                Some("relayed") => {
+                    let details: Option<Carried> = serde_json::from_value(line["details"].clone())?;
+                    let details = details.and_then(|carried| carried.bytes()).unwrap_or_default();
+                    if details_hash(&details) != report.details {
+                        return Err(Failure::new(format!("line {index} shows other details")));
+                    }
+                    relayed_for(Some(&details)).unwrap_or(report.actor)
+                }
                 _ => report.actor,
             };
             let approval = ChangeApproval {
@@ -239,12 +244,15 @@ pub(crate) async fn emergencies(args: EmergenciesArgs) -> Outcome {
     }
 }
 
+fn who(one: &Value) -> String {
+    match shown(&one["organisation"], "name") {
+        name if name.is_empty() => "Somebody".to_owned(),
+        name => name,
+    }
+}
+
 /// One of the person's, by its id.
-async fn find(
-    session: &crate::session::Session,
-    id: B256,
-    whom: Option<B256>,
-) -> Result<Value, Failure> {
+async fn find(session: &Session, id: B256, whom: Option<B256>) -> Result<Value, Failure> {
     let of = whom.map(|whole| format!("&subject={whole}")).unwrap_or_default();
     let mut before = String::new();
     loop {
@@ -272,11 +280,7 @@ fn print(listed: &Value) {
         return;
     }
     for one in all {
-        let name = match shown(&one["organisation"], "name") {
-            name if name.is_empty() => "Somebody".to_owned(),
-            name => name,
-        };
-        println!("{name} changed something without asking, line {}.", one["index"]);
+        println!("{} changed something without asking, line {}.", who(one), one["index"]);
         let until = time_text(&one["dueMs"]);
         match one["state"].as_str() {
             Some("open") => {

@@ -7,7 +7,7 @@
 use super::book::is_open;
 use crate::behind::RETRY;
 use crate::intake::ReportError;
-use crate::judge::{Obstacle, address_of};
+use crate::judge::Obstacle;
 use crate::opener::{Entry, EntryError};
 use crate::papers::Papers;
 use crate::permissions::Permissions;
@@ -15,11 +15,12 @@ use crate::service::Service;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::directory::{BindingState, DirectoryChange, EmergencyAnswer, EmergencyRow};
-use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
+use medtrail_ledger::entry::{Kind, address_of, details_hash, event_id, subject_of};
 use medtrail_ledger::inquiry::{LineRef, Unconfirmed};
 use medtrail_ledger::schema::Report;
 use medtrail_permit::consents;
 use medtrail_permit::documents::Document;
+use medtrail_permit::papers::Recorded;
 use medtrail_permit::permits::{
     Act, Basis, Bound, ChainState, Clock, Pseudonym, Refusal, Verdict, World, clock, permits,
 };
@@ -74,9 +75,8 @@ impl Ticking {
             return None;
         }
         let now_ms = (service.0.now_ms)();
-        let done = service
-            .close_overdue(now_ms)
-            .and_then(|is_open| Ok(service.remind_due(now_ms)? || is_open));
+        let (closed, reminded) = (service.close_overdue(now_ms), service.remind_due(now_ms));
+        let done = closed.and_then(|is_open| Ok(reminded? || is_open));
         match &done {
             Ok(false) => {}
             Ok(true) => self.paused_until = Instant::now() + FINAL_RETRY,
@@ -107,7 +107,7 @@ impl Service {
             answer: None,
             unanswered: None,
         });
-        self.reconsider(&row, None)
+        self.reconsider(&row)
     }
 
     /// Looks at what an entry may have answered: the changes that it names, or those of a pseudonym
@@ -116,7 +116,7 @@ impl Service {
         let rows = self.named_by(entry);
         let mut stood = Stood::Settled;
         for row in rows {
-            if self.reconsider(&row, Some(entry))? == Stood::NotFinal {
+            if self.reconsider(&row)? == Stood::NotFinal {
                 stood = Stood::NotFinal;
             }
         }
@@ -157,7 +157,7 @@ impl Service {
     }
 
     /// Decides anew how an emergency change stands, and notes it durably.
-    fn reconsider(&self, row: &EmergencyRow, by: Option<&Entry>) -> Result<Stood, Obstacle> {
+    fn reconsider(&self, row: &EmergencyRow) -> Result<Stood, Obstacle> {
         let entry = match self.open_row(row.index) {
             Ok(entry) => entry,
             Err(EntryError::Erased(_) | EntryError::Damaged(_)) => {
@@ -186,12 +186,15 @@ impl Service {
         };
         let clock = clock(&act, &world).map(|Clock { since_ms, until_ms }| (since_ms, until_ms));
         let answer = answer.map(|is_yes| match row.answer {
-            Some(known) if known.is_yes == is_yes => known,
-            _ => EmergencyAnswer {
-                is_yes,
-                index: by.map(|entry| entry.index),
-                at_ms: by.map_or_else(|| (self.0.now_ms)(), |entry| entry.place.receivedMs),
-            },
+            Some(before) if before.is_yes == is_yes => before,
+            _ => {
+                let by = known.decided_by(&act, &verdict);
+                EmergencyAnswer {
+                    is_yes,
+                    index: by.map(|one| one.index),
+                    at_ms: by.map_or_else(|| (self.0.now_ms)(), |one| one.received_ms),
+                }
+            }
         });
         let changed = EmergencyRow { clock, answer, ..row.clone() };
         let is_known = self.0.live.rows().emergencies.get(row.id) == Some(&changed);
@@ -258,17 +261,18 @@ impl Service {
     fn close_overdue(&self, now_ms: u64) -> Result<bool, Obstacle> {
         let due = self.0.live.rows().emergencies.due_before(now_ms.saturating_sub(GRACE_MS));
         let mut waits = false;
+        let mut failed = Failed::default();
         for row in due {
             if !self.takes_reports() {
                 break;
             }
-            match self.reconsider(&row, None)? {
-                Stood::Waits => self.tell_unconfirmed(row.id, now_ms)?,
-                Stood::Settled => {}
-                Stood::NotFinal => waits = true,
-            }
+            let closed = self.reconsider(&row).and_then(|stood| match stood {
+                Stood::Waits => self.tell_unconfirmed(row.id, now_ms).map(|()| stood),
+                Stood::Settled | Stood::NotFinal => Ok(stood),
+            });
+            waits |= failed.unless_all(closed)? == Some(Stood::NotFinal);
         }
-        Ok(waits)
+        failed.or(waits)
     }
 
     fn tell_unconfirmed(&self, id: B256, now_ms: u64) -> Result<(), Obstacle> {
@@ -327,16 +331,17 @@ impl Service {
             of.entry(self.subject_now(row.subject)).or_default().push(row);
         }
         let mut waits = false;
+        let mut failed = Failed::default();
         for person in people {
             let (mut about, mut changes) = (Vec::new(), Vec::new());
             for row in of.remove(&person).unwrap_or_default() {
-                match self.reconsider(&row, None)? {
-                    Stood::Settled => continue,
-                    Stood::NotFinal => {
+                match failed.unless_all(self.reconsider(&row))? {
+                    Some(Stood::Waits) => {}
+                    Some(Stood::NotFinal) => {
                         waits = true;
                         continue;
                     }
-                    Stood::Waits => {}
+                    Some(Stood::Settled) | None => continue,
                 }
                 let row = self.0.live.rows().emergencies.get(row.id).cloned();
                 let Some(row) = row.filter(|row| is_open(row) && !row.is_reminded) else {
@@ -356,11 +361,45 @@ impl Service {
                 self.put_emergencies(changes)?;
             }
         }
-        Ok(waits)
+        failed.or(waits)
+    }
+}
+
+/// The first thing that failed of a round which goes on: one trail that cannot be read must not keep
+/// all others waiting.
+#[derive(Default)]
+struct Failed(Option<Obstacle>);
+
+impl Failed {
+    /// What came of one; none: it failed, and the others are tried all the same.
+    fn unless_all<T>(&mut self, one: Result<T, Obstacle>) -> Result<Option<T>, Obstacle> {
+        match one {
+            Ok(done) => Ok(Some(done)),
+            Err(obstacle) if obstacle.stops_all() => Err(obstacle),
+            Err(obstacle) => {
+                self.0.get_or_insert(obstacle);
+                Ok(None)
+            }
+        }
+    }
+
+    fn or<T>(self, done: T) -> Result<T, Obstacle> {
+        self.0.map_or(Ok(done), Err)
     }
 }
 
 impl Known {
+    /// The document that decided, if one in the log did: what was said on the chain alone has none.
+    fn decided_by(&self, act: &Act, verdict: &Verdict) -> Option<&Recorded> {
+        let is_it = |one: &&Recorded| match (verdict, &one.signed.document) {
+            (Verdict::Counts { document, .. }, _) => *document == Some(one.id),
+            (_, Document::Revoke(revoke)) => revoke.permission == act.commitment,
+            _ => false,
+        };
+        let under = self.pseudonym.iter().flat_map(|(_, own)| own.documents());
+        self.papers.documents().iter().chain(under).find(is_it)
+    }
+
     /// All of it, with this state of the chain.
     fn world(&self, service: &Service, records: &[ConsentRecord]) -> World {
         let registries = service.registries();

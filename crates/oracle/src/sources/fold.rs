@@ -1,12 +1,11 @@
 //! What an entry changes in the register of sources: a pure look at the entry, and at those before.
 
 use super::{OF_ORGANISATION_MAX, OF_PERSON_MAX};
-use crate::judge::address_of;
 use crate::opener::{Entry, EntryError};
 use crate::service::Service;
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{DirectoryChange, SourceOwner, SourceRow, SourceState};
-use medtrail_ledger::entry::{commitment, subject_of};
+use medtrail_ledger::entry::{address_of, commitment, subject_of};
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::Report;

@@ -2,12 +2,11 @@
 
 use super::{Vault, VaultError, Why};
 use crate::intake::Submission;
-use crate::judge::address_of;
 use crate::opener::Entry;
 use crate::papers::Papers;
 use crate::permissions::Permissions;
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::entry::commitment;
+use medtrail_ledger::entry::{address_of, commitment};
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::vault::About;
 use medtrail_permit::confidentiality::{Confidentiality, is_mark};

@@ -15,7 +15,7 @@ use medtrail_oracle::erasure::{Erasing, Stage};
 use medtrail_oracle::feed::{Feed, FeedItem};
 use medtrail_oracle::notices::Wanted;
 use medtrail_oracle::opener::Entry;
-use medtrail_oracle::trail::TrailQuery;
+use medtrail_oracle::trail::{TrailPage, TrailQuery};
 use medtrail_permit::documents::{Document, Erase};
 use std::time::Duration;
 
@@ -401,6 +401,18 @@ async fn her_channels_tell_of_the_alias_and_its_own_too() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert_eq!((told(anna), told(rose)), (3, 2));
+    // Of which lines they were, nobody but her is shown: who reports about the alias knows its numbers.
+    let notices = |page: TrailPage| {
+        let of = page.entries.into_iter().filter(|entry| entry.report.kind == 17);
+        of.map(|entry| entry.details.is_some()).collect::<Vec<_>>()
+    };
+    let all = TrailQuery { limit: 100, ..TrailQuery::default() };
+    let others = world.service.trail_about(subject_of(anna), &all).unwrap();
+    assert_eq!(notices(others), [false; 3]);
+    let hers = world.service.whole_trail(subject_of(anna), &all).unwrap();
+    assert_eq!(notices(hers), [true; 5]);
+    let its = world.service.whole_trail(subject_of(rose), &all).unwrap();
+    assert_eq!(notices(its), [true; 2]);
     world.stop().await;
 }
 

@@ -3,6 +3,7 @@
 
 use crate::permits::{
     ANNA, Change, KADRI, STRANGER, approval, change, grant_for, guardianship, id, revoke, signed,
+    told,
 };
 use crate::support::{CLINIC, FAULTS, World, address_of, now_ms, pseudonym, sign, sign_digest};
 use alloy_primitives::{Address, B256, keccak256};
@@ -250,6 +251,64 @@ async fn while_the_chain_is_away_or_not_final_nobody_is_called_silent() {
     let [seen] = &world.anna()[..] else { panic!() };
     assert_eq!(seen.answer.unwrap().index, None, "it stands on the chain");
     assert_eq!(world.silences(), Vec::<Value>::new());
+    world.stop().await;
+}
+
+/// One node's error about one person is no reason to keep all others waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_judged_holds_up_no_other_clock_and_no_other_answer() {
+    clock!(AHEAD, clock);
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start_at(&folder, clock);
+    let kadri = address_of(KADRI);
+    let hers = world.change(&Change { subject: kadri.into_word(), ..emergency(1) }).await;
+    let own = world.change(&emergency(2)).await;
+    let silent = world.change(&Change { record: "latex", ..emergency(3) }).await;
+    world.until_emergencies(&["open", "open"]).await;
+    world.until(|| world.emergencies(Whose::Person(kadri)).len() == 1).await;
+    // Her answer hangs on a block that is not final, and then nobody can read hers any more.
+    let entry = world.service.entry(hers).unwrap();
+    let permission = commitment(&entry.report, &entry.place);
+    let at_s = now_ms() / 1000;
+    world.chain.record(kadri, ConsentEvent::Revoked { permission, at_s }, false);
+    let Document::ChangeApproval(yes) = approval("penicillin") else { unreachable!() };
+    let yes = Document::ChangeApproval(ChangeApproval {
+        statement: String::new(),
+        subject: kadri,
+        ..yes
+    });
+    world.give(KADRI, told(yes)).await;
+    a_while().await;
+    *world.chain.unreadable.lock().unwrap() = Some(kadri);
+    world.give(ANNA, world.no_to(own)).await;
+    world.until_emergencies(&["open", "denied"]).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(world.service.judging().problem.is_some(), "and it is told that something is stuck");
+    set(&AHEAD, CONFIRM_MS + 5_000);
+    world.until_emergencies(&["unanswered", "denied"]).await;
+    let told: Vec<_> = world.silences().iter().map(|told| told["line"]["index"].clone()).collect();
+    assert_eq!(told, [json!(silent)]);
+    *world.chain.unreadable.lock().unwrap() = None;
+    world.chain.finalise();
+    let state = || world.emergencies(Whose::Person(kadri))[0].state();
+    world.until(|| state() == "denied").await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_the_line_that_says_it_and_not_the_one_that_woke_the_judge() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&folder);
+    let index = world.change(&emergency(1)).await;
+    world.until_emergencies(&["open"]).await;
+    let entry = world.service.entry(index).unwrap();
+    let permission = commitment(&entry.report, &entry.place);
+    let at_s = now_ms() / 1000;
+    world.chain.record(address_of(ANNA), ConsentEvent::Revoked { permission, at_s }, true);
+    // Nobody looked since. What makes the judge look says something else.
+    world.give(ANNA, approval("penicillin")).await;
+    world.until_emergencies(&["denied"]).await;
+    assert_eq!(world.anna()[0].answer.unwrap().index, None, "the chain says it");
     world.stop().await;
 }
 

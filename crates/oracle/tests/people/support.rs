@@ -237,6 +237,8 @@ impl KeyFile for Keys {
 #[derive(Default)]
 pub(crate) struct Chain {
     records: Mutex<HashMap<Address, Vec<ConsentRecord>>>,
+    /// About whom the node answers with an error.
+    pub(crate) unreadable: Mutex<Option<Address>>,
     is_away: AtomicBool,
 }
 
@@ -268,6 +270,9 @@ impl Consents for Chain {
     }
 
     fn about(&self, subject: Address) -> Result<Vec<ConsentRecord>, RegistryError> {
+        if *self.unreadable.lock().unwrap() == Some(subject) {
+            return Err(RegistryError::Node { code: -32000, message: "on purpose".into() });
+        }
         match self.is_away.load(Ordering::SeqCst) {
             true => Err(RegistryError::Unreachable("on purpose".into())),
             false => Ok(self.records.lock().unwrap().get(&subject).cloned().unwrap_or_default()),

@@ -168,7 +168,7 @@ impl Replay<'_> {
     /// What is owed about a change that still waits, at the end of the copy.
     pub(super) fn end_clock(&mut self, act: &Act, shown: Option<&Opened>, tally: &mut Tally) {
         let (final_ms, grace_ms) = (self.setting.final_ms, self.setting.grace_ms);
-        match self.clocks.owed(act.commitment, self.now_ms_at_end, final_ms, grace_ms) {
+        match self.clocks.owed(act.commitment, self.now_ms, final_ms, grace_ms) {
             Owed::No => {}
             Owed::NotYet => self.found.untold_silence += 1,
             Owed::Yes => {

@@ -1,7 +1,7 @@
 //! Consent out: a person's permissions, for whom `/v1/subjects/{subject}/permissions` shows them.
 //! None is made here: a permission is what the person signed.
 
-use super::{fhir, posted, prefers, refused, require_json_is_read};
+use super::{fhir, posted, prefers, refused, require_json_is_read, written};
 use crate::answer::blocking;
 use crate::caller::{Caller, View};
 use crate::problem::{self, Problem};
@@ -112,12 +112,8 @@ async fn find(
     })
     .await?;
     let next = next.map(|cursor| search.next_link(&base, cursor));
-    let written = searchset(search.self_link(&base), next, found, &search.ignored);
-    let written = written.map_err(|error| {
-        tracing::error!("a page of a search could not be written: {error}");
-        Problem::new(&problem::INTERNAL, "the answer could not be written")
-    })?;
-    Ok(fhir(&mut HttpResponse::Ok()).insert_header((VARY, "Accept-Language")).body(written))
+    let page = searchset(search.self_link(&base), next, found, &search.ignored);
+    Ok(fhir(&mut HttpResponse::Ok()).insert_header((VARY, "Accept-Language")).body(written(page)?))
 }
 
 /// Whose permissions are searched; none: of nobody whose permissions the caller may see. Of others

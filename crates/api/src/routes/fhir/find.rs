@@ -1,6 +1,6 @@
 //! ITI-81: events out. A person finds their own trail; an organisation what it reported.
 
-use super::{fhir, posted, prefers, refused, require_json_is_read};
+use super::{fhir, posted, prefers, refused, require_json_is_read, written};
 use crate::answer::blocking;
 use crate::caller::Caller;
 use crate::limits::{LINES_MAX, LINES_USUAL, SEARCHED_LINES_MAX, SEARCHED_PAGES_MAX};
@@ -97,12 +97,8 @@ async fn find(
         }
     };
     let next = next.map(|cursor| search.next_link(&base, cursor));
-    let written = searchset(search.self_link(&base), next, found, &search.ignored);
-    let written = written.map_err(|error| {
-        tracing::error!("a page of a search could not be written: {error}");
-        Problem::new(&problem::INTERNAL, "the answer could not be written")
-    })?;
-    Ok(fhir(&mut HttpResponse::Ok()).body(written))
+    let page = searchset(search.self_link(&base), next, found, &search.ignored);
+    Ok(fhir(&mut HttpResponse::Ok()).body(written(page)?))
 }
 
 /// One line by its index; nothing if the caller may not see it.

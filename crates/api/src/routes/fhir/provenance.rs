@@ -2,11 +2,11 @@
 //! that is made here and says so.
 
 use super::find::{Reader, gather, is_me};
-use super::{fhir, prefers, refused, require_json_is_read};
+use super::{fhir, prefers, refused, require_json_is_read, written};
 use crate::answer::blocking;
 use crate::caller::Caller;
 use crate::limits::{LINES_MAX, LINES_USUAL, SEARCHED_LINES_MAX, SEARCHED_PAGES_MAX};
-use crate::problem::{self, Problem};
+use crate::problem::Problem;
 use crate::state::State;
 use actix_web::http::header::ETAG;
 use actix_web::web::{Data, Path};
@@ -99,12 +99,8 @@ pub(crate) async fn search(
         })
     };
     let next = next.map(|cursor| with_target(search.next_link(&base, cursor)));
-    let written = searchset(with_target(search.self_link(&base)), next, found, &search.ignored);
-    let written = written.map_err(|error| {
-        tracing::error!("a page of a search could not be written: {error}");
-        Problem::new(&problem::INTERNAL, "the answer could not be written")
-    })?;
-    Ok(fhir(&mut HttpResponse::Ok()).body(written))
+    let page = searchset(with_target(search.self_link(&base)), next, found, &search.ignored);
+    Ok(fhir(&mut HttpResponse::Ok()).body(written(page)?))
 }
 
 /// What is told of an entry, if it is a change or a hand-over.

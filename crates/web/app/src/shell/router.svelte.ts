@@ -27,8 +27,9 @@ export function placeOf(hash: string): Place {
   if (month) return { name: "statement", month };
   const confirm = /^#\/notices\/confirm\/([\w-]{1,128})$/.exec(hash)?.[1];
   if (confirm) return { name: "confirm", code: confirm };
-  const of = /^#\/trail\?of=(0x(?:[0-9a-f]{40}|[0-9a-f]{64}))$/i.exec(hash)?.[1];
-  if (of) return { name: "trail", of: of.toLowerCase() as Hex };
+  // An address in 32 bytes is the same one.
+  const of = /^#\/trail\?of=0x(?:0{24})?([0-9a-f]{40}|[0-9a-f]{64})$/i.exec(hash)?.[1];
+  if (of) return { name: "trail", of: `0x${of.toLowerCase()}` };
   switch (hash) {
     case "": case "#": case "#/": return { name: "home" };
     // The mails lead to #/data: their link, too, says nothing.

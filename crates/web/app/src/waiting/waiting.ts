@@ -150,8 +150,12 @@ export function waitingOf(lines: readonly Checked[], nowMs: number): Waiting {
   const isUrgent = ({ facts }: Checked) => facts.emergency && facts.purpose === BREAK_GLASS && !facts.isSelf;
   const emergencies = changesMade.filter(isUrgent).map((line): Emergency => {
     const isDenied = noes.some((one) => one.said.permission === line.commitment);
-    const untilMs = askedSince(line, oldestFirst) + CONFIRM_MS;
-    const isTold = silences.some((one) => one.said.line === line.commitment && receivedOf(one.line.line) >= receivedOf(line.line) + CONFIRM_MS);
+    const earliest = receivedOf(line.line) + CONFIRM_MS;
+    const told = silences.find((one) => one.said.line === line.commitment && receivedOf(one.line.line) >= earliest);
+    // The log's line is of the end: a guardian may have been asked before the person could be.
+    const byLog = told ? Math.max(earliest, told.line.line.report.timeMs) : Infinity;
+    const untilMs = Math.min(askedSince(line, oldestFirst) + CONFIRM_MS, byLog);
+    const isTold = told !== undefined;
     const isSilent = isTold || untilMs <= nowMs;
     return { line, untilMs, isTold, state: isDenied ? "denied" : isApproved(line) ? "confirmed" : isSilent ? "silent" : "open" };
   });

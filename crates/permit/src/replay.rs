@@ -14,9 +14,11 @@
 //! stand the documents of each trail, what each record of the vault is, and changes that no refusal has told or no person confirmed;
 //! what was permitted is forgotten.
 
+mod acts;
 mod organisations;
 mod pseudonyms;
 mod readings;
+mod refusals;
 mod safe;
 mod silence;
 mod tell;
@@ -25,13 +27,14 @@ pub use readings::EDGE_MS;
 pub use tell::{Found, OfOne};
 
 use crate::documents::Registries;
-use crate::papers::{Line, Papers};
+use crate::papers::Papers;
 use crate::permits::{Act, Need, Refusal, Verdict};
+use acts::{Named, act, is_replayed, line, party};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::audit::content::Opened;
 use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
 use medtrail_ledger::audit::order::InOrder;
-use medtrail_ledger::audit::{Check, Fault, Flaw, Tally};
+use medtrail_ledger::audit::{Check, Fault, Tally};
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::entry::{Kind, address_of};
 use medtrail_ledger::proof::Evidence;
@@ -40,8 +43,7 @@ use medtrail_ledger::trust::TrustFile;
 use organisations::Organisations;
 use pseudonyms::{Pseudonyms, is_pseudonym};
 use readings::Readings;
-use safe::{InVault, Safe};
-use serde::Deserialize;
+use safe::{InVault, Safe, Unpermitted};
 use silence::Clocks;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
@@ -98,17 +100,6 @@ struct Trail {
     chain: Option<Vec<ConsentRecord>>,
 }
 
-/// What is kept of a change that names a permission: enough to see whether that covers it.
-#[derive(Clone)]
-struct Named {
-    index: u64,
-    subject: B256,
-    record: B256,
-    from: B256,
-    to: B256,
-    party: Vec<Address>,
-}
-
 /// A change that was judged.
 struct Change {
     act: Act,
@@ -119,14 +110,6 @@ struct Change {
     entry: Option<Box<Opened>>,
 }
 
-/// What happened in the vault and was not permitted.
-struct Unpermitted {
-    index: u64,
-    reason: String,
-    subject: B256,
-    shown: Option<(OpenedEntry, Judged)>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Counts,
@@ -134,13 +117,6 @@ enum Standing {
     Refused(Refusal),
     /// Both answers are honest.
     Both,
-}
-
-/// What a refusal of the log is of.
-#[derive(Deserialize)]
-struct RefusalDetails {
-    version: String,
-    refused: String,
 }
 
 impl<'a> Replay<'a> {
@@ -273,52 +249,6 @@ impl<'a> Replay<'a> {
         self.young.push(Change { act, organisation, standing, documents, entry: whole });
     }
 
-    /// Nothing happens there before it is permitted: what was not is the operator's fault, unless it
-    /// was taken back by a refusal that names it, as where a permission ended in that very moment.
-    /// Nor does anything wait there for its person.
-    /// What the operator relayed is its own word for a person's session.
-    fn take_in_vault(&mut self, what: InVault, entry: &Opened, mut act: Act) {
-        self.found.in_vault += 1;
-        let told = act.need.data.first().cloned();
-        let is_known = self.safe.complete(what, entry, &mut act.need);
-        if act.signer.is_none() {
-            self.found.in_vault_relayed += 1;
-            self.both.insert(act.commitment);
-            return self.safe.put(&act, told);
-        }
-        let (standing, verdict) = self.standing(&act, act.received_ms);
-        let reason = match verdict {
-            Verdict::DoesNotCount { reason, .. } => tell::word(reason),
-            Verdict::Unconfirmed { reason, .. } => tell::word(reason),
-            Verdict::Counts { .. } => String::new(),
-        };
-        match standing {
-            Standing::Refused(_) | Standing::Unconfirmed if is_known => {
-                let details = entry.details.as_deref();
-                let shown = (self.unpermitted.len() < WHOLE_MAX)
-                    .then(|| (OpenedEntry::from(entry), self.judged(&act, details, &verdict)));
-                let subject = act.report.subject;
-                let one = Unpermitted { index: act.index, reason, subject, shown };
-                self.unpermitted.insert(act.commitment, one);
-            }
-            Standing::Counts => {}
-            _ => self.found.both += 1,
-        }
-        self.safe.put(&act, told);
-    }
-
-    fn end_unpermitted(&mut self, tally: &mut Tally) {
-        let left = std::mem::take(&mut self.unpermitted).into_values();
-        let mut left: Vec<Unpermitted> = left.collect();
-        left.sort_by_key(|one| one.index);
-        for Unpermitted { index, reason, shown, .. } in left {
-            let words = format!(
-                "entry {index} happened in the log's own vault and was not permitted: {reason}."
-            );
-            self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(index), shown, tally);
-        }
-    }
-
     fn documents(&self, act: &Act) -> usize {
         let trail = self.trails.get(&act.report.subject);
         trail.map_or(0, |trail| trail.papers.documents().len())
@@ -381,107 +311,6 @@ impl<'a> Replay<'a> {
         self.found.of_one(id, name, &change.act, reason);
     }
 
-    /// A refusal of the log: whether the change that it names was one to refuse.
-    fn take_refusal(&mut self, entry: &Opened, tally: &mut Tally) {
-        let details = entry.details.as_deref().unwrap_or_default();
-        let read = serde_json::from_slice::<RefusalDetails>(details);
-        let is_of_the_log = entry.evidence == Evidence::Relayed;
-        let read = read.ok().filter(|read| is_of_the_log && read.version == "medtrail/refusal-v1");
-        let named = entry.report.permission;
-        let Report { subject, record, .. } = entry.report;
-        match read.as_ref().map(|read| read.refused.as_str()) {
-            Some("change") => {}
-            Some("write" | "read") => {
-                // Of a pseudonym that was bound since, its person is told under their address.
-                let is_theirs = |one: &Unpermitted| {
-                    one.subject == subject || self.pseudonyms.became(one.subject) == Some(subject)
-                };
-                let taken_back = self.unpermitted.get(&named).filter(|one| is_theirs(one));
-                let of = taken_back.map(|one| one.subject);
-                if of.is_some() {
-                    self.unpermitted.remove(&named);
-                    self.found.in_vault_taken_back += 1;
-                }
-                return self.safe.refused(of.unwrap_or(subject), record, named);
-            }
-            _ => return,
-        }
-        let young = self.young.iter().position(|change| change.act.commitment == named);
-        let change = match young {
-            Some(at) => Some(self.young.swap_remove(at)),
-            None => self.open.remove(&named),
-        };
-        let Some(change) = change else {
-            if !self.both.contains(&named) && !self.may_be_refused_keyless(subject, named) {
-                self.unfounded(entry, None, tally);
-            }
-            return;
-        };
-        if change.act.report.subject != entry.report.subject {
-            self.unfounded(entry, None, tally);
-            // Whoever should have read it has not.
-            match young.is_some() {
-                true => self.young.push(change),
-                false => drop(self.open.insert(named, change)),
-            }
-            return;
-        }
-        let is_young = young.is_some();
-        match change.standing {
-            Standing::Refused(reason) => {
-                if is_young {
-                    self.name(&change, reason);
-                }
-                self.found.told += 1;
-            }
-            Standing::Both => self.found.both += 1,
-            // Perhaps its person said no since, or in the same moment.
-            Standing::Counts | Standing::Unconfirmed => {
-                let read = self.judge(&change.act, entry.place.receivedMs);
-                if read.may_be_refused() || self.is_too_new(&change.act) {
-                    self.found.unconfirmed -= u64::from(!is_young);
-                    self.found.contested += 1;
-                    return;
-                }
-                self.unfounded(entry, Some((&change.act, &read.verdict)), tally);
-                match is_young {
-                    true => self.young.push(change),
-                    false => drop(self.open.insert(named, change)),
-                }
-            }
-        }
-    }
-
-    fn unfounded(&mut self, entry: &Opened, change: Option<(&Act, &Verdict)>, tally: &mut Tally) {
-        let (index, named) = (entry.index, entry.report.permission);
-        let is_it =
-            |act: &&Act| act.commitment == named && act.report.subject == entry.report.subject;
-        let counted = self.counted.iter().find(is_it).cloned();
-        let known = match (change, counted) {
-            (Some((act, verdict)), _) => Some((act.clone(), *verdict)),
-            (None, Some(act)) => {
-                let verdict = self.judge(&act, act.received_ms).verdict;
-                Some((act, verdict))
-            }
-            (None, None) => None,
-        };
-        let words = match &known {
-            Some((act, _)) => format!(
-                "entry {index} says that the change in entry {} does not count; it does, or waits \
-                 for its person.",
-                act.index
-            ),
-            None => format!(
-                "entry {index} refuses {named}, which is no change of this trail that does not count."
-            ),
-        };
-        let shown = known.map(|(act, verdict)| {
-            let details = entry.details.as_deref();
-            (OpenedEntry::from(entry), self.judged(&act, details, &verdict))
-        });
-        self.fault(Fault::new(Flaw::RefusalUnfounded, words).at(index), shown, tally);
-    }
-
     /// Keeps what shows the first fault.
     fn fault(&mut self, fault: Fault, shown: Option<(OpenedEntry, Judged)>, tally: &mut Tally) {
         if !self.has_fault {
@@ -517,30 +346,12 @@ impl InOrder for Replay<'_> {
         self.end_unpermitted(tally);
         let mut open: Vec<Change> = std::mem::take(&mut self.open).into_values().collect();
         open.sort_by_key(|change| change.act.index);
-        for mut change in open {
+        for change in open {
             let Standing::Refused(reason) = change.standing else {
                 self.end_unconfirmed(&change, tally);
                 continue;
             };
-            if change.act.received_ms.saturating_add(self.setting.grace_ms) > end_ms {
-                self.found.untold += 1;
-                continue;
-            }
-            self.found.missing += 1;
-            let words = format!(
-                "entry {} is a change by {} that does not count ({}), and no refusal tells its \
-                 person.",
-                change.act.index,
-                self.organisations.name_of(change.organisation.unwrap_or(change.act.report.actor)),
-                tell::word(reason)
-            );
-            let shown = change.entry.take().filter(|_| !self.has_fault).map(|entry| {
-                let verdict = self.judge(&change.act, change.act.received_ms).verdict;
-                let details = entry.details.as_deref();
-                (OpenedEntry::from(&*entry), self.judged(&change.act, details, &verdict))
-            });
-            let fault = Fault::new(Flaw::RefusalMissing, words).at(change.act.index);
-            self.fault(fault, shown, tally);
+            self.end_refused(change, reason, end_ms, tally);
         }
         self.found.say(self.setting.grace_ms, tally);
     }
@@ -564,66 +375,5 @@ impl Replay<'_> {
             }
             Verdict::Unconfirmed { .. } => {}
         }
-    }
-}
-
-impl Named {
-    fn act(&self) -> Act {
-        Act {
-            report: Report {
-                kind: Kind::Change.number(),
-                subject: self.subject,
-                record: self.record,
-                fromVersion: self.from,
-                toVersion: self.to,
-                ..Report::default()
-            },
-            commitment: B256::ZERO,
-            index: self.index,
-            received_ms: 0,
-            in_vault: false,
-            signer: None,
-            party: self.party.clone(),
-            need: Need::default(),
-        }
-    }
-}
-
-fn line(entry: &Opened) -> Line<'_> {
-    Line {
-        index: entry.index,
-        report: &entry.report,
-        received_ms: entry.place.receivedMs,
-        is_relayed: entry.evidence == Evidence::Relayed,
-        details: entry.details.as_deref(),
-    }
-}
-
-fn party(entry: &Opened, organisation: Option<Address>) -> Vec<Address> {
-    let signer = (entry.evidence != Evidence::Relayed).then_some(entry.report.actor);
-    let mut party: Vec<Address> = organisation.into_iter().collect();
-    party.extend(signer.filter(|signer| !party.contains(signer)));
-    party
-}
-
-fn act(entry: &Opened, organisation: Option<Address>, need: Need) -> Act {
-    Act {
-        report: entry.report.clone(),
-        commitment: entry.commitment,
-        index: entry.index,
-        received_ms: entry.place.receivedMs,
-        in_vault: InVault::of(entry).is_some(),
-        signer: (entry.evidence != Evidence::Relayed).then_some(entry.report.actor),
-        party: party(entry, organisation),
-        need,
-    }
-}
-
-/// A change anywhere, and a look into the vault.
-fn is_replayed(entry: &Opened) -> bool {
-    match Kind::from_number(entry.report.kind) {
-        Kind::Change => true,
-        Kind::Access => InVault::of(entry).is_some(),
-        _ => false,
     }
 }

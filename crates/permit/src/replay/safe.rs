@@ -4,10 +4,15 @@
 //!
 //! Where that cannot be told (a record that came under a pseudonym, or one erased since), nothing is
 //! held against anybody.
+//!
+//! Here too is judged whether what happened there was permitted.
 
-use crate::permits::{Act, Data, Need};
+use super::{Replay, Standing, WHOLE_MAX, tell};
+use crate::permits::{Act, Data, Need, Verdict};
 use alloy_primitives::B256;
 use medtrail_ledger::audit::content::Opened;
+use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
+use medtrail_ledger::audit::{Fault, Flaw, Tally};
 use medtrail_ledger::entry::Kind;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -37,6 +42,14 @@ impl InVault {
         let read = serde_json::from_slice::<Versioned>(details).ok()?;
         NAMES.into_iter().find_map(|(name, what)| (read.version == name).then_some(what))
     }
+}
+
+/// What happened in the vault and was not permitted.
+pub(super) struct Unpermitted {
+    index: u64,
+    reason: String,
+    pub(super) subject: B256,
+    shown: Option<(OpenedEntry, Judged)>,
 }
 
 /// The newest version of a record.
@@ -87,5 +100,54 @@ impl Safe {
     /// Something of theirs was erased, or is about to be.
     pub(super) fn forget(&mut self, subject: B256) {
         self.0.remove(&subject);
+    }
+}
+
+impl Replay<'_> {
+    /// Nothing happens there before it is permitted: what was not is the operator's fault, unless it
+    /// was taken back by a refusal that names it, as where a permission ended in that very moment.
+    /// Nor does anything wait there for its person.
+    /// What the operator relayed is its own word for a person's session.
+    pub(super) fn take_in_vault(&mut self, what: InVault, entry: &Opened, mut act: Act) {
+        self.found.in_vault += 1;
+        let told = act.need.data.first().cloned();
+        let is_known = self.safe.complete(what, entry, &mut act.need);
+        if act.signer.is_none() {
+            self.found.in_vault_relayed += 1;
+            self.both.insert(act.commitment);
+            return self.safe.put(&act, told);
+        }
+        let (standing, verdict) = self.standing(&act, act.received_ms);
+        let reason = match verdict {
+            Verdict::DoesNotCount { reason, .. } => tell::word(reason),
+            Verdict::Unconfirmed { reason, .. } => tell::word(reason),
+            Verdict::Counts { .. } => String::new(),
+        };
+        match standing {
+            Standing::Refused(_) | Standing::Unconfirmed if is_known => {
+                let details = entry.details.as_deref();
+                let shown = (self.unpermitted.len() < WHOLE_MAX)
+                    .then(|| (OpenedEntry::from(entry), self.judged(&act, details, &verdict)));
+                let subject = act.report.subject;
+                let one = Unpermitted { index: act.index, reason, subject, shown };
+                self.unpermitted.insert(act.commitment, one);
+            }
+            Standing::Counts => {}
+            _ => self.found.both += 1,
+        }
+        self.safe.put(&act, told);
+    }
+
+    /// What nothing took back until the end.
+    pub(super) fn end_unpermitted(&mut self, tally: &mut Tally) {
+        let left = std::mem::take(&mut self.unpermitted).into_values();
+        let mut left: Vec<Unpermitted> = left.collect();
+        left.sort_by_key(|one| one.index);
+        for Unpermitted { index, reason, shown, .. } in left {
+            let words = format!(
+                "entry {index} happened in the log's own vault and was not permitted: {reason}."
+            );
+            self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(index), shown, tally);
+        }
     }
 }

@@ -4,10 +4,21 @@
 mod cases;
 mod support;
 
+#[path = "replay/children.rs"]
+mod children;
+#[path = "replay/judged.rs"]
+mod judged;
+#[path = "replay/refusals.rs"]
+mod refusals;
+#[path = "replay/silence.rs"]
+mod silence;
+#[path = "replay/vault.rs"]
+mod vault;
+
 use alloy_primitives::{Address, B256, keccak256};
 use cases::Case;
 use medtrail_ledger::audit::content::Opened;
-use medtrail_ledger::audit::evidence::{AuditEvidence, Judged, OpenedEntry, RecordedDocument};
+use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
 use medtrail_ledger::audit::order::InOrder;
 use medtrail_ledger::audit::{Check, Flaw, Tally};
 use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
@@ -17,18 +28,14 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::trust::{Key, Operator, Organisation, TrustFile};
 use medtrail_ledger::verify::Verdict as Colour;
-use medtrail_permit::consents::fold;
-use medtrail_permit::documents::Grant;
-use medtrail_permit::permits::{
-    Act, CONFIRM_MS, ChainState, Data, Held, Need, Verdict, World, permits,
-};
+use medtrail_permit::permits::{Act, ChainState, Held, Need, Verdict};
 use medtrail_permit::replay::{EDGE_MS, Found, Replay, Setting};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use support::{
-    DAY_MS, HOSPITAL, HOUR_MS, JAAN, LAB, MARI, NEW_KEY, NOON_MS, REGISTRIES, STRANGER, Scene,
-    address, approval, change, grant, id, revoke, signed,
+    DAY_MS, HOSPITAL, HOUR_MS, JAAN, LAB, MARI, NEW_KEY, NOON_MS, REGISTRIES, Scene, address,
+    approval, change, grant, id, revoke, signed,
 };
 
 /// Long after everything.
@@ -329,66 +336,6 @@ fn log(scene: Scene) -> (Log, usize) {
 }
 
 #[test]
-fn a_custodian_that_lies_about_its_permission_is_named_though_the_log_told_it() {
-    let lie = change().before(HOUR_MS, signed(MARI, grant())).with(|scene| {
-        scene.act.report.permission = B256::repeat_byte(9);
-    });
-    let (honest, at) = log(lie);
-    let told = honest.refusing(at).replay();
-    assert_eq!(told.flaw(), None);
-    let checked = told.tally.of(Check::Permissions).unwrap();
-    assert_eq!(checked.verdict(), Colour::Amber);
-    let note = &checked.notes[0];
-    assert!(note.starts_with("Fjord Hospital named a permission for 1 changes"), "{note}");
-    assert!(note.contains("entry 100 (unknownDocument)"), "{note}");
-    let one = &told.found.by[&address(HOSPITAL)];
-    assert_eq!((one.refused, one.claimed), (1, 1));
-    // Who claims nothing is counted, and nothing is amber.
-    let (silent, at) = log(change());
-    let told = silent.refusing(at).replay();
-    assert_eq!(told.tally.of(Check::Permissions).unwrap().verdict(), Colour::Green);
-    assert_eq!(told.found.by[&address(HOSPITAL)].claimed, 0);
-}
-
-#[test]
-fn what_was_not_told_at_the_end_of_a_copy_is_no_fault_yet_and_what_is_told_late_is_none() {
-    let (log, at) = log(change());
-    let day = log.replay_with(2 * DAY_MS, END_MS);
-    assert_eq!((day.flaw(), day.found.untold), (None, 1));
-    assert_eq!(day.tally.of(Check::Permissions).unwrap().verdict(), Colour::Amber);
-    assert_eq!(log.replay_with(DAY_MS - 1, END_MS).flaw(), Some(Flaw::RefusalMissing));
-    let mut late = log.entries;
-    late.push(refusal(10_000, &late[at], NOON_MS + 3 * DAY_MS));
-    let late = Log { entries: late, chain: Vec::new() };
-    assert_eq!(late.replay().flaw(), None);
-}
-
-#[test]
-fn a_refusal_of_nothing_of_another_persons_or_signed_by_a_custodian_tells_nobody() {
-    let (log, at) = log(change());
-    let honest = log.refusing(at);
-    let place = honest.entries.iter().position(|one| one.report.kind == 8).unwrap();
-    let with = |edit: &dyn Fn(&mut Opened)| {
-        let mut entries = honest.entries.clone();
-        edit(&mut entries[place]);
-        Log { entries, chain: Vec::new() }.replay()
-    };
-    let nothing = with(&|refusal| refusal.report.permission = B256::repeat_byte(3));
-    assert_eq!(nothing.flaw(), Some(Flaw::RefusalUnfounded));
-    let other = with(&|refusal| refusal.report.subject = address(STRANGER).into_word());
-    assert_eq!(other.flaw(), Some(Flaw::RefusalUnfounded));
-    assert_eq!(other.found.missing, 1);
-    let by_custodian = with(&|refusal| refusal.evidence = signed_evidence());
-    assert_eq!(by_custodian.flaw(), Some(Flaw::RefusalMissing));
-    let twice = {
-        let mut entries = honest.entries.clone();
-        entries.insert(place + 1, entries[place].clone());
-        Log { entries, chain: Vec::new() }.replay()
-    };
-    assert_eq!(twice.flaw(), Some(Flaw::RefusalUnfounded));
-}
-
-#[test]
 fn what_the_chain_took_back_well_before_counts_against_a_log_and_what_is_close_does_not() {
     let scene = change().naming(grant()).before(HOUR_MS, signed(MARI, grant()));
     let (log, at) = log(scene);
@@ -472,119 +419,6 @@ fn a_key_that_was_enrolled_later_speaks_for_its_organisation() {
     assert_eq!(Log { entries, chain: Vec::new() }.replay().flaw(), None);
 }
 
-/// The log's own line that nobody answered about a change.
-fn silence(index: u64, change: &Opened, received_ms: u64) -> Opened {
-    let report = Report {
-        kind: Kind::Question.number(),
-        subject: change.report.subject,
-        permission: change.commitment,
-        ..Report::default()
-    };
-    let details = json!({ "version": "medtrail/emergency-v1", "act": "unanswered" });
-    entry(index, report, received_ms, Evidence::Relayed, details)
-}
-
-/// The hospital breaks the glass at noon; the log ends so long after the clock has.
-fn urgent(later_ms: u64) -> (Opened, u64, Log) {
-    let (log, at) = log(change().purpose("BTG"));
-    let change = log.entries[at].clone();
-    let until_ms = change.place.receivedMs + CONFIRM_MS;
-    let entries = vec![change.clone(), closing(until_ms), closing(until_ms + later_ms)];
-    (change, until_ms, Log { entries, chain: Vec::new() })
-}
-
-#[test]
-fn silence_about_an_emergency_that_is_not_told_is_the_operators_fault_and_late_is_told() {
-    let (change, until_ms, silent) = urgent(2 * HOUR_MS);
-    let missing = silent.replay_with(HOUR_MS, END_MS);
-    assert_eq!(missing.flaw(), Some(Flaw::SilenceMissing));
-    let (shown, judged) = missing.evidence.unwrap();
-    assert_eq!((judged.index, judged.verdict.as_str()), (change.index, "unconfirmed"));
-    assert_eq!(judged.reason, "emergency");
-    assert_eq!(shown.report, change.report);
-    // Before its time nobody owes anything, and soon after it nobody yet.
-    let soon = silent.replay_with(3 * HOUR_MS, END_MS);
-    assert_eq!((soon.flaw(), soon.found.untold_silence), (None, 1));
-    assert_eq!(soon.tally.of(Check::Permissions).unwrap().verdict(), Colour::Amber);
-    let final_ms = until_ms + EDGE_MS - 1;
-    assert_eq!(silent.replay_with(HOUR_MS, final_ms).found.untold_silence, 1);
-    let early = Log { entries: silent.entries[..1].to_vec(), chain: Vec::new() };
-    assert_eq!((early.replay().flaw(), early.replay().found.untold_silence), (None, 0));
-    // A log that was down while the time ended, told once it was up again.
-    let mut down = silent.entries;
-    down[1].place.receivedMs = until_ms + 9 * DAY_MS;
-    down[2] = silence(500, &change, until_ms + 9 * DAY_MS + 1);
-    let told = Log { entries: down, chain: Vec::new() }.replay_with(HOUR_MS, END_MS);
-    assert_eq!((told.flaw(), told.found.silent, told.found.unconfirmed), (None, 1, 1));
-    assert_eq!(told.tally.of(Check::Permissions).unwrap().verdict(), Colour::Green);
-}
-
-#[test]
-fn who_answered_an_emergency_was_not_silent_and_nobody_is_told_so_too_early_or_twice() {
-    let (change, until_ms, silent) = urgent(2 * HOUR_MS);
-    let with = |more: Vec<Opened>| {
-        let mut entries: Vec<Opened> = silent.entries.iter().cloned().chain(more).collect();
-        entries.sort_by_key(|one| one.place.receivedMs);
-        Log { entries, chain: Vec::new() }
-    };
-    let said =
-        |at_ms: u64, document: Signed| of_document(300, change.report.subject, &document, at_ms);
-    let no = || signed(MARI, revoke(address(MARI), change.commitment));
-    let yes = || {
-        signed(
-            MARI,
-            medtrail_permit::documents::ChangeApproval { expiresAt: END_MS / 1000, ..approval() },
-        )
-    };
-    for answer in [no(), yes()] {
-        // In time, or late: nobody need be told any more.
-        assert_eq!(with(vec![said(until_ms - 1, answer.clone())]).replay().flaw(), None);
-        assert_eq!(with(vec![said(until_ms + DAY_MS, answer.clone())]).replay().flaw(), None);
-        let told = silence(500, &change, until_ms + 1);
-        let lie = with(vec![said(until_ms - 1, answer.clone()), told.clone()]).replay();
-        assert_eq!(lie.flaw(), Some(Flaw::SilenceUnfounded));
-        let late = with(vec![told, said(until_ms + DAY_MS, answer)]).replay();
-        assert_eq!((late.flaw(), late.found.silent), (None, 1));
-    }
-    // A stranger's word is no answer.
-    let stranger = signed(STRANGER, revoke(address(MARI), change.commitment));
-    let missing = with(vec![said(until_ms - 1, stranger)]).replay();
-    assert_eq!(missing.flaw(), Some(Flaw::SilenceMissing));
-    let early = with(vec![silence(500, &change, until_ms - 1)]).replay();
-    assert_eq!(early.flaw(), Some(Flaw::SilenceUnfounded));
-    let at = until_ms + 1;
-    let twice = with(vec![silence(500, &change, at), silence(501, &change, at + 1)]).replay();
-    assert_eq!(twice.flaw(), Some(Flaw::SilenceUnfounded));
-    let mut other = silence(500, &change, at);
-    other.report.subject = address(STRANGER).into_word();
-    assert_eq!(with(vec![other]).replay().flaw(), Some(Flaw::SilenceUnfounded));
-    let mut nothing = silence(500, &change, at);
-    nothing.report.permission = B256::repeat_byte(3);
-    assert_eq!(with(vec![nothing]).replay().flaw(), Some(Flaw::SilenceUnfounded));
-    // Signed, it is somebody else's word and tells nobody.
-    let mut forged = silence(500, &change, at);
-    forged.evidence = signed_evidence();
-    assert_eq!(with(vec![forged]).replay().flaw(), Some(Flaw::SilenceMissing));
-}
-
-#[test]
-fn silence_about_a_person_without_a_key_is_judged_by_its_time_alone() {
-    let (mut change, until_ms, mut log) = urgent(HOUR_MS);
-    change.report.subject = JAAN;
-    log.entries[0] = change.clone();
-    assert_eq!(log.replay().flaw(), None, "when somebody could be asked is not replayed");
-    let told = |at_ms| {
-        let mut entries = log.entries.clone();
-        let mut told = silence(500, &change, at_ms);
-        told.report.subject = address(MARI).into_word();
-        entries.push(told);
-        entries.sort_by_key(|one| one.place.receivedMs);
-        Log { entries, chain: Vec::new() }.replay().flaw()
-    };
-    assert_eq!(told(until_ms + 1), None);
-    assert_eq!(told(until_ms - 1), Some(Flaw::SilenceUnfounded));
-}
-
 #[test]
 fn a_person_without_a_key_and_without_documents_waits_and_is_refused_by_nobody() {
     let (mut log, at) = log(change());
@@ -613,124 +447,4 @@ fn what_an_erasure_ended_permits_nothing_when_a_copy_is_brought_back() {
     done.evidence = signed_evidence();
     log.entries[0] = done;
     assert_eq!(log.replay().flaw(), None);
-}
-
-#[path = "replay/children.rs"]
-mod children;
-
-/// The example of docs/formats.md; `MEDTRAIL_BLESS=1` writes it.
-#[test]
-fn what_a_fault_was_judged_by_is_written_as_the_formats_say_and_judged_the_same_again() {
-    let scene = change().naming(grant()).before(HOUR_MS, signed(MARI, grant()));
-    let (mut log, _) = log(scene);
-    let event = ConsentEvent::Revoked { permission: id(grant()), at_s: NOON_MS / 1000 - 3600 };
-    log.chain.push(ConsentRecord { event, is_final: true });
-    let (entry, judged) = log.replay().evidence.unwrap();
-    let text = format!("{:#}\n", serde_json::to_value(&*judged).unwrap());
-    let folder =
-        std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/formats");
-    let file = folder.join("audit-judged.json");
-    if std::env::var_os("MEDTRAIL_BLESS").is_some() {
-        std::fs::write(&file, &text).unwrap();
-    }
-    let stored = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(stored, text);
-    let stored: Judged = serde_json::from_str(&stored).unwrap();
-    assert_eq!(stored, *judged);
-    // Whoever has the file asks again.
-    let held = |one: &RecordedDocument| Held {
-        signed: PermissionDetails::read(one.details.as_bytes()).unwrap(),
-        received_ms: Some(one.received_ms),
-    };
-    let details = stored.details.as_deref().map(str::as_bytes);
-    let act = Act {
-        need: need(&entry.report, details),
-        commitment: stored.commitment,
-        index: stored.index,
-        received_ms: entry.place.receivedMs,
-        in_vault: false,
-        signer: Some(entry.report.actor),
-        party: stored.party.clone(),
-        report: entry.report,
-    };
-    let world = World {
-        registries: REGISTRIES,
-        documents: stored.documents.iter().map(held).collect(),
-        chain: fold(address(MARI), &stored.chain),
-        pseudonyms: Vec::new(),
-        uses: Vec::new(),
-        ends: Vec::new(),
-    };
-    let Verdict::DoesNotCount { reason, document } = permits(&act, &world) else { panic!() };
-    assert_eq!((json!(reason), document), (json!(stored.reason), stored.document));
-    let old = include_bytes!("../../../tests/data/formats/audit-evidence-v1.json");
-    assert_eq!(AuditEvidence::parse(old).unwrap().judged, None);
-}
-
-/// A version in the vault by the hospital, of data of one type, and what may follow it.
-fn version(index: u64, from: u8, to: u8, kind: &str) -> Opened {
-    let report = Report {
-        kind: Kind::Change.number(),
-        action: if from == 0 { b'C' } else { b'U' },
-        timeMs: NOON_MS + index,
-        subject: address(MARI).into_word(),
-        actor: address(HOSPITAL),
-        record: B256::repeat_byte(0x0c),
-        fromVersion: B256::repeat_byte(from),
-        toVersion: B256::repeat_byte(to),
-        ..Report::default()
-    };
-    let data = vec![Data { resource: Some(kind.into()), ..Data::default() }];
-    let need = Need { data, purposes: vec!["TREAT".into()], is_search: false };
-    let details = json!({ "version": "medtrail/version-v1", "need": need });
-    entry(index, report, NOON_MS + index, signed_evidence(), details)
-}
-
-fn look(index: u64) -> Opened {
-    let Opened { mut report, .. } = version(index, 2, 2, "");
-    (report.kind, report.action) = (Kind::Access.number(), b'R');
-    let need = Need { purposes: vec!["TREAT".into()], ..Need::default() };
-    let details = json!({ "version": "medtrail/read-v1", "need": need });
-    entry(index, report, NOON_MS + index, signed_evidence(), details)
-}
-
-/// A log in which the hospital may do this.
-fn permitted(scopes: &str, entries: Vec<Opened>) -> Log {
-    let granted = signed(MARI, Grant { scopes: scopes.into(), ..grant() });
-    let document = of_document(0, address(MARI).into_word(), &granted, NOON_MS - HOUR_MS);
-    let all = [document].into_iter().chain(entries).chain([closing(NOON_MS + DAY_MS)]);
-    Log { entries: all.collect(), chain: Vec::new() }
-}
-
-#[test]
-fn a_look_into_the_vault_is_judged_by_what_the_log_says_the_record_is() {
-    let of =
-        |scopes: &str| permitted(scopes, vec![version(1, 0, 2, "Observation"), look(2)]).replay();
-    let fine = of("patient/Observation.crus");
-    assert_eq!((fine.flaw(), fine.found.in_vault), (None, 2));
-    assert_eq!(of("patient/Observation.cu").flaw(), Some(Flaw::VaultUnpermitted));
-    // What nobody told is held against nobody: it may have come under a pseudonym.
-    let unknown = permitted("patient/Immunization.rs", vec![look(2)]).replay();
-    assert_eq!((unknown.flaw(), unknown.found.both), (None, 1));
-}
-
-#[test]
-fn who_changes_what_a_record_is_needs_a_permission_for_both() {
-    let entries = vec![version(1, 0, 2, "Observation"), version(2, 2, 3, "MedicationRequest")];
-    let both = "patient/Observation.cu patient/MedicationRequest.cu";
-    assert_eq!(permitted(both, entries.clone()).replay().flaw(), None);
-    let one = permitted("patient/MedicationRequest.cu patient/Observation.c", entries.clone());
-    assert_eq!(one.replay().flaw(), Some(Flaw::VaultUnpermitted));
-    // One that a refusal took back changed nothing: the next builds on what was there.
-    let mut entries = entries;
-    let no = refusal(3, &entries[1], NOON_MS + 3);
-    let details = json!({ "version": "medtrail/refusal-v1", "refused": "write" });
-    let no = Opened {
-        details: Some(details.to_string().into_bytes()),
-        report: Report { record: B256::repeat_byte(0x0c), ..no.report },
-        ..no
-    };
-    entries.extend([no, version(4, 2, 4, "Observation")]);
-    let taken_back = permitted("patient/Observation.cu", entries).replay();
-    assert_eq!((taken_back.flaw(), taken_back.found.in_vault_taken_back), (None, 1));
 }

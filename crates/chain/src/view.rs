@@ -261,9 +261,9 @@ impl Chain {
         call: C,
         at: &Value,
     ) -> Result<C::Return, RegistryError> {
-        self.try_read(to, call, at).await?.ok_or_else(|| {
-            RegistryError::Nonsense(format!("no contract at the registry's address {to}"))
-        })
+        self.try_read(to, call, at)
+            .await?
+            .ok_or_else(|| RegistryError::Nonsense(format!("no contract at {to}")))
     }
 
     /// A view function's answer, or `None` if there is no contract at that block.

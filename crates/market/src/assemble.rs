@@ -13,7 +13,7 @@ use medtrail_permit::dataset::{self, Dataset, Form, Layout, Profile};
 use medtrail_permit::scopes::Interactions;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes of all records of a delivery.
+/// Bytes of all records of a delivery, and of all files that are made of them.
 pub const BYTES_MAX: usize = 256 << 20;
 /// The program, as a manifest names it.
 const TOOL: &str = concat!("medtrail ", env!("CARGO_PKG_VERSION"));
@@ -38,7 +38,7 @@ pub struct Assembly {
     pub manifest: Manifest,
     /// Path and bytes of each file, in the manifest's order.
     pub files: Vec<(String, Vec<u8>)>,
-    /// What was not sold, counted for the seller. A buyer is not told.
+    /// What was not sold, counted for the seller. A buyer is told of `NotHarmless` alone.
     pub left_out: BTreeMap<Reason, u64>,
 }
 
@@ -84,6 +84,14 @@ pub enum AssembleError {
 
 /// Assembles the files of a sale.
 pub fn assemble(sale: &Sale<'_>, records: &[Record<'_>]) -> Result<Assembly, AssembleError> {
+    within(sale, records, BYTES_MAX)
+}
+
+fn within(
+    sale: &Sale<'_>,
+    records: &[Record<'_>],
+    bytes_max: usize,
+) -> Result<Assembly, AssembleError> {
     let mut left_out = BTreeMap::new();
     let mut chosen = Vec::new();
     let mut seen = BTreeSet::new();
@@ -97,7 +105,7 @@ pub fn assemble(sale: &Sale<'_>, records: &[Record<'_>]) -> Result<Assembly, Ass
         }
     }
     let bytes: usize = chosen.iter().map(|(record, _)| record.bytes.len()).sum();
-    if chosen.len() > RECORDS_MAX || bytes > BYTES_MAX {
+    if chosen.len() > RECORDS_MAX || bytes > bytes_max {
         return Err(AssembleError::TooMuch);
     }
     // By date or record their order would tell something.
@@ -110,6 +118,11 @@ pub fn assemble(sale: &Sale<'_>, records: &[Record<'_>]) -> Result<Assembly, Ass
     };
     if entries.is_empty() {
         return Err(AssembleError::Nothing);
+    }
+    // A unit's system is spelt out where it was not, so that less may have become more: an archive
+    // that no buyer could read.
+    if files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > bytes_max {
+        return Err(AssembleError::TooMuch);
     }
     let listed = files.iter().map(|(path, bytes)| File {
         path: path.clone(),
@@ -249,4 +262,43 @@ fn harmless(
     };
     let made = Made { tool: TOOL.to_owned(), profile, removed };
     (Some(made), vec![(path.to_owned(), text.into_bytes())], entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Proof;
+    use medtrail_permit::scopes::Data;
+
+    #[test]
+    fn what_grew_beyond_what_a_buyer_can_read_is_not_delivered() {
+        let component = r#"{"code":{"coding":[{"system":"http://loinc.org","code":"15074-8"}]},"valueQuantity":{"value":6,"unit":"g"}}"#;
+        let text = format!(
+            r#"{{"resourceType":"Observation","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"15074-8"}}]}},"component":[{}]}}"#,
+            [component; 50].join(",")
+        );
+        let told = Data::default();
+        let record = Record {
+            record: B256::repeat_byte(1),
+            version: details_hash(text.as_bytes()),
+            bytes: text.as_bytes(),
+            media_type: "application/fhir+json",
+            source: "Harbour Hospital",
+            word: Word::Uploaded,
+            counts: true,
+            told: &told,
+            time_ms: 1_767_614_400_000,
+            proof: Proof { index: 1, commitment: B256::ZERO },
+        };
+        let form = Form::DeIdentified(Profile::SafeHarbor, Layout::Ndjson);
+        let origin = dataset::Origin::SignedAndUploaded;
+        let dataset =
+            Dataset::new("patient/*.rs", Vec::new(), 0, 4_102_444_800, form, origin).unwrap();
+        let secret = SaleSecret::new([9; 32]);
+        let sale = Sale { order: B256::ZERO, dataset: &dataset, secret: &secret, year: 2026 };
+        let made = assemble(&sale, &[record.clone()]).unwrap().files[0].1.len();
+        assert!(made > text.len(), "{made}");
+        assert_eq!(within(&sale, &[record.clone()], made - 1), Err(AssembleError::TooMuch));
+        within(&sale, &[record], made).unwrap();
+    }
 }

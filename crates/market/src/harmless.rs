@@ -21,6 +21,8 @@ use tables::{Field, Need, Rule};
 
 /// Ages above this one are not told (45 CFR 164.514(b)(2)(i)(C)).
 const AGE_TOLD_MAX: i32 = 89;
+/// The halves of a period.
+const ENDS: [&str; 2] = ["start", "end"];
 /// Items of one element that are taken over.
 const ITEMS_MAX: usize = 1000;
 
@@ -48,7 +50,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) days: i64,
     /// The year in which it is made.
     pub(crate) year: i32,
-    /// The fresh id of a resource that is delivered too, by its `Type/id`.
+    /// The fresh id of a resource that is chosen for the same delivery, by its `Type/id`.
     pub(crate) ids: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -102,6 +104,13 @@ fn parts(
         if name == "modifierExtension" {
             return Err(Lost(format!("{path}.modifierExtension")));
         }
+        // Extensions where the value should be: it stood there, and what it says is lost.
+        if let Some(bare) = name.strip_prefix('_') {
+            let is_missed = fields.iter().any(|f| f.name == bare && f.need == Need::IfThere);
+            if is_missed && is_hollow(members, bare) {
+                return Err(Lost(format!("{path}.{bare}")));
+            }
+        }
         if !is_taken(name) && !fields.iter().any(|field| field.name == name) {
             let is_known = tables::DROPPED.split_whitespace().any(|known| known == name);
             own.element(&format!("{path}.{}", if is_known { name } else { "*" }));
@@ -142,7 +151,9 @@ fn element(
     for item in items {
         match value(item, field.rule, path, rules, own)? {
             Some(item) => kept.push(item),
-            None => own.element(path),
+            None if field.need == Need::No => own.element(path),
+            // One condition less holds for more.
+            None => return Ok(None),
         }
     }
     Ok(if kept.is_empty() { None } else { Some(Out::List(kept)) })
@@ -171,29 +182,9 @@ fn value(
         Rule::Coding => coding(raw, path, own),
         Rule::Concept => concept(raw, path, own),
         Rule::Quantity => quantity(raw, path, own),
-        Rule::Two(first, second) => {
-            // Half of a range is another range, and half of a ratio is none.
-            let Some(members) = json::members(raw) else { return Ok(None) };
-            count_others(&members, &[first, second], path, own);
-            let mut out = Vec::new();
-            for name in [first, second] {
-                let Some(raw) = json::member(&members, name) else { continue };
-                match quantity(raw, path, own) {
-                    Some(value) => out.push((name, value)),
-                    None => return Ok(None),
-                }
-            }
-            (!out.is_empty()).then_some(Out::Object(out))
-        }
-        Rule::Period => {
-            let Some(members) = json::members(raw) else { return Ok(None) };
-            count_others(&members, &["start", "end"], path, own);
-            let ends = ["start", "end"].map(|name| {
-                json::member(&members, name).and_then(|raw| date(raw, false)).map(|at| (name, at))
-            });
-            let out: Vec<_> = ends.into_iter().flatten().collect();
-            (!out.is_empty()).then_some(Out::Object(out))
-        }
+        Rule::Two(first, second) => pair(raw, [first, second], path, own, quantity),
+        Rule::Period => pair(raw, ENDS, path, own, |raw, _, _| date(raw, false)),
+        Rule::Years => pair(raw, ENDS, path, own, |raw, _, _| date(raw, true)),
         Rule::Reference(of) => reference(raw, of, path, rules, own),
         Rule::Parts(fields) => {
             let Some(members) = json::members(raw) else { return Ok(None) };
@@ -207,6 +198,34 @@ fn value(
             }
         }
     })
+}
+
+/// Two halves that pass together: half of a range is another range, half of a ratio is none, and a
+/// period without its end goes on.
+fn pair(
+    raw: &str,
+    names: [&'static str; 2],
+    path: &str,
+    own: &mut Removed,
+    half: impl Fn(&str, &str, &mut Removed) -> Option<Out>,
+) -> Option<Out> {
+    let members = json::members(raw)?;
+    count_others(&members, &names, path, own);
+    let mut out = Vec::new();
+    for name in names {
+        match json::member(&members, name) {
+            Some(raw) => out.push((name, half(raw, path, own)?)),
+            None if is_hollow(&members, name) => return None,
+            None => {}
+        }
+    }
+    (!out.is_empty()).then_some(Out::Object(out))
+}
+
+/// Whether an element stands there without its value: `_name` has its extensions only.
+fn is_hollow(members: &[(String, &str)], name: &str) -> bool {
+    let hollow = members.iter().any(|(other, _)| other.strip_prefix('_') == Some(name));
+    hollow && json::member(members, name).is_none()
 }
 
 /// What is told of a moment.
@@ -265,6 +284,9 @@ fn quantity(raw: &str, path: &str, own: &mut Removed) -> Option<Out> {
     let value = json::member(&members, "value").filter(|raw| is_number(raw))?;
     let mut out = vec![("value", Out::Plain(value.to_owned()))];
     // Without it "less than five" would say five.
+    if is_hollow(&members, "comparator") {
+        return None;
+    }
     if let Some(raw) = json::member(&members, "comparator") {
         let comparator = json::string(raw)?;
         let is_known = matches!(comparator.as_str(), "<" | "<=" | ">=" | ">");
@@ -438,6 +460,106 @@ mod tests {
         for other in ["[]", "", "{}", r#"{"resourceType":"DocumentReference","status":"current"}"#]
         {
             assert_eq!(stripped(other, &SAFE).0, None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_modifier_without_its_value_is_lost_and_not_absent() {
+        let why = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"masked"}]}"#;
+        let lost = |text: &str| {
+            let (out, removed) = stripped(text, &SAFE);
+            assert_eq!(out, None, "{text}");
+            removed.resources.into_keys().next().unwrap()
+        };
+        let dead = format!(r#"{{"resourceType":"Patient","_deceasedDateTime":{why}}}"#);
+        assert_eq!(lost(&dead), "Patient.deceasedDateTime");
+        let atc = r#"{"coding":[{"system":"http://www.whocc.no/atc","code":"A10AB05"}]}"#;
+        let order = format!(
+            r#"{{"resourceType":"MedicationRequest","status":"active","intent":"order","_doNotPerform":{why},"medicationCodeableConcept":{atc}}}"#
+        );
+        assert_eq!(lost(&order), "MedicationRequest.doNotPerform");
+        let cvx = r#"{"coding":[{"system":"http://hl7.org/fhir/sid/cvx","code":"140"}]}"#;
+        let shot = format!(
+            r#"{{"resourceType":"Immunization","status":"completed","vaccineCode":{cvx},"_isSubpotent":{why}}}"#
+        );
+        assert_eq!(lost(&shot), "Immunization.isSubpotent");
+        // With its value, and where nothing hangs on it, only the extensions go.
+        let more =
+            format!(r#","deceasedBoolean":true,"_deceasedBoolean":{why},"_birthDate":{why}"#);
+        assert!(patient(&more, &SAFE).unwrap().contains(r#""deceasedBoolean":true"#));
+    }
+
+    #[test]
+    fn a_period_with_a_lost_end_does_not_go_on() {
+        let onset = |period: &str| {
+            let text = format!(
+                r#"{{"resourceType":"Condition","code":{{"coding":[{{"system":"http://snomed.info/sct","code":"73211009"}}]}},"onsetPeriod":{period}}}"#
+            );
+            let (out, removed) = stripped(&text, &SAFE);
+            let out = out.unwrap();
+            let kept = out.split_once(r#""onsetPeriod":"#).map(|(_, kept)| kept.to_owned());
+            (kept, removed.elements.get("Condition.onsetPeriod").copied())
+        };
+        let whole = (Some(r#"{"start":"2020","end":"2021"}}"#.to_owned()), None);
+        assert_eq!(onset(r#"{"start":"2020-01-02","end":"2021-03-04"}"#), whole);
+        let on = (Some(r#"{"start":"2020"}}"#.to_owned()), None);
+        assert_eq!(onset(r#"{"start":"2020-01-02"}"#), on);
+        for half in [
+            r#"{"start":"2020-01-02","end":"last spring"}"#,
+            r#"{"start":"2020-01-02","end":null}"#,
+            r#"{"start":"2020-01-02","_end":{"extension":[]}}"#,
+            r#"{"start":"1930-01-02","end":"2020-01-02"}"#,
+        ] {
+            assert_eq!(onset(half), (None, Some(1)), "{half}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_is_a_value_is_a_year_in_every_profile() {
+        let coded = r#""code":{"coding":[{"system":"http://loinc.org","code":"15074-8"}]}"#;
+        for value in [
+            r#""valuePeriod":{"start":"2025-03-04","end":"2025-03-11"}"#,
+            r#""valueDateTime":"2025-03-04""#,
+        ] {
+            let text = format!(
+                r#"{{"resourceType":"Observation","status":"final",{coded},{value},"component":[{{{coded},{value}}}]}}"#
+            );
+            for rules in [&SAFE, &SHIFTED] {
+                let out = stripped(&text, rules).0.unwrap();
+                assert!(!out.contains("2025-"), "{out}");
+                let count = out.matches(r#""2025""#).count();
+                assert_eq!(count, 2 * value.matches("2025").count(), "{out}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reference_range_is_whole_or_gone() {
+        let ranges = |range: &str| {
+            let text = format!(
+                r#"{{"resourceType":"Observation","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"15074-8"}}]}},"referenceRange":[{range}]}}"#
+            );
+            let (out, removed) = stripped(&text, &SAFE);
+            let count = removed.elements.get("Observation.referenceRange").copied();
+            (out.unwrap().contains("referenceRange"), count)
+        };
+        let low = r#""low":{"value":4,"unit":"mmol/L"}"#;
+        let meant = r#"{"coding":[{"system":"http://snomed.info/sct","code":"73211009"}]}"#;
+        let whole =
+            format!(r#"{{{low},"high":{{"value":6,"unit":"mmol/L"}},"appliesTo":[{meant}]}}"#);
+        assert_eq!(ranges(&whole), (true, None));
+        for lost in [
+            r#""high":{"value":6}"#.to_owned(),
+            r#""high":{"value":6,"_comparator":{},"unit":"mmol/L"}"#.to_owned(),
+            r#""type":{"text":"in pregnancy"}"#.to_owned(),
+            r#""appliesTo":[{"text":"men"}]"#.to_owned(),
+            format!(r#""appliesTo":[{meant},{{"text":"men"}}]"#),
+            r#""age":{"high":{"value":12,"unit":"a"}}"#.to_owned(),
+        ] {
+            // Itself, and the list that is empty then.
+            assert_eq!(ranges(&format!("{{{low},{lost}}}")), (false, Some(2)), "{lost}");
+            let (is_there, count) = ranges(&format!("{{{low},{lost}}},{whole}"));
+            assert_eq!((is_there, count), (true, Some(1)), "{lost}");
         }
     }
 

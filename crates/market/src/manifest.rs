@@ -202,7 +202,7 @@ impl Manifest {
 }
 
 /// `data.ndjson`, `records/000001.json`: plain names that lead nowhere else.
-pub(crate) fn is_path(path: &str) -> bool {
+fn is_path(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let is_name =
         |name: &str| !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_plain);

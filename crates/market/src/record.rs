@@ -86,11 +86,18 @@ const TIMES: [&str; 14] = [
 ];
 
 impl Record<'_> {
-    /// Whether its bytes are a FHIR resource in JSON.
-    pub(crate) fn resource(&self) -> Option<&str> {
+    /// Whether its media type says JSON, in any case and with any parameters.
+    fn is_json(&self) -> bool {
         let (kind, _) = self.media_type.split_once(';').unwrap_or((self.media_type, ""));
-        let is_json = matches!(kind.trim(), "application/fhir+json" | "application/json");
-        is_json.then(|| std::str::from_utf8(self.bytes).ok()).flatten()
+        let kind = kind.trim();
+        ["application/fhir+json", "application/json"]
+            .iter()
+            .any(|json| kind.eq_ignore_ascii_case(json))
+    }
+
+    /// Its bytes as text, if they are a FHIR resource in JSON.
+    pub(crate) fn resource(&self) -> Option<&str> {
+        self.is_json().then(|| std::str::from_utf8(self.bytes).ok()).flatten()
     }
 
     /// What it is about; none if nobody can tell: then it is not sold.
@@ -102,10 +109,15 @@ impl Record<'_> {
             codes: Vec::new(),
             span_s: Some((at_s, at_s + 1)),
         };
-        let Some(text) = self.resource() else { return Some(told) };
+        // JSON that is no text has marks that nobody here reads.
+        let Some(text) = self.resource() else { return (!self.is_json()).then_some(told) };
         let members = json::members(text)?;
         let member = |name: &str| json::member(&members, name);
         let kind = member("resourceType").and_then(json::string)?;
+        // Types, marks, codes and dates are those of what stands in it, and nobody here reads that.
+        if matches!(kind.as_str(), "Bundle" | "Parameters") {
+            return None;
+        }
         // A label that says something else than the bytes is somebody's mistake, or a trick.
         if self.told.resource.as_ref().is_some_and(|told| *told != kind) {
             return None;
@@ -164,8 +176,7 @@ fn marks(meta: &str, data: &mut Data) -> Option<()> {
     let Some(labels) = json::member(&members, "security") else { return Some(()) };
     for label in json::items(labels)? {
         let members = json::members(label)?;
-        let Some(code) = json::member(&members, "code") else { continue };
-        let code = json::string(code)?;
+        let code = json::member(&members, "code").and_then(json::string)?;
         let level = [("U", U), ("L", L), ("M", M), ("N", N), ("R", R), ("V", V)];
         match level.into_iter().find(|(name, _)| *name == code) {
             Some((_, level)) => {

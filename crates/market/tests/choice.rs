@@ -79,14 +79,70 @@ fn a_record_is_what_its_bytes_say_and_not_what_is_said_of_it() {
     assert_eq!(left_out(changed(r#""id":"o1""#, restricted)), Some(Reason::OutOfScope));
     let topic = r#""id":"o1","meta":{"security":[{"code":"PSY"}]}"#;
     assert_eq!(left_out(changed(r#""id":"o1""#, topic)), Some(Reason::OutOfScope));
-    let unread = r#""id":"o1","meta":{"security":"R"}"#;
-    assert_eq!(left_out(changed(r#""id":"o1""#, unread)), Some(Reason::Unread));
+    for unread in
+        [r#""R""#, r#"[{"display":"restricted"}]"#, r#"[{"code":"N"},{"system":"urn:x"}]"#]
+    {
+        let unread = format!(r#""id":"o1","meta":{{"security":{unread}}}"#);
+        assert_eq!(left_out(changed(r#""id":"o1""#, &unread)), Some(Reason::Unread));
+    }
     let marked = Data { confidentiality: Some(Confidentiality::V), ..told };
     assert_eq!(left_out(Kept { told: marked, ..glucose() }), Some(Reason::OutOfScope));
     // A label in the bytes does not make less of what the log knows.
     let softer = changed(r#""id":"o1""#, r#""id":"o1","meta":{"security":[{"code":"N"}]}"#);
     let hard = Data { confidentiality: Some(Confidentiality::R), ..Data::default() };
     assert_eq!(left_out(Kept { told: hard, ..softer }), Some(Reason::OutOfScope));
+}
+
+/// What comes of one record where all that is not marked was sold as it is.
+fn of_everything(kept: Kept) -> Option<Reason> {
+    let good = Kept { record: B256::repeat_byte(1), ..support::kept(RESOURCES[3]) };
+    let assembly = sold(&everything(Form::AsItIs), &[good, kept]).unwrap();
+    assert_eq!(assembly.files.len() + assembly.left_out.len(), 2);
+    assembly.left_out.into_keys().next()
+}
+
+#[test]
+fn what_holds_other_resources_is_not_sold_for_what_it_seems() {
+    let inner = r#"{"resourceType":"Condition","meta":{"security":[{"code":"R"}]}}"#;
+    for outer in [
+        format!(
+            r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{inner}}}]}}"#
+        ),
+        format!(
+            r#"{{"resourceType":"Parameters","parameter":[{{"name":"x","resource":{inner}}}]}}"#
+        ),
+    ] {
+        assert_eq!(of_everything(kept(&outer)), Some(Reason::Unread), "{outer}");
+        let json = Kept { media_type: "application/json".into(), ..kept(&outer) };
+        assert_eq!(of_everything(json), Some(Reason::Unread), "{outer}");
+    }
+}
+
+#[test]
+fn json_has_its_marks_however_its_media_type_and_its_bytes_are_written() {
+    let restricted = changed(r#""id":"o1""#, r#""id":"o1","meta":{"security":[{"code":"R"}]}"#);
+    // As a label has it that somebody made: nothing in it says that it is restricted.
+    let told = Data { resource: Some("Observation".into()), ..Data::default() };
+    for media_type in [
+        "application/FHIR+JSON",
+        "Application/Json",
+        "application/fhir+json;charset=utf-8",
+        "application/FHIR+json ; fhirVersion=4.0",
+    ] {
+        let media_type = media_type.to_owned();
+        let marked =
+            Kept { media_type: media_type.clone(), told: told.clone(), ..restricted.clone() };
+        assert_eq!(of_everything(marked), Some(Reason::OutOfScope), "{media_type}");
+        let mut latin =
+            Kept { media_type: media_type.clone(), told: told.clone(), ..restricted.clone() };
+        latin.bytes.splice(latin.bytes.len() - 1.., *b",\"x\":\"\xf5\"}");
+        assert_eq!(of_everything(latin), Some(Reason::Unread), "{media_type}");
+        let utf_16 = String::from_utf8(restricted.bytes.clone()).unwrap();
+        let bytes = utf_16.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide = Kept { media_type: media_type.clone(), told: told.clone(), bytes, ..glucose() };
+        assert_eq!(of_everything(wide), Some(Reason::Unread), "{media_type}");
+        assert_eq!(of_everything(Kept { media_type, ..glucose() }), None);
+    }
 }
 
 #[test]

@@ -152,9 +152,9 @@ impl Dataset {
     ) -> Result<Self, DatasetError> {
         let scopes = scopes::parse_list(scopes)?;
         let read = Interactions::READ.and(Interactions::SEARCH);
-        let is_read =
+        let is_other =
             |scope: &&Scope| scope.context != Context::Patient || scope.interactions != read;
-        if let Some(scope) = scopes.iter().find(is_read) {
+        if let Some(scope) = scopes.iter().find(is_other) {
             return Err(DatasetError::Scope(scope.to_string()));
         }
         let is_ascending = codes.is_sorted_by(|one, next| one < next);

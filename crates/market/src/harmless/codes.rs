@@ -108,7 +108,7 @@ fn is_atc(code: &str) -> bool {
         })
 }
 
-/// `E10`, `E10.9`, `S72.001A`.
+/// `E10`, `E10.9`, `S72.001A`, `W19.XXXA`.
 fn is_icd(code: &str) -> bool {
     let (head, tail) = code.split_once('.').unwrap_or((code, "0"));
     let is_head = matches!(
@@ -116,37 +116,29 @@ fn is_icd(code: &str) -> bool {
         [a, b, c] if a.is_ascii_uppercase() && b.is_ascii_digit()
             && (c.is_ascii_digit() || c.is_ascii_uppercase())
     );
-    let is_tail = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-    is_head && (1..=4).contains(&tail.len()) && tail.bytes().all(is_tail)
+    let is_plain = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    // Letters alone are a name, but for one, and for those behind places that are left free.
+    let is_tail = tail.len() == 1
+        || tail.starts_with("XXX")
+        || tail.bytes().any(|byte| byte.is_ascii_digit());
+    is_head && is_tail && (1..=4).contains(&tail.len()) && tail.bytes().all(is_plain)
 }
 
-/// SNOMED CT's check digit: of ten numbers that somebody else made up, one passes.
+/// SNOMED CT's check digit (Verhoeff): of ten numbers that somebody else made up, one passes.
 fn verhoeff(code: &str) -> bool {
-    const D: [[u8; 10]; 10] = [
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-        [1, 2, 3, 4, 0, 6, 7, 8, 9, 5],
-        [2, 3, 4, 0, 1, 7, 8, 9, 5, 6],
-        [3, 4, 0, 1, 2, 8, 9, 5, 6, 7],
-        [4, 0, 1, 2, 3, 9, 5, 6, 7, 8],
-        [5, 9, 8, 7, 6, 0, 4, 3, 2, 1],
-        [6, 5, 9, 8, 7, 1, 0, 4, 3, 2],
-        [7, 6, 5, 9, 8, 2, 1, 0, 4, 3],
-        [8, 7, 6, 5, 9, 3, 2, 1, 0, 4],
-        [9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
-    ];
-    const P: [[u8; 10]; 8] = [
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-        [1, 5, 7, 6, 2, 8, 3, 0, 9, 4],
-        [5, 8, 0, 3, 7, 9, 6, 1, 4, 2],
-        [8, 9, 1, 6, 0, 4, 3, 5, 2, 7],
-        [9, 4, 5, 3, 1, 2, 6, 8, 7, 0],
-        [4, 2, 8, 6, 5, 7, 3, 9, 0, 1],
-        [2, 7, 9, 3, 8, 0, 6, 4, 1, 5],
-        [7, 0, 4, 6, 9, 1, 3, 2, 5, 8],
-    ];
-    let digits = code.bytes().rev().map(|digit| usize::from(digit - b'0')).enumerate();
-    digits.fold(0, |check, (place, digit)| D[usize::from(check)][usize::from(P[place % 8][digit])])
-        == 0
+    // What one place turns a digit into, once more with each place.
+    const TURN: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
+    let digits = code.bytes().rev().map(|digit| digit - b'0').enumerate();
+    let check = digits.fold(0, |check, (place, digit)| {
+        after(check, (0..place % 8).fold(digit, |digit, _| TURN[usize::from(digit)]))
+    });
+    check == 0
+}
+
+/// One symmetry of a pentagon after another: below 5 they turn it, from 5 on they mirror it.
+fn after(one: u8, next: u8) -> u8 {
+    let turned = (if one < 5 { one + next } else { 5 + one - next }) % 5;
+    if (one < 5) == (next < 5) { turned } else { turned + 5 }
 }
 
 #[cfg(test)]
@@ -169,6 +161,9 @@ mod tests {
             (ATC, "A10"),
             (ICD_10, "E10.9"),
             (ICD_10_CM, "S72.001A"),
+            (ICD_10_CM, "W19.XXXA"),
+            (ICD_10_CM, "O09.A0"),
+            (ICD_10, "F10.X"),
             (CVX, "140"),
             ("http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB"),
         ] {
@@ -191,6 +186,9 @@ mod tests {
             (ATC, "MARI"),
             (ICD_10, "Mari"),
             (ICD_10, "E10."),
+            (ICD_10, "M12.MARI"),
+            (ICD_10_CM, "M12.TOM"),
+            (ICD_10_CM, "M12.XXMA"),
             (CVX, "5551234"),
             ("http://terminology.hl7.org/CodeSystem/v3-ActCode", "Mari"),
             ("http://terminology.hl7.org/CodeSystem/mari-tamm", "AMB"),
@@ -201,5 +199,26 @@ mod tests {
             assert!(!is_code(system, code), "{system}|{code}");
         }
         assert!(is_unit("mmol/L") && !is_unit("") && !is_unit("mmol/L {Mari}"));
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_no_snomed_code() {
+        for code in ["46635009", "73211009", "91936005", "271807003", "900000000000207008"] {
+            assert!(is_code(SNOMED, code), "{code}");
+            for place in 0..code.len() {
+                let mut other = code.as_bytes().to_vec();
+                for digit in b'0'..=b'9' {
+                    other[place] = digit;
+                    let other = std::str::from_utf8(&other).unwrap();
+                    assert_eq!(is_code(SNOMED, other), other == code, "{other}");
+                }
+            }
+            for place in 1..code.len() {
+                let mut other = code.as_bytes().to_vec();
+                other.swap(place - 1, place);
+                let other = std::str::from_utf8(&other).unwrap();
+                assert_eq!(is_code(SNOMED, other), other == code, "{other}");
+            }
+        }
     }
 }

@@ -21,8 +21,10 @@ pub(super) enum Rule {
     Birth,
     /// `Period`.
     Period,
+    /// A `Period` that is measured as a value: of its ends the years at most, in every profile.
+    Years,
     Boolean,
-    /// A reference to a resource of this type that is delivered too.
+    /// A reference to a resource of this type that is chosen for the same delivery.
     Reference(&'static str),
     /// An element of parts.
     Parts(&'static [Field]),
@@ -30,7 +32,7 @@ pub(super) enum Rule {
     Never,
 }
 
-/// What happens to the resource where an element cannot be taken over.
+/// What happens to the resource, or to the part of one, where an element cannot be taken over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     /// It goes on without.
@@ -69,16 +71,19 @@ const fn always(name: &'static str, rule: Rule) -> Field {
 
 use Rule::{
     Birth, Boolean, Code, Coding, Concept, Date, Never, Parts, Period, Quantity, Reference, Two,
+    Years,
 };
 
 const RANGE: Rule = Two("low", "high");
 const RATIO: Rule = Two("numerator", "denominator");
 
+/// With one bound less, or of more people, it is another range.
 const REFERENCE_RANGE: Rule = Parts(&[
-    one("low", Quantity),
-    one("high", Quantity),
-    one("type", Concept),
-    many("appliesTo", Concept),
+    modifier("low", Quantity),
+    modifier("high", Quantity),
+    modifier("type", Concept),
+    Field { name: "appliesTo", rule: Concept, many: true, need: Need::IfThere },
+    modifier("age", Never),
 ]);
 
 const COMPONENT: Rule = Parts(&[
@@ -89,7 +94,7 @@ const COMPONENT: Rule = Parts(&[
     one("valueRange", RANGE),
     one("valueRatio", RATIO),
     one("valueDateTime", Birth),
-    one("valuePeriod", Period),
+    one("valuePeriod", Years),
     one("dataAbsentReason", Concept),
     many("interpretation", Concept),
     many("referenceRange", REFERENCE_RANGE),
@@ -154,7 +159,7 @@ pub(super) const TABLES: [(&str, &[Field]); 10] = [
             one("valueRange", RANGE),
             one("valueRatio", RATIO),
             one("valueDateTime", Birth),
-            one("valuePeriod", Period),
+            one("valuePeriod", Years),
             one("dataAbsentReason", Concept),
             many("interpretation", Concept),
             one("bodySite", Concept),

@@ -77,21 +77,46 @@ pub(crate) fn when_due(state: &State) -> Result<(), SpoolError> {
     Ok(())
 }
 
+/// A coverage that counts.
+struct Found {
+    /// Its own number.
+    sequence: u64,
+    /// The first that it counts.
+    from_sequence: u64,
+    to_ms: u64,
+}
+
 /// From which number and time on nothing was counted yet. What the log does not have, and what is
 /// of a time that has not come, was made while a clock was wrong: it counts as never made.
+///
+/// One may have been refused only after the next was made, which begins where it ended: what it had
+/// counted is counted again.
 fn last(state: &State, newest: u64, now_ms: u64) -> Result<(u64, u64), SpoolError> {
+    let mut found: Option<Found> = None;
     for sequence in (1..=newest).rev() {
+        if found.as_ref().is_some_and(|found| sequence < found.from_sequence) {
+            break;
+        }
         let Some(row) = state.spool.report(sequence)? else { break };
-        if row.report.event != 0 || matches!(row.state, ReportState::SetAside(_)) {
+        if row.report.event != 0 {
             continue;
         }
+        let is_refused = matches!(row.state, ReportState::SetAside(_));
         let told = serde_json::from_slice::<Document<'_>>(&row.report.document).ok();
         let told = told.and_then(|document| {
             serde_json::from_str::<CoverageDetails>(document.details.get()).ok()
         });
-        if let Some(told) = told.filter(|told| told.coverage.toMs <= now_ms) {
-            return Ok((sequence, told.coverage.toMs));
+        match told.filter(|told| !is_refused && told.coverage.toMs <= now_ms) {
+            Some(told) => {
+                let from_sequence = told.from_sequence;
+                let to_ms = told.coverage.toMs;
+                found.get_or_insert(Found { sequence, from_sequence, to_ms });
+            }
+            None => found = None,
         }
+    }
+    if let Some(Found { sequence, to_ms, .. }) = found {
+        return Ok((sequence, to_ms));
     }
     for number in 1.. {
         let Some(event) = state.spool.event(number)? else { break };

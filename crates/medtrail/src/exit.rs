@@ -1,5 +1,6 @@
 //! Exit codes, and how a command fails.
 
+use medtrail_ledger::verify::Verdict;
 use std::process::ExitCode;
 
 /// Everything was done, or everything checked is green.
@@ -9,6 +10,15 @@ pub(crate) const FAILED: u8 = 1;
 // 2 is clap's: the command line cannot be read.
 /// Nothing checked is red, but something is amber.
 pub(crate) const AMBER: u8 = 3;
+
+/// As which a command ends that checked something.
+pub(crate) fn exit_code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Green => OK,
+        Verdict::Amber => AMBER,
+        Verdict::Red => FAILED,
+    })
+}
 
 /// What a command prints before it ends with [`FAILED`]: what went wrong, and what to do.
 pub(crate) struct Failure(String);

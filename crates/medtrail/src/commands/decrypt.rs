@@ -3,8 +3,8 @@
 mod folder;
 
 use super::delivery::input::Given;
-use super::delivery::{Inputs, check, exit_code, open};
-use crate::exit::{Failure, Outcome};
+use super::delivery::{Inputs, check, open};
+use crate::exit::{Failure, Outcome, exit_code};
 use crate::render;
 use folder::NewFolder;
 use medtrail_ledger::verify::Verdict;

@@ -7,7 +7,7 @@ pub(super) mod input;
 mod money;
 
 use super::PassphraseArgs;
-use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
+use crate::exit::{Failure, Outcome, exit_code};
 use crate::render;
 pub(super) use contents::open;
 use input::Given;
@@ -17,7 +17,6 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::verify::{Findings, Step, Verdict};
 use medtrail_market::seal::LockKey;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Checks what was delivered.
 #[derive(clap::Subcommand)]
@@ -96,14 +95,6 @@ pub(crate) async fn run(command: Command) -> Outcome {
     Ok(exit_code(verdict))
 }
 
-pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
-    ExitCode::from(match verdict {
-        Verdict::Green => OK,
-        Verdict::Amber => AMBER,
-        Verdict::Red => FAILED,
-    })
-}
-
 /// A check, and the key that it found or was given.
 pub(super) struct Checked {
     pub(super) findings: Findings,
@@ -133,11 +124,7 @@ pub(super) async fn check(given: &Given, rpc: Option<&Rpc>) -> Result<Checked, F
         }
     }
     contents::steps(given, key.as_ref(), &mut steps);
-    // Words of the files stand in them, and whoever made those may be the enemy.
-    for step in &mut steps {
-        step.words = render::harmless(&step.words);
-    }
-    Ok(Checked { findings: Findings { steps }, key })
+    Ok(Checked { findings: super::verify::printable(Findings { steps }), key })
 }
 
 /// The entry, as `medtrail verify` checks any.

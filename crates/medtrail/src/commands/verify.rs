@@ -1,6 +1,6 @@
 //! `medtrail verify`: a stranger's check. Needs the file, an RPC URL, and nothing of ours.
 
-use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
+use crate::exit::{Failure, Outcome, exit_code};
 use crate::render;
 use alloy_primitives::{Address, B256};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
@@ -10,7 +10,6 @@ use medtrail_ledger::trust::{LogKeys, TrustFile};
 use medtrail_ledger::verify::{AnchorSeen, ChainFacts, Findings, Step, Verdict, verify};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Anchors the registry's ring holds.
 const RING: u64 = 64;
@@ -67,11 +66,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if args.json {
         println!("{:#}", serde_json::Value::Array(printed));
     }
-    Ok(ExitCode::from(match worst {
-        Verdict::Green => OK,
-        Verdict::Amber => AMBER,
-        Verdict::Red => FAILED,
-    }))
+    Ok(exit_code(worst))
 }
 
 /// Reads a trust file, or says what is wrong with it.
@@ -87,7 +82,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn printable(mut findings: Findings) -> Findings {
+/// Words of a file stand in findings, and whoever made it may be the enemy.
+pub(super) fn printable(mut findings: Findings) -> Findings {
     for step in &mut findings.steps {
         step.words = render::harmless(&step.words);
     }

@@ -6,7 +6,7 @@ use super::signing::{Asking, Signing, in_days, pseudonym, salt, shown};
 use super::trail::relayed_for;
 use crate::clock::now_ms;
 use crate::exit::{Failure, OK, Outcome};
-use crate::session::{Session, text};
+use crate::session::Session;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::{commitment, details_hash};
 use medtrail_ledger::proof::Document as Carried;

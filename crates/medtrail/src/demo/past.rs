@@ -110,15 +110,17 @@ impl Past {
     ) -> Result<(), Failure> {
         let Stage { url, accounts, trust, mari, tide, .. } = stage;
         let Some(week) = &self.week else { return Ok(()) };
-        if let Deed::FallSilent = deed {
-            stage.gateways.settle(&stage.reporters.http).await?;
-            let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
-            return tide.fall_silent(&mari, week.lost_ms, clock).await;
+        stage.gateways.settle(&stage.reporters.http).await?;
+        // Whoever falls silent says when the clock goes on.
+        if !matches!(deed, Deed::FallSilent) {
+            clock.forward_to(at_ms);
         }
-        reach(at_ms, stage, clock).await?;
         match deed {
             Deed::Guard => jaan::guard(stage.reporters.jaan, url, accounts, trust).await,
-            Deed::FallSilent => Ok(()),
+            Deed::FallSilent => {
+                let mari = Session::open(url, accounts.key_of("Mari Tamm")?).await?;
+                tide.fall_silent(&mari, week.lost_ms, clock).await
+            }
             Deed::Bill => desk_talk::bill(url, accounts, trust, *mari, &week.bill_of()).await,
             Deed::Overwrite => {
                 Allergy::of(*mari).overwrite(&hospital(url, accounts, trust).await?).await

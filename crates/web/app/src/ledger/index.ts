@@ -1,6 +1,6 @@
 // What the rest of the page uses of the independent verifier.
 export type * from "./types";
-export { addressIn, aliasDocument, aliasOf, aliasStatement, type AliasLanguage } from "./alias";
+export { addressIn, aliasDocument, aliasOf } from "./alias";
 export { bindingFields, bindingOf, statementOf, type Binding } from "./binding";
 export { documentBytes, textOf } from "./bytes";
 export { agreeing, ChainError, reader, REGISTRY, rpc, wallet, type ChainReader } from "./chain";

@@ -1,3 +1,4 @@
+// No page uses it yet: a second implementation, held to tests/vectors/offers.json.
 // `medtrail/dataset-v1`: which data a sale is about, and in what form they are delivered; as in crates/permit (dataset.rs).
 import { textOf, utf8 } from "../ledger/bytes";
 import { sha256 } from "../ledger/merkle";

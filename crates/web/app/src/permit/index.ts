@@ -4,7 +4,7 @@ export {
   type Delegation, type Document, type Erase, type Grant, type Guardianship, type RecoveryPolicy, type Registries, type Revoke, type RevokeAll, type Signed,
 } from "./documents";
 export { isAtLeast, isLevel, MARKS, type Confidentiality } from "./confidentiality";
-export { clock, CONFIRM_MS } from "./clock";
+export { CONFIRM_MS } from "./clock";
 export { permits } from "./permits";
 export { BREAK_GLASS, parsePurposes, PURPOSES, purposeCovers } from "./purposes";
 export { WORDS } from "./resources";

@@ -1,3 +1,4 @@
+// No page uses it yet: a second implementation, held to tests/vectors/offers.json.
 // What a seller reads in the wallet: the statement of an offer's terms, which stands unchanged in every approval. The same
 // as in crates/permit (sale/english.rs, sale/estonian.rs); tests/vectors/offers.json holds both to it.
 import { checksummed } from "../ledger/schema";
@@ -9,7 +10,7 @@ import { dataOf, type Language } from "./statements";
 const LANGUAGES: readonly Language[] = ["en", "et"];
 
 /** An amount of wei in ether, exactly. */
-export function ether(wei: string): string {
+function ether(wei: string): string {
   const digits = wei.padStart(19, "0");
   const [whole, fraction] = [digits.slice(0, -18), digits.slice(-18).replace(/0+$/, "")];
   return fraction === "" ? whole : `${whole}.${fraction}`;

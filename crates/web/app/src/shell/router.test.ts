@@ -9,6 +9,8 @@ describe("a place of the page", () => {
     expect(placeOf("#/trail/statement/2026-11")).toEqual({ name: "statement", month: "2026-11" });
     expect(["#/data", "#/notices", "#/erasure"].map((hash) => placeOf(hash).name)).toEqual(["trail", "notices", "erasure"]);
     expect(placeOf("#/notices/confirm/00ff")).toEqual({ name: "confirm", code: "00ff" });
+    const address = `0x${"ab".repeat(20)}`;
+    for (const of of [address, `0x${"0".repeat(24)}${"AB".repeat(20)}`]) expect(placeOf(`#/trail?of=${of}`)).toEqual({ name: "trail", of: address });
     expect(placeOf("#invite=Ab_c-9")).toEqual({ name: "invite", code: "Ab_c-9" });
   });
 

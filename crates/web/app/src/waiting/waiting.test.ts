@@ -139,6 +139,10 @@ describe("what waits", () => {
     const before = at(line(2, {}, { ...glass, report: { ...own, subject: word(9) } }), NOW - month);
     const bound = at(line(11, {}, { report: { subject: word(9) } }), NOW);
     expect(waitingOf([before, bound], NOW).emergencies[0]).toMatchObject({ state: "open", untilMs: NOW + month });
+    // A guardian was asked before that: the log's own line says until when.
+    const asked = at(line(12, { version: "medtrail/emergency-v1", act: "unanswered",
+      line: { index: before.line.index, commitment: before.commitment }, sinceMs: NOW - month, dueMs: NOW + 5 }, { report: { timeMs: NOW + 5 } }), NOW + 6);
+    expect(waitingOf([before, bound, asked], NOW + 7).emergencies[0]).toMatchObject({ state: "silent", untilMs: NOW + 5, isTold: true });
   });
 });
 

@@ -1,5 +1,6 @@
 // @vitest-environment node
-import { concat as join, decodeErrorResult, encodeAbiParameters, encodeErrorResult, encodeFunctionData, getCreate2Address, toEventSelector, type Abi, type AbiFunction } from "viem/utils";
+import type { Abi, AbiFunction } from "viem";
+import { concat as join, decodeErrorResult, encodeAbiParameters, encodeErrorResult, encodeFunctionData, getCreate2Address, toEventSelector } from "viem/utils";
 import { describe, expect, it } from "vitest";
 import { repositoryFile } from "../ledger/testing";
 import type { Hex } from "../ledger/types";

@@ -81,6 +81,13 @@ impl Market {
     }
 }
 
+impl Terms {
+    /// Its struct hash (EIP-712): all that a contract sees of it.
+    pub fn hash(&self) -> B256 {
+        self.eip712_hash_struct()
+    }
+}
+
 impl Offer {
     /// Its id: what the seller signs.
     pub fn id(&self, market: &Market) -> B256 {

@@ -11,7 +11,7 @@
 //! - `vault`, `tide`, `desk_talk`: what Mari keeps here, where it came from, and what others ask and
 //!   do about it
 //! - `act_one`, `act_four`, `feed`, `trail`: what is played, over the product's HTTP
-//! - `live`, `routes`: what goes on while it runs, and what it adds to the page
+//! - `live`, `routes`, `rpc`: what goes on while it runs, and what it adds to the page
 //! - `tell`, `words`: what is said
 
 mod accounts;
@@ -34,6 +34,7 @@ mod past;
 mod permissions;
 mod reporters;
 mod routes;
+mod rpc;
 mod routine;
 mod tell;
 mod tide;

@@ -27,6 +27,6 @@ export function isAsked({ dataset, purpose }: Listed, { type, code, origin, form
   return (type === "" || dataset.scopes.some(({ resource }) => resource === null || resource === type))
     && (wantedCode === "" || dataset.codes.length === 0 || dataset.codes.some((one) => one === wantedCode || one.endsWith(`|${wantedCode}`)))
     && (origin === "" || dataset.origin === origin)
-    && (form === "" || (dataset.form === "as-it-is" ? "as-it-is" : "de-identified") === form)
+    && (form === "" || (dataset.form === "as-it-is" ? dataset.form : dataset.form.profile) === form)
     && (wanted === "" || purposeCovers(purpose, wanted) || purposeCovers(wanted, purpose));
 }

@@ -13,7 +13,7 @@ import { contentsOf, DeliveryError, hashOf, isKey, unsealed, type Logged } from 
 import { download } from "./download";
 import { manifestOf } from "./manifest";
 import { orderFrom, windowChoices } from "./order-form";
-import { glucoseOf, recordsOf } from "./records";
+import { byDay, glucoseOf, recordsOf, thinned } from "./records";
 import { Archive, header, padding } from "./tar";
 
 const bytes32 = (byte: number) => new Uint8Array(32).fill(byte);
@@ -200,6 +200,22 @@ describe("what was delivered", () => {
     expect(curve?.points.map(({ value }) => value)).toEqual([5.2, 6.1]);
     expect(glucoseOf(records.slice(-1))).toBeNull();
   });
+
+  it("is read as a sensor writes it, and drawn without hiding the extremes", () => {
+    const row = (data: string, change: object = {}) => ({
+      resourceType: "Observation", code: { coding: [{ system: "http://loinc.org", code: "105272-9" }] }, effectivePeriod: { start: "2026-03-01T10:00:00Z" },
+      valueSampledData: { origin: { value: 1, code: "mmol/L" }, period: 60_000, factor: 2, dimensions: 1, data, ...change },
+    });
+    const of = (resource: object) => glucoseOf([{ entry: {} as never, resource, type: "Observation", code: null }]);
+    expect(of(row("3.5 E 4"))?.points).toEqual([{ atMs: Date.parse("2026-03-01T10:00:00Z"), value: 8 }, { atMs: Date.parse("2026-03-01T10:02:00Z"), value: 9 }]);
+    for (const change of [{ period: 0 }, { dimensions: 2 }, { origin: { value: "0", code: "x" } }, { data: 5 }, { factor: "2" }]) expect(of(row("1 2", change)), JSON.stringify(change)).toBeNull();
+    const points = Array.from({ length: 10_000 }, (_, place) => ({ atMs: place * 60_000, value: place === 5_555 ? 99 : place === 7_777 ? -5 : 5 + (place % 3) }));
+    const thin = thinned(points, 400);
+    expect([thin.length <= 400, thin.filter(({ value }) => value === 99 || value === -5).length]).toEqual([true, 2]);
+    expect(thin.every(({ atMs }, place) => place === 0 || atMs > (thin[place - 1]?.atMs ?? 0))).toBe(true);
+    expect(byDay(points).map(({ count }) => count).reduce((sum, count) => sum + count, 0)).toBe(10_000);
+    expect(byDay(points.slice(0, 3))).toEqual([{ day: "1970-01-01", count: 3, low: 5, high: 7 }]);
+  });
 });
 
 describe("a download", () => {
@@ -276,9 +292,9 @@ describe("the catalogue", () => {
   it("is asked for what was chosen, and what it gives is held to that", () => {
     expect(pathOf(noFacets(), null)).toBe("/v1/offers?limit=50");
     expect(pathOf({ ...noFacets(), type: "Observation", code: " http://loinc.org|15074-8 " }, "a b")).toBe("/v1/offers?type=Observation&code=http%3A%2F%2Floinc.org%7C15074-8&before=a+b&limit=50");
-    const fits = [{}, { type: "Observation" }, { code: "15074-8" }, { code: "http://loinc.org|15074-8" }, { form: "de-identified" }, { origin: "signed" }, { purpose: "HRESCH" }, { purpose: "DSRCH" }];
+    const fits = [{}, { type: "Observation" }, { code: "15074-8" }, { code: "http://loinc.org|15074-8" }, { form: "shifted-dates-v1" }, { origin: "signed" }, { purpose: "HRESCH" }, { purpose: "DSRCH" }];
     for (const facets of fits) expect(isAsked(listed, { ...noFacets(), ...facets }), JSON.stringify(facets)).toBe(true);
-    for (const facets of [{ type: "Condition" }, { code: "718-7" }, { form: "as-it-is" }, { origin: "signed-and-uploaded" }, { purpose: "HMARKT" }]) {
+    for (const facets of [{ type: "Condition" }, { code: "718-7" }, { form: "as-it-is" }, { form: "hipaa-safe-harbor-v1" }, { origin: "signed-and-uploaded" }, { purpose: "HMARKT" }]) {
       expect(isAsked(listed, { ...noFacets(), ...facets }), JSON.stringify(facets)).toBe(false);
     }
   });

@@ -76,7 +76,7 @@ export class Opening {
     try {
       this.proof = await askText(`/v1/sales/${view.id}/proof`, { signal: this.buying.signal });
     } catch (error) {
-      if (!(error instanceof Refused) || !["not-anchored-yet", "not-anchored"].includes(error.kind)) throw error;
+      if (!(error instanceof Refused) || error.kind !== "not-anchored") throw error;
       this.#say("proof", "amber", s("check.notAnchored"));
       return;
     }
@@ -127,7 +127,7 @@ export class Opening {
   async #key(view: SaleView, logged: Logged): Promise<Hex | null> {
     const { market } = this.buying;
     const chain = market && await chainOf(market);
-    const shown = view.tx === null ? null : await orNull(chain?.settled(view.id, view.tx));
+    const shown = await orNull(chain?.settled(view.id));
     const k = shown?.k ?? view.key;
     if (k === null) throw new Error(s("check.noKey"));
     if (!isKey(k, logged)) {

@@ -10,7 +10,7 @@ export function receiptOf({ id, order, view, chain, tx }: Purchase, { chainId, d
     version: RECEIPT_VERSION, chainId, dataMarket, order: id, offer: view?.offerId ?? null, seller: offer.seller, buyer: order.buyer,
     price: offer.price, token: offer.token, purpose: offer.terms.purpose, dataset: offer.terms.dataset, statement: offer.terms.statement,
     status: chain?.status ?? null, paidAtS: chain?.paidAtS ?? view?.paidAtS ?? null, endedAtS: chain?.endedAtS ?? view?.endedAtS ?? null,
-    payment: tx, settlement: view?.tx ?? null, key: view?.key ?? null,
+    payment: tx, key: view?.key ?? null,
     delivery: view?.delivery ? { index: view.delivery.index, file: view.delivery.file, lock: view.delivery.lock, bytes: view.delivery.bytes } : null,
   };
   return `${JSON.stringify(receipt, null, 2)}\n`;

@@ -1,6 +1,7 @@
 // What stands in the files of a delivery, as a person reads it: one thing after the other, and glucose as a curve.
 import { textOf } from "../ledger/bytes";
 import { get, list, parseTree, text } from "../reading/json";
+import { dayOf } from "../trail/days";
 import type { Contents } from "./delivery";
 import type { Entry } from "./manifest";
 
@@ -59,12 +60,34 @@ export interface Curve {
   readonly undated: number;
 }
 
+/** Values of one record at most: a year of one in five minutes. */
+const SAMPLES_MAX = 120_000;
+
+/** What a sensor wrote as one row of numbers (FHIR's SampledData), each with its time. */
+function sampled(resource: unknown): { readonly unit: string; readonly points: readonly Point[] } | null {
+  const told = get(resource, "valueSampledData");
+  const origin = get(told, "origin");
+  const [zero, unit, periodMs, data] = [get(origin, "value"), text(origin, "code") ?? text(origin, "unit"), get(told, "period"), text(told, "data")];
+  const factor = get(told, "factor") ?? 1;
+  const startMs = Date.parse(text(get(resource, "effectivePeriod"), "start") ?? text(resource, "effectiveDateTime") ?? "");
+  const isOne = (get(told, "dimensions") ?? 1) === 1 && typeof factor === "number" && typeof zero === "number" && typeof periodMs === "number" && periodMs > 0;
+  if (!isOne || unit === null || data === null || Number.isNaN(startMs)) return null;
+  const points = data.split(" ", SAMPLES_MAX).flatMap((word, place) => {
+    // E, L and U stand for what could not be measured.
+    const value = word === "" ? NaN : Number(word);
+    return Number.isFinite(value) ? [{ atMs: startMs + place * periodMs, value: zero + factor * value }] : [];
+  });
+  return { unit, points };
+}
+
 /** The measurements of glucose, if there are any: in the unit that most of them have, by time. */
 export function glucoseOf(records: readonly Delivered[]): Curve | null {
   const byUnit = new Map<string, Point[]>();
   let undated = 0;
   for (const { resource, type } of records) {
     if (type !== "Observation" || !codingsOf(resource).some((code) => GLUCOSE.has(code))) continue;
+    const row = sampled(resource);
+    if (row !== null) byUnit.set(row.unit, [...(byUnit.get(row.unit) ?? []), ...row.points]);
     const quantity = get(resource, "valueQuantity");
     const [value, unit] = [get(quantity, "value"), text(quantity, "code") ?? text(quantity, "unit")];
     const told = text(resource, "effectiveDateTime") ?? text(resource, "effectiveInstant") ?? "";
@@ -76,4 +99,36 @@ export function glucoseOf(records: readonly Delivered[]): Curve | null {
   const [most] = [...byUnit].sort(([, a], [, b]) => b.length - a.length);
   if (most === undefined) return undated > 0 ? { unit: "", points: [], undated } : null;
   return { unit: most[0], points: most[1].sort((a, b) => a.atMs - b.atMs), undated };
+}
+
+/** So many points that a screen shows them: of each stretch of time the lowest and the highest stay. */
+export function thinned(points: readonly Point[], most: number): readonly Point[] {
+  if (points.length <= most) return points;
+  const size = Math.ceil((2 * points.length) / most);
+  const thin: Point[] = [];
+  for (let at = 0; at < points.length; at += size) {
+    const stretch = points.slice(at, at + size);
+    const low = stretch.reduce((a, b) => (b.value < a.value ? b : a));
+    const high = stretch.reduce((a, b) => (b.value > a.value ? b : a));
+    thin.push(...(low === high ? [low] : low.atMs < high.atMs ? [low, high] : [high, low]));
+  }
+  return thin;
+}
+
+export interface Day {
+  readonly day: string;
+  readonly count: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The same by day: what a table can show. */
+export function byDay(points: readonly Point[]): readonly Day[] {
+  const days = new Map<string, Day>();
+  for (const { atMs, value } of points) {
+    const day = dayOf(atMs);
+    const known = days.get(day);
+    days.set(day, { day, count: (known?.count ?? 0) + 1, low: Math.min(known?.low ?? value, value), high: Math.max(known?.high ?? value, value) });
+  }
+  return [...days.values()];
 }

@@ -30,7 +30,6 @@ export interface OfferView {
   readonly dataset: Dataset | null;
   readonly signature: Hex;
   readonly listedMs: number;
-  readonly recordsAtLeast: number;
   readonly state: OfferState;
 }
 
@@ -65,7 +64,6 @@ export interface SaleView {
   readonly revokedAtS: number | null;
   readonly delivery: { readonly index: number; readonly bytes: number; readonly file: Hex; readonly lock: Hex; readonly isAnchored: boolean } | null;
   readonly key: Hex | null;
-  readonly tx: Hex | null;
   readonly leftOut: readonly (readonly [reason: string, records: number])[];
 }
 
@@ -138,7 +136,7 @@ export function offerViewOf(value: unknown): OfferView | null {
   if (said === null || state === null || !OFFER_STATES.includes(state) || signature === undefined || !/^0x(?:[0-9a-f]{2})+$/.test(signature)) return null;
   const read = complete<Omit<OfferView, "dataset">>({
     id: hex(value, "id", HASH), offer: offerOf(get(value, "offer")), text: said, signature: signature as Hex,
-    listedMs: whole(value, "listedMs"), recordsAtLeast: whole(value, "recordsAtLeast"), state: state as OfferState,
+    listedMs: whole(value, "listedMs"), state: state as OfferState,
   });
   return read && { ...read, dataset: datasetIn(said) };
 }
@@ -188,6 +186,6 @@ export function saleOf(value: unknown): SaleView | null {
   return read && {
     ...read, text: said, dataset: datasetIn(said), role, state: known, refusal: text(value, "refusal"), isApproved: get(value, "isApproved") === true,
     paidAtS: whole(value, "paidAtS"), endedAtS: whole(value, "endedAtS"), revokedAtS: whole(value, "revokedAtS"),
-    delivery: deliveryOf(get(value, "delivery")), key: hex(value, "key", HASH), tx: hex(value, "tx", HASH), leftOut,
+    delivery: deliveryOf(get(value, "delivery")), key: hex(value, "key", HASH), leftOut,
   };
 }

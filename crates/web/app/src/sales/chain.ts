@@ -90,14 +90,19 @@ export class MarketChain {
     return BigInt(amount ?? "0x0");
   }
 
-  /** What the transaction that settled an order showed; null: that one settled none of this name, or is not there. */
-  async settled(order: Hex, tx: Hex): Promise<Settled | null> {
-    const receipt = (await this.#ask("eth_getTransactionReceipt", [tx])) as { logs?: unknown; status?: unknown } | null;
-    if (receipt === null || Number(receipt.status) !== 1 || !Array.isArray(receipt.logs)) return null;
+  /** What the settlement of an order showed to everybody; null: it is not settled. */
+  async settled(order: Hex): Promise<Settled | null> {
+    const { status, endedAtS } = await this.standing(order);
+    if (status !== "settled" || endedAtS === null) return null;
+    // Nodes give events of few blocks only: the time at which it was settled says in which.
+    const [from, next] = [await this.#blockAt(endedAtS), await this.#blockAt(endedAtS + 1)];
+    const [fromBlock, toBlock] = [from, Math.max(from, next - 1)].map((number) => `0x${number.toString(16)}`);
+    const found = await this.#ask("eth_getLogs", [{ address: this.#market, topics: [SETTLED, order], fromBlock, toBlock }]);
     const lower = (value: unknown) => String(value).toLowerCase();
-    for (const log of receipt.logs as { address?: unknown; topics?: unknown[]; data?: unknown; removed?: unknown }[]) {
+    for (const log of (Array.isArray(found) ? found : []) as { address?: unknown; topics?: unknown[]; data?: unknown; removed?: unknown; transactionHash?: unknown }[]) {
       const [topic, id] = Array.isArray(log?.topics) ? log.topics.map(lower) : [];
-      const k = lower(log?.data);
+      const [k, tx] = [lower(log?.data), lower(log?.transactionHash)];
+      // A filter is a request and not a promise: what comes back is checked.
       if (lower(log?.address) !== this.#market || topic !== SETTLED || id !== order || log.removed === true || !isHex(k, 32)) continue;
       const call = (await this.#ask("eth_getTransactionByHash", [tx])) as { to?: unknown; input?: unknown } | null;
       const shown = lower(call?.to) === this.#market ? settledIn(call?.input) : null;
@@ -108,9 +113,24 @@ export class MarketChain {
 
   /** The time of the newest block: the contract's clock. */
   async nowS(): Promise<number> {
-    const block = (await this.#ask("eth_getBlockByNumber", ["latest", false])) as { timestamp?: unknown } | null;
-    const timeS = Number(block?.timestamp);
-    if (!Number.isSafeInteger(timeS) || timeS <= 0) throw strange("eth_getBlockByNumber");
-    return timeS;
+    return (await this.#block("latest")).timeS;
+  }
+
+  async #block(tag: string): Promise<{ readonly number: number; readonly timeS: number }> {
+    const block = (await this.#ask("eth_getBlockByNumber", [tag, false])) as { number?: unknown; timestamp?: unknown } | null;
+    const [number, timeS] = [Number(block?.number ?? NaN), Number(block?.timestamp ?? NaN)];
+    if (![number, timeS].every((value) => Number.isSafeInteger(value) && value >= 0)) throw strange("eth_getBlockByNumber");
+    return { number, timeS };
+  }
+
+  /** The first block that is not older than this, or the one that will come next: halved, some thirty questions for any chain. */
+  async #blockAt(timeS: number): Promise<number> {
+    let [low, high] = [0, (await this.#block("latest")).number + 1];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((await this.#block(`0x${middle.toString(16)}`)).timeS >= timeS) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }

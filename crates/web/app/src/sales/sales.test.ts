@@ -72,8 +72,8 @@ describe("the service's answers", () => {
   });
 
   it("are read whole or not at all", () => {
-    expect(viewOf(offerAnswer())).toMatchObject({ offer: offer(), dataset: DATASET, state: "open", recordsAtLeast: 50 });
-    for (const change of [{ id: "0x1" }, { offer: { ...offer(), price: 5 } }, { offer: null }, { signature: "0xabc" }, { signature: null }, { state: "sold" }, { dataset: 5 }, { recordsAtLeast: 1.5 }]) {
+    expect(viewOf(offerAnswer())).toMatchObject({ offer: offer(), dataset: DATASET, state: "open" });
+    for (const change of [{ id: "0x1" }, { offer: { ...offer(), price: 5 } }, { offer: null }, { signature: "0xabc" }, { signature: null }, { state: "sold" }, { dataset: 5 }, { listedMs: 1.5 }]) {
       expect(offerViewOf(offerAnswer(offer(), change)), JSON.stringify(change)).toBeNull();
     }
     expect(viewOf(offerAnswer(offer(), { dataset: "{}" })).dataset).toBeNull();
@@ -83,8 +83,8 @@ describe("the service's answers", () => {
   });
 
   it("of many are counted where they cannot be read", () => {
-    const { id, listedMs, recordsAtLeast, dataset } = offerAnswer();
-    const one = { id, listedMs, recordsAtLeast, dataset, price: "5", token: `0x${"0".repeat(40)}`, accessS: 0, expiresAtS: NOW_S, purpose: "HRESCH", types: ["Observation"] };
+    const { id, listedMs, dataset } = offerAnswer();
+    const one = { id, listedMs, recordsAtLeast: 50, dataset, price: "5", token: `0x${"0".repeat(40)}`, accessS: 0, expiresAtS: NOW_S, purpose: "HRESCH", types: ["Observation"] };
     expect(catalogueOf({ offers: [one, { ...one, dataset: "x" }, 5], next: "abc" })).toMatchObject({ found: [{ id, dataset: DATASET }], next: "abc", unread: 2 });
     expect(catalogueOf(null)).toEqual({ found: [], next: null, unread: 0 });
   });
@@ -204,7 +204,7 @@ describe("the chain, asked through the wallet", () => {
     expect(await node.standing(ID)).toEqual({ status: "paid", paidAtS: 100, approvedAtS: null, endedAtS: null, revokedAtS: null });
     expect(await node.offer(offer())).toEqual({ controller: OTHER, isFrozen: true, isOpen: true });
     expect([await node.epoch(MARI), await node.credit(MARI)]).toEqual([3, 10n ** 18n]);
-    expect(await chain({ eth_getBlockByNumber: { timestamp: "0x64" } }).nowS()).toBe(100);
+    expect(await chain({ eth_getBlockByNumber: { number: "0x1", timestamp: "0x64" } }).nowS()).toBe(100);
   });
 
   it("is not asked on another chain, and not believed in other forms", async () => {
@@ -216,14 +216,30 @@ describe("the chain, asked through the wallet", () => {
     await expect(chain({ eth_getBlockByNumber: null }).nowS()).rejects.toThrow("unexpected");
   });
 
-  it("shows the key of the very order, by the very contract", async () => {
-    const log = { address: MARKET.dataMarket.toUpperCase().replace("0X", "0x"), topics: [SETTLED, ID, LOG, LOG], data: K };
-    const settled = (change: object, receipt: object = {}) =>
-      chain({ eth_getTransactionReceipt: { status: "0x1", logs: [{ ...log, ...change }], ...receipt }, eth_getTransactionByHash: { to: OTHER, input: "0x" } }).settled(ID, TX);
+  it("shows the key of the very order, by the very contract, in the block of that time", async () => {
+    const log = { address: MARKET.dataMarket.toUpperCase().replace("0X", "0x"), topics: [SETTLED, ID, LOG, LOG], data: K, transactionHash: TX };
+    // A block every five seconds; some chains have two of one second.
+    const times = Array.from({ length: 100 }, (_, number) => 1_000 + 5 * Math.floor(number / 2));
+    const asked: unknown[] = [];
+    const settled = (change: object, standing: Hex = abiAnswer(2, 100, 0, 1_105, 0)) => new MarketChain(async (method, params) => {
+      if (method === "eth_chainId") return "0x7a6a";
+      if (method === "eth_call") return standing;
+      if (method === "eth_getTransactionByHash") return { to: OTHER, input: "0x" };
+      if (method === "eth_getBlockByNumber") {
+        const number = params[0] === "latest" ? 99 : Number(params[0]);
+        return { number: `0x${number.toString(16)}`, timestamp: `0x${(times[number] ?? 0).toString(16)}` };
+      }
+      asked.push(params);
+      return [{ ...log, ...change }];
+    }, MARKET, MARKET.consentRegistry).settled(ID);
     expect(await settled({})).toEqual({ k: K, file: null });
+    expect(asked).toEqual([[{ address: MARKET.dataMarket, topics: [SETTLED, ID], fromBlock: "0x2a", toBlock: "0x2b" }]]);
+    // In the newest blocks of all.
+    expect(await settled({}, abiAnswer(2, 100, 0, 1_245, 0))).not.toBeNull();
+    expect(asked.at(-1)).toEqual([{ address: MARKET.dataMarket, topics: [SETTLED, ID], fromBlock: "0x62", toBlock: "0x63" }]);
     for (const change of [{ address: OTHER }, { topics: [SETTLED, LOG] }, { topics: [LOG, ID] }, { topics: null }, { data: "0x" }, { removed: true }]) expect(await settled(change), JSON.stringify(change)).toBeNull();
-    expect(await settled({}, { status: "0x0" })).toBeNull();
-    expect(await chain({ eth_getTransactionReceipt: null }).settled(ID, TX)).toBeNull();
+    expect(await settled({}, abiAnswer(1, 100, 0, 0, 0))).toBeNull();
+    expect(await settled({}, abiAnswer(3, 100, 0, 1_105, 0))).toBeNull();
   });
 
   it("refuses in words wherever a wallet puts them", () => {

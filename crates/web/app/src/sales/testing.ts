@@ -47,7 +47,7 @@ export function offerAnswer(of: Offer = offer(), change: object = {}, key: Uint8
   const id = saleId("Offer", of, MARKET);
   return {
     version: "medtrail/offer-v1", id, offer: of, dataset: textOf(DATASET), signature: signed(id, key), country: "EE", listedMs: NOW - 60_000,
-    recordsAtLeast: 50, state: "open", ...change,
+    state: "open", ...change,
   };
 }
 
@@ -55,7 +55,7 @@ export function offerAnswer(of: Offer = offer(), change: object = {}, key: Uint8
 export function saleAnswer(of: Order = order(), change: object = {}) {
   return {
     version: "medtrail/sale-view-v1", id: saleId("Order", of, MARKET), offer: saleId("Offer", of.offer, MARKET), order: of, dataset: textOf(DATASET), role: "seller",
-    state: "waiting", refusal: null, isApproved: false, paidAtS: NOW_S, endedAtS: null, revokedAtS: null, delivery: null, key: null, tx: null, leftOut: null, ...change,
+    state: "waiting", refusal: null, isApproved: false, paidAtS: NOW_S, endedAtS: null, revokedAtS: null, delivery: null, key: null, leftOut: null, ...change,
   };
 }
 

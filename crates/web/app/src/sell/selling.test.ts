@@ -55,7 +55,7 @@ function wallet(keys: readonly (readonly [Hex, Uint8Array])[] | null, answers: R
         const [first, second] = (params ?? []) as [unknown, unknown];
         if (method === "eth_chainId") return "0x7a6a";
         if (method === "eth_accounts") return (keys ?? [[MARI]]).map(([address]) => address);
-        if (method === "eth_getBlockByNumber") return { timestamp: `0x${NOW_S.toString(16)}` };
+        if (method === "eth_getBlockByNumber") return { number: "0x5", timestamp: `0x${NOW_S.toString(16)}` };
         if (method === "eth_getTransactionReceipt") return { status: answers["receipt"] ?? "0x1", logs: [] };
         if (method === "eth_call") {
           const { data } = first as { data: string };

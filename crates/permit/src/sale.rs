@@ -81,6 +81,13 @@ impl Market {
     }
 }
 
+impl Terms {
+    /// What contracts see of them: their struct hash.
+    pub fn hash(&self) -> B256 {
+        self.eip712_hash_struct()
+    }
+}
+
 impl Offer {
     /// Its id: what the seller signs.
     pub fn id(&self, market: &Market) -> B256 {

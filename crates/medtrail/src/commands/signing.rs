@@ -95,6 +95,11 @@ pub(crate) struct Signed {
 }
 
 impl Signing {
+    /// Where the log's trust file is.
+    pub(crate) fn trust_file(&self) -> &std::path::Path {
+        &self.trust
+    }
+
     pub(crate) async fn open(self) -> Result<Signed, Failure> {
         let trust = read_trust(&self.trust)?;
         Ok(Signed { session: self.sign_in.open().await?, trust, json: self.json })

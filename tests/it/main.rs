@@ -8,6 +8,7 @@ mod gateway;
 mod journey;
 mod operator;
 mod outage;
+mod paying;
 mod permission_story;
 mod recovery;
 mod replayed;

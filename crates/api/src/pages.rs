@@ -10,6 +10,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures::future::BoxFuture;
+use medtrail_oracle::sales::Sales;
 use medtrail_oracle::vault::Vault;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Extras {
     pub demo: Option<Arc<dyn DemoRoutes>>,
     /// People's records; none where only the log is served.
     pub vault: Option<Vault>,
+    /// Sales; none where nothing is sold.
+    pub sales: Option<Sales>,
 }
 
 /// Pages that are part of the binary.

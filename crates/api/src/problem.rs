@@ -249,6 +249,32 @@ kinds! {
         "Move one that is not needed any more instead of registering another.";
     INQUIRY_MISMATCH = "inquiry-mismatch" UNPROCESSABLE_ENTITY: "Signed about something else",
         "Name the commitment, the subject and the kind that belong to it, and sign the report anew.";
+    MARKET_OFF = "market-off" NOT_FOUND: "Nothing is sold here",
+        "Nothing: the operator of this log has no market.";
+    MARKET_RULE = "market-rule" FORBIDDEN: "Not sold for people who live there",
+        "GET /v1/market tells what may be sold from which country, and in what form.";
+    NEVER_SOLD = "never-sold" FORBIDDEN: "Never sold",
+        "Nothing: the data of children, and of people with a guardian, are not sold.";
+    OPTED_OUT = "opted-out" CONFLICT: "The seller has opted out of all sales",
+        "PUT /v1/market/opt-out with isOut false first, if that is wanted.";
+    NOTHING_TO_SELL = "nothing-to-sell" UNPROCESSABLE_ENTITY: "Nothing of it is in the vault",
+        "Put it into the vault first, or offer what is there.";
+    TOO_MUCH_TO_SELL = "too-much-to-sell" UNPROCESSABLE_ENTITY: "More than one delivery holds",
+        "Offer a shorter period, or fewer types.";
+    TOO_MANY_OFFERS = "too-many-offers" CONFLICT: "As many offers as one seller has",
+        "Withdraw one, or wait until one has expired.";
+    NO_SUCH_OFFER = "no-such-offer" NOT_FOUND: "No such offer",
+        "Take the id from GET /v1/offers.";
+    NO_SUCH_SALE = "no-such-sale" NOT_FOUND: "No sale that you may see",
+        "Sign in as its seller or its buyer.";
+    NOT_PAID = "not-paid" CONFLICT: "The contract has no money for it",
+        "Pay by `buy` in the market contract, and tell of it once that is mined.";
+    SALE_TOO_FAR = "sale-too-far" CONFLICT: "This sale has gone too far",
+        "Look at how it stands.";
+    NO_DELIVERY = "no-delivery" NOT_FOUND: "Nothing to download",
+        "Look at how the sale stands: there is a file from `delivered` on.";
+    RANGE = "range" RANGE_NOT_SATISFIABLE: "No such part of the file",
+        "Ask for bytes that it has; its length stands in the sale.";
     NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE: "Not in a form you read",
         "Accept application/json.";
     NO_SUCH_TRAIL = "no-such-trail" NOT_FOUND: "No trail that you may see",
@@ -395,6 +421,16 @@ impl Problem {
     /// One answer for every trail that is not the caller's own, whether there is one or not.
     pub(crate) fn no_such_trail() -> Self {
         Self::new(&NO_SUCH_TRAIL, "there is no trail of this id that is yours")
+    }
+
+    /// One answer for every offer that is absent or not this caller's to change.
+    pub(crate) fn no_such_offer() -> Self {
+        Self::new(&NO_SUCH_OFFER, "there is no such offer")
+    }
+
+    /// One answer for every sale that is absent or not this caller's.
+    pub(crate) fn no_such_sale() -> Self {
+        Self::new(&NO_SUCH_SALE, "there is no such sale of yours")
     }
 
     /// One answer for every record that is absent or not for this caller.

@@ -18,7 +18,9 @@ pub(crate) mod health;
 mod holds;
 pub(crate) mod home;
 mod log;
+mod market;
 mod notices;
+mod offers;
 mod organisations;
 mod permissions;
 mod problems;
@@ -26,6 +28,7 @@ mod questions;
 mod records;
 mod reports;
 mod said;
+mod sales;
 mod session;
 mod sources;
 mod trail;
@@ -93,6 +96,20 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(approvals::withdraw)
         .service(erasure::get)
         .service(erasure::cancel)
+        .service(market::get)
+        .service(market::get_opt_out)
+        .service(market::set_opt_out)
+        .service(offers::list)
+        .service(offers::catalogue)
+        .service(offers::get)
+        .service(offers::withdraw)
+        .service(sales::take)
+        .service(sales::list)
+        .service(sales::get)
+        .service(sales::approve)
+        .service(sales::decline)
+        .service(sales::download)
+        .service(sales::proof)
         .service(holds::list)
         .service(holds::add)
         .service(holds::lift)

@@ -7,7 +7,7 @@ use crate::limits::{DOCS_CACHE_S, Limits};
 use crate::metrics::Metrics;
 use crate::openapi::{self, Methods};
 use crate::pages::Extras;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::rates::Rates;
 use crate::routes::docs;
 use crate::routes::feed::Feeds;
@@ -15,6 +15,7 @@ use crate::sequences::Sequences;
 use crate::sessions::Sessions;
 use crate::siwe::Site;
 use alloy_primitives::Address;
+use medtrail_oracle::sales::Sales;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::vault::Vault;
 use std::sync::Arc;
@@ -78,6 +79,12 @@ impl State {
     /// The vault; a server without one has no records to show.
     pub(crate) fn vault(&self) -> Result<Vault, Problem> {
         self.extras.vault.clone().ok_or_else(Problem::no_such_record)
+    }
+
+    /// Sales; where nothing is sold there are none to show.
+    pub(crate) fn sales(&self) -> Result<&Sales, Problem> {
+        let none = || Problem::new(&problem::MARKET_OFF, "nothing is sold through this log");
+        self.extras.sales.as_ref().ok_or_else(none)
     }
 
     /// Milliseconds since 1970.

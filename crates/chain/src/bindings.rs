@@ -98,6 +98,7 @@ pub fn calldata(call: &Call) -> Bytes {
             consistencyProof: proof.clone(),
         }
         .abi_encode(),
+        Call::Settle { data, .. } => return data.clone(),
     };
     encoded.into()
 }
@@ -112,8 +113,11 @@ pub fn domain(chain_id: u64, registry: Address) -> Eip712Domain {
     }
 }
 
-/// The registry's own words for a refusal, or the raw bytes.
-pub(crate) fn revert_reason(data: &[u8]) -> String {
+/// The contract's own words for refusing this call, or the raw bytes.
+pub(crate) fn revert_reason(call: &Call, data: &[u8]) -> String {
+    if let Call::Settle { .. } = call {
+        return crate::market::refusal(data);
+    }
     match AnchorRegistryErrors::abi_decode(data) {
         Ok(error) => format!("{error:?}"),
         Err(_) if data.is_empty() => "without a reason".to_owned(),

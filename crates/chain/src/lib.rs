@@ -67,7 +67,11 @@ impl Chain {
 
 impl Registry for Chain {
     fn encode(&self, call: &Call) -> Target {
-        Target { chain_id: self.chain_id, to: self.registry, data: calldata(call) }
+        let to = match call {
+            Call::Settle { market, .. } => *market,
+            Call::Open { .. } | Call::Anchor { .. } => self.registry,
+        };
+        Target { chain_id: self.chain_id, to, data: calldata(call) }
     }
 
     async fn view(&self, watch: &Watch) -> Result<ChainView, RegistryError> {

@@ -19,6 +19,11 @@ use medtrail_ledger::ports::RegistryError;
 use serde_json::json;
 use std::ops::RangeInclusive;
 
+alloy::sol! {
+    /// ERC-1271.
+    function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
+}
+
 /// Events that name their order, seller and buyer.
 const OF_ORDERS: [B256; 6] = [
     DataMarket::Bought::SIGNATURE_HASH,
@@ -182,6 +187,25 @@ impl Chain {
     ) -> Result<bool, RegistryError> {
         let at = self.id_of(at).await?;
         self.read_from(market, DataMarket::isOpenCall { offer: offer.clone() }, &at).await
+    }
+
+    /// Whether the contract at `account` accepts a signature (ERC-1271). False of an account without
+    /// code, and of one that answers anything else.
+    pub async fn accepts_signature(
+        &self,
+        account: Address,
+        digest: B256,
+        signature: &[u8],
+        at: At,
+    ) -> Result<bool, RegistryError> {
+        let at = self.id_of(at).await?;
+        let call = isValidSignatureCall { hash: digest, signature: signature.to_vec().into() };
+        match self.try_read(account, call, &at).await {
+            Ok(answer) => Ok(answer == Some(isValidSignatureCall::SELECTOR.into())),
+            // It reverts, or answers what is no answer: it does not accept.
+            Err(RegistryError::Node { .. } | RegistryError::Nonsense(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// A seller's epoch, which new offers name.

@@ -8,7 +8,7 @@ use alloy::sol_types::SolCall;
 use medtrail_ledger::plan::{
     Anchor, AnchorRecord, BlockRef, Call, ChainView, Header, LogHead, Receipt, Watch,
 };
-use medtrail_ledger::ports::{PreflightError, RegistryError, Tips};
+use medtrail_ledger::ports::{PreflightError, Registry, RegistryError, Target, Tips};
 use serde_json::{Value, json};
 
 /// What counts as final.
@@ -235,14 +235,14 @@ impl Chain {
         from: Address,
         call: &Call,
     ) -> Result<u64, PreflightError> {
-        let request =
-            json!({ "from": from, "to": self.registry, "data": bindings::calldata(call) });
+        let Target { to, data, .. } = self.encode(call);
+        let request = json!({ "from": from, "to": to, "data": data });
         let params = json!([request, pinned(at.hash)]);
         match self.rpc.need::<U64>("eth_estimateGas", params).await {
             Ok(gas) => Ok(gas.to::<u64>().saturating_mul(5) / 4),
             Err(RpcError::Node { data, message, .. }) if !data.is_empty() => {
-                let reason = bindings::revert_reason(&data);
-                tracing::debug!(message, "the registry refused a call");
+                let reason = bindings::revert_reason(call, &data);
+                tracing::debug!(message, "the contract refused a call");
                 Err(PreflightError::Reverts(reason))
             }
             Err(error) if error.is_revert() => Err(PreflightError::Reverts(error.to_string())),
@@ -267,7 +267,7 @@ impl Chain {
     }
 
     /// A view function's answer, or `None` if there is no contract at that block.
-    async fn try_read<C: SolCall>(
+    pub(crate) async fn try_read<C: SolCall>(
         &self,
         to: Address,
         call: C,

@@ -91,6 +91,10 @@ impl MasterKey {
                 bytes.extend_from_slice(&subject.0);
                 bytes.extend_from_slice(&through.to_be_bytes());
             }
+            KeyTag::Sale(order) => {
+                bytes.push(6);
+                bytes.extend_from_slice(order.as_slice());
+            }
         }
         bytes
     }
@@ -149,6 +153,7 @@ mod tests {
             any::<[u8; 16]>().prop_map(|tag| KeyTag::Subject(SubjectTag(tag))),
             any::<[u8; 16]>().prop_map(|tag| KeyTag::Vault(SubjectTag(tag))),
             any::<([u8; 16], u64)>().prop_map(|(tag, end)| KeyTag::Era(SubjectTag(tag), end)),
+            any::<[u8; 32]>().prop_map(|order| KeyTag::Sale(order.into())),
         ]
     }
 

@@ -1,6 +1,7 @@
 //! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
-//! whose, under which further address somebody sells, what people and organisations ask each other, what is to be erased, who is told, where
-//! records are kept, and how far each who follows the log is. What concerns organisations and
+//! whose, under which further address somebody sells, what people and organisations ask each other,
+//! what is to be erased, who is told, where records are kept, what is sold, and how far each who
+//! follows the log or the chain is. What concerns organisations and
 //! pseudonyms is an entry of the log too; this is its present state.
 
 mod aliases;
@@ -10,6 +11,7 @@ mod erasures;
 mod inquiries;
 mod notices;
 mod organisations;
+mod sales;
 mod sources;
 
 pub use aliases::{AliasRow, AliasState};
@@ -19,6 +21,7 @@ pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
 pub use organisations::{ApiKeyRow, InviteRow, KeyRow, OrganisationRow};
+pub use sales::{ApprovalRow, OfferRow, OptOutRow, SaleRow, SaleState, SealedFile};
 pub use sources::{SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState};
 
 use crate::ports::JournalError;
@@ -111,6 +114,14 @@ pub struct Contents {
     pub emergencies: Vec<EmergencyRow>,
     /// By the address that joined.
     pub aliases: Vec<AliasRow>,
+    /// By id.
+    pub offers: Vec<OfferRow>,
+    /// By id.
+    pub sales: Vec<SaleRow>,
+    /// By person.
+    pub opt_outs: Vec<OptOutRow>,
+    /// Up to which final block the market was read; none: nobody has begun to.
+    pub traded: Option<u64>,
 }
 
 /// One change of the directory.
@@ -170,6 +181,14 @@ pub enum DirectoryChange {
     DropEmergency(B256),
     /// Adds or replaces an alias.
     PutAlias(AliasRow),
+    /// Adds or replaces an offer.
+    PutOffer(OfferRow),
+    /// Adds or replaces a sale.
+    PutSale(SaleRow),
+    /// Adds or replaces what a person wants.
+    PutOptOut(OptOutRow),
+    /// The market was read up to this final block.
+    Traded(u64),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -53,6 +53,15 @@ pub enum Call {
         /// RFC 9162 consistency proof from `old.size` to `size`.
         proof: Vec<B256>,
     },
+    /// Pays a seller for a delivery, by an account of its own. Shows the delivery's key.
+    Settle {
+        /// The market contract.
+        market: Address,
+        /// The order's id.
+        order: B256,
+        /// ABI-encoded call.
+        data: Bytes,
+    },
 }
 
 /// How far an intent has come.

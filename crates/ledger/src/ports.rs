@@ -11,6 +11,7 @@ use crate::plan::{
 use crate::signature::SIGNATURE_BYTES;
 use crate::tile::TileId;
 use alloy_primitives::{Address, B256, Bytes};
+use std::io::{self, Write};
 use std::ops::{Range, RangeInclusive};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -257,6 +258,8 @@ pub enum KeyTag {
     Vault(SubjectTag),
     /// The key of an era of a subject that has ended: it opens lines up to this ordinal.
     Era(SubjectTag, u64),
+    /// The key of one sale, by its order: all that is drawn for it is made of this.
+    Sale(B256),
 }
 
 /// 32 random bytes that are wiped when dropped.
@@ -327,6 +330,23 @@ pub trait KeyFile: Send + Sync {
     fn rewrap(&self, masters: &dyn MasterKeys) -> Result<u64, JournalError>;
 }
 
+/// Sealed files on their way to buyers. Blocking.
+pub trait Parcels: Send + Sync {
+    /// Keeps what `write` writes under this order. Durable when this returns; on an error there is
+    /// what was there before.
+    fn put(
+        &self,
+        order: B256,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), JournalError>;
+    /// The bytes of the file of this order; none if there is none.
+    fn bytes(&self, order: B256) -> Result<Option<u64>, JournalError>;
+    /// Up to `most` bytes of it from `offset` on.
+    fn read(&self, order: B256, offset: u64, most: usize) -> Result<Vec<u8>, JournalError>;
+    /// Removes it; durable when this returns.
+    fn remove(&self, order: B256) -> Result<(), JournalError>;
+}
+
 /// Seals rows that tell who is whose patient, so that a disk without its keys does not.
 pub trait RowSeal: Send + Sync {
     /// What row `key` of `table` is called on disk: always the same, and unguessable without the
@@ -390,7 +410,7 @@ pub struct NotaryError(pub String);
 pub struct Target {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// The registry contract.
+    /// The contract.
     pub to: Address,
     /// ABI-encoded call.
     pub data: Bytes,
@@ -504,8 +524,8 @@ impl RegistryError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreflightError {
-    /// The registry refuses it in this state.
-    #[error("the registry refuses the call: {0}")]
+    /// The contract refuses it in this state.
+    #[error("the contract refuses the call: {0}")]
     Reverts(String),
     /// The chain could not be asked.
     #[error(transparent)]

@@ -64,6 +64,22 @@ pub enum Reason {
     NotHarmless,
 }
 
+impl Reason {
+    /// In one word, for the seller.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DoesNotCount => "does-not-count",
+            Self::Relayed => "relayed",
+            Self::Uploaded => "uploaded",
+            Self::Unread => "unread",
+            Self::OutOfScope => "out-of-scope",
+            Self::OtherCode => "other-code",
+            Self::OutOfPeriod => "out-of-period",
+            Self::NotHarmless => "not-harmless",
+        }
+    }
+}
+
 /// Why nothing was assembled.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,7 +95,10 @@ pub enum AssembleError {
     TooMuch,
     /// A delivery of nothing would be paid all the same.
     #[error("no record is what was sold")]
-    Nothing,
+    Nothing {
+        /// What is there and was not sold.
+        left_out: BTreeMap<Reason, u64>,
+    },
 }
 
 /// Assembles the files of a sale.
@@ -117,7 +136,7 @@ fn within(
         }
     };
     if entries.is_empty() {
-        return Err(AssembleError::Nothing);
+        return Err(AssembleError::Nothing { left_out });
     }
     // A unit's system is spelt out where it was not, so that less may have become more: an archive
     // that no buyer could read.

@@ -24,3 +24,5 @@ pub mod record;
 pub mod seal;
 pub mod secret;
 pub mod verify;
+
+pub use moment::year_at;

@@ -119,6 +119,14 @@ impl Moment {
     }
 }
 
+/// The year of a second since 1970, in UTC.
+pub fn year_at(time_s: u64) -> u16 {
+    let time_s = i64::try_from(time_s).unwrap_or(i64::MAX);
+    let moment = OffsetDateTime::from_unix_timestamp(time_s);
+    // The library's calendar ends with the year 9999.
+    moment.map_or(9999, |moment| moment.year().unsigned_abs() as u16)
+}
+
 fn digits(text: &str, count: usize) -> Option<u16> {
     let is_number = text.len() == count && text.bytes().all(|digit| digit.is_ascii_digit());
     if is_number { text.parse().ok() } else { None }

@@ -152,9 +152,12 @@ fn altered_doubled_or_no_records_make_no_delivery() {
     assert_eq!(sold(&everything(Form::AsItIs), &[altered]), Err(AssembleError::Altered(record)));
     let twice = sold(&everything(Form::AsItIs), &[glucose(), glucose()]);
     assert_eq!(twice, Err(AssembleError::Twice(record)));
-    assert_eq!(sold(&everything(Form::AsItIs), &[]), Err(AssembleError::Nothing));
+    let nothing = |left_out: &[(Reason, u64)]| {
+        Err(AssembleError::Nothing { left_out: left_out.iter().copied().collect() })
+    };
+    assert_eq!(sold(&everything(Form::AsItIs), &[]), nothing(&[]));
     let scan = Kept { media_type: "application/pdf".into(), ..kept("%PDF") };
-    assert_eq!(sold(&everything(SAFE), &[scan]), Err(AssembleError::Nothing));
+    assert_eq!(sold(&everything(SAFE), &[scan]), nothing(&[(Reason::NotHarmless, 1)]));
 }
 
 #[test]

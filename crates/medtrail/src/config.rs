@@ -7,8 +7,11 @@ use medtrail_chain::Contract;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::trust::Organisation;
 use medtrail_oracle::erasure::{KEEP_MS, WAIT_MS};
+use medtrail_oracle::sales::Rule;
 use medtrail_oracle::sources::{EVERY_MS, LOST_AFTER};
+use medtrail_permit::sale::check::Windows;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) notices: NoticesConfig,
     #[serde(default)]
     pub(crate) sources: SourcesConfig,
+    /// Sales. Without it, nothing is sold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) market: Option<MarketConfig>,
     /// Who reports here.
     #[serde(default)]
     pub(crate) organisations: Vec<Organisation>,
@@ -195,6 +201,37 @@ impl Default for NoticesConfig {
     }
 }
 
+/// What may be sold, and through which contract.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MarketConfig {
+    /// DataMarket; by default where `medtrail deploy` puts it on every chain.
+    #[serde(default = "data_market")]
+    pub(crate) contract: Address,
+    /// `off`, `de-identified` or `on`, where nothing else is said.
+    #[serde(default)]
+    pub(crate) default: Rule,
+    /// The same by country of the seller (ISO 3166-1 alpha-2).
+    #[serde(default)]
+    pub(crate) countries: BTreeMap<String, Rule>,
+    /// Seconds that an order must leave until it is to be delivered.
+    #[serde(default = "delivery_s_min")]
+    pub(crate) delivery_s_min: u64,
+    /// Seconds that it must leave after that.
+    #[serde(default = "grace_s_min")]
+    pub(crate) grace_s_min: u64,
+}
+
+fn data_market() -> Address {
+    Contract::DataMarket.address()
+}
+fn delivery_s_min() -> u64 {
+    Windows::DEFAULT.delivery_s_min
+}
+fn grace_s_min() -> u64 {
+    Windows::DEFAULT.grace_s_min
+}
+
 /// How the places where records are kept are asked whether they still are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -286,6 +323,12 @@ impl Config {
         rule(
             self.chain.anchor_interval_s > u64::from(self.chain.anchor_within_s),
             "chain.anchor_interval_s is longer than chain.anchor_within_s, which is promised",
+        )?;
+        let is_country =
+            |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        rule(
+            !self.market.iter().flat_map(|market| market.countries.keys()).all(is_country),
+            "market.countries names countries by two capital letters (ISO 3166-1): EE",
         )?;
         rule(
             !(1..=ANSWER_WITHIN_S_MAX).contains(&self.questions.answer_within_s),

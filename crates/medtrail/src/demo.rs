@@ -46,7 +46,7 @@ use crate::commands::serve::asked_to_end;
 use crate::commands::signing::Signed;
 use crate::commands::verify::check_proof;
 use crate::config::{
-    ChainConfig, Config, ErasureConfig, LimitsConfig, NoticesConfig, OperatorConfig,
+    ChainConfig, Config, ErasureConfig, LimitsConfig, MarketConfig, NoticesConfig, OperatorConfig,
     QuestionsConfig, SourcesConfig,
 };
 use crate::exit::{FAILED, Failure, OK, Outcome};
@@ -66,6 +66,7 @@ use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::proof::spell;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
+use medtrail_oracle::sales::Rule;
 use organisations::{HARBOUR, KALDA, LUMI, TIDE};
 use past::{Past, Stage};
 use reporters::Reporters;
@@ -115,6 +116,8 @@ pub(crate) struct Args {
 
 /// How long an organisation has for an answer: so short that silence can be watched.
 const ANSWER_WITHIN_S: u64 = 180;
+/// Seconds that an order must leave, twice: a sale takes half a minute here.
+const SALE_S_MIN: u64 = 30;
 /// Marks a folder as the demo's own, so that nothing else is ever removed.
 const MARKER: &str = "demo.json";
 /// Since when the organisations' keys speak, before the log opens: a day.
@@ -382,11 +385,19 @@ fn configure(
             to_loopback: true,
             ..SourcesConfig::default()
         },
+        market: Some(MarketConfig {
+            contract: Contract::DataMarket.address(),
+            default: Rule::Off,
+            countries: [("EE".to_owned(), Rule::On)].into(),
+            delivery_s_min: SALE_S_MIN,
+            grace_s_min: SALE_S_MIN,
+        }),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };
     let operator = OperatorKey::from_bytes(&accounts.by_role("operator").secret())?;
     let note = NoteKey::create(&config.keys_dir.join("note.key"), &config.origin)?;
-    Ok((config, Keys { operator: Arc::new(operator), note }))
+    let relay = OperatorKey::from_bytes(&accounts.by_role("relay").secret())?;
+    Ok((config, Keys { operator: Arc::new(operator), note, relay: Some(Arc::new(relay)) }))
 }
 
 /// An address with a port that can be told: who signs in signs for the page's address, port and

@@ -13,8 +13,10 @@ mod pages;
 mod permission;
 mod promises;
 mod render;
+mod selling;
 mod session;
 mod sources;
+mod trade;
 
 use clap::{Parser, Subcommand};
 use exit::{FAILED, Outcome};

@@ -8,6 +8,7 @@ use crate::notices::{NoticesError, notices};
 use crate::pages::Embedded;
 use crate::permission::{OnChain, need};
 use crate::promises;
+use crate::selling::{self, Ground};
 use crate::sources::sources;
 use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
@@ -44,10 +45,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// The file of the key that pays for settlements.
+pub(crate) const RELAY: &str = "relay.json";
+
 /// The operator's keys, unlocked.
 pub(crate) struct Keys {
     pub(crate) operator: Arc<OperatorKey>,
     pub(crate) note: NoteKey,
+    /// Pays for settlements, where there is a market.
+    pub(crate) relay: Option<Arc<OperatorKey>>,
 }
 
 /// Why a log does not start.
@@ -57,6 +63,11 @@ pub(crate) enum StartError {
     Passphrase(#[from] PassphraseMissing),
     #[error("operator.json: {0}")]
     Keystore(#[from] KeystoreError),
+    #[error(
+        "relay.json, which pays for settlements since there is a [market]: {0}. Make it with \
+         `medtrail keys relay`"
+    )]
+    Relay(#[source] KeystoreError),
     #[error("note.key: {0}")]
     Note(#[from] NoteKeyError),
     #[error(transparent)]
@@ -119,7 +130,15 @@ impl Keys {
             }
         };
         let note = NoteKey::load(&config.keys_dir.join("note.key"))?;
-        Ok(Self { operator: Arc::new(operator), note })
+        let relay = match &config.market {
+            None => None,
+            Some(_) => {
+                let path = config.keys_dir.join(RELAY);
+                let key = LocalSigner::load(&path, &passphrase.read()?);
+                Some(Arc::new(OperatorKey::from(key.map_err(StartError::Relay)?)))
+            }
+        };
+        Ok(Self { operator: Arc::new(operator), note, relay })
     }
 
     /// Reads configuration and keys; scrypt takes its time, off the async threads.
@@ -153,6 +172,8 @@ pub(crate) struct Node {
     serving: JoinHandle<Result<(), ServerError>>,
     /// What the vault does by itself.
     tending: JoinHandle<()>,
+    /// Sales, where there is a market.
+    selling: Option<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
@@ -205,6 +226,7 @@ pub(crate) async fn start(
         note_key,
         anchor_within_s: config.chain.anchor_within_s,
     };
+    let outbox = store.clone();
     let (anchorer, status) = Anchorer::new(ports, anchorer_config(config, log, open));
     let chain = Chain::new(rpc, config.chain.chain_id, config.chain.registry, finality);
     let permissions = Permissions { consents: Arc::new(OnChain::new(chain)), need };
@@ -250,13 +272,33 @@ pub(crate) async fn start(
     };
     let stop = CancellationToken::new();
     let tending = tokio::spawn(tend(vault.clone(), stop.clone()));
-    let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: Some(vault) };
+    let (sales, selling) = match (&config.market, keys.relay) {
+        (Some(market), Some(relay)) => {
+            let (service, vault) = (service.clone(), vault.clone());
+            let ground = Ground { service, vault, outbox, relay };
+            let (sales, settler) = selling::sales(config, market, ground)?;
+            let poll = Duration::from_millis(config.chain.poll_ms);
+            (Some(sales), Some(tokio::spawn(settler.run(poll, stop.clone()))))
+        }
+        _ => (None, None),
+    };
+    let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: Some(vault), sales };
     let server = Server::bind(service.clone(), server_options(config), extras)?;
     let (address, metrics_address) = (server.addr(), server.metrics_addr());
     let serving = tokio::spawn(server.run(stop.clone()));
     let poll = Duration::from_millis(config.chain.poll_ms);
     let anchoring = tokio::spawn(anchorer.run(poll, || now_ms() / 1000, stop.clone()));
-    Ok(Node { service, address, metrics_address, running, anchoring, serving, tending, stop })
+    Ok(Node {
+        service,
+        address,
+        metrics_address,
+        running,
+        anchoring,
+        serving,
+        tending,
+        selling,
+        stop,
+    })
 }
 
 /// How often the vault looks whether something is unfinished or too old.
@@ -301,6 +343,9 @@ impl Node {
         let _ = self.serving.await;
         let _ = self.anchoring.await;
         let _ = self.tending.await;
+        if let Some(selling) = self.selling {
+            let _ = selling.await;
+        }
         let running = self.running;
         drop(self.service);
         match tokio::task::spawn_blocking(move || running.stop()).await {

@@ -11,17 +11,13 @@ mod status;
 pub use read_back::ReadBackError;
 pub use status::{Problem, State, Status, TickError};
 
+use crate::dispatch::{Dispatch, Outcome, blocking};
 use crate::follower::{FollowError, Resume, follow};
-use crate::sender::{self, Alarm, Build, Due, GROWTH_MAX, Limits, Local, Step};
+use crate::sender::{self, Due, Duty, GROWTH_MAX, Limits, Local, Step};
 use alloy_primitives::B256;
 use medtrail_ledger::checkpoint::Checkpoint;
-use medtrail_ledger::plan::{
-    Anchor, Attempt, Call, ChainView, IntentState, Plan, PlanChange, Watch,
-};
-use medtrail_ledger::ports::{
-    Courier, CourierError, Journal, JournalError, Notary, Outbox, Registry, SendError, Tail,
-    TxFields,
-};
+use medtrail_ledger::plan::{Anchor, Call, ChainView, IntentState, Plan, Watch};
+use medtrail_ledger::ports::{Courier, Journal, Notary, Outbox, Registry, Tail};
 use read_back::read_back;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +164,7 @@ impl<R: Registry> Anchorer<R> {
             Err(FollowError::Gap { .. }) => Resume::LastFinal,
             _ => Resume::Cursor,
         };
-        self.save(plan, seen?).await?;
+        self.dispatch().save(plan, seen?).await?;
         let watch = Watch { account, log, attempts: sender::watched(plan, account) };
         let view = self.ports.registry.view(&watch).await?;
         status.head = Some(view.head);
@@ -178,7 +174,8 @@ impl<R: Registry> Anchorer<R> {
         }
 
         let underpriced = self.underpriced.take();
-        let local = Local { account, entries: tail.size, underpriced };
+        let duty = Duty::Anchors { entries: tail.size };
+        let local = Local { account, duty, underpriced };
         let limits = self.config.limits;
         let mut steps = sender::step(&view, plan, &local, None, &limits);
         if sender::is_idle(&steps) && now_s >= self.prepare_from_s {
@@ -262,83 +259,22 @@ impl<R: Registry> Anchorer<R> {
         .await
     }
 
-    /// Does what was decided, in order; the first failure ends the tick.
+    fn dispatch(&self) -> Dispatch<'_, R> {
+        let Ports { registry, outbox, courier, .. } = &self.ports;
+        Dispatch { registry, outbox, courier }
+    }
+
     async fn carry_out(
         &mut self,
         plan: &mut Plan,
         steps: Vec<Step>,
         status: &mut Status,
     ) -> Result<(), TickError> {
-        status.state = State::Idle;
-        for step in steps {
-            match step {
-                Step::Save(changes) => self.save(plan, changes).await?,
-                Step::Build(build) => {
-                    status.state = State::Sending;
-                    let (changes, attempt) = self.build(*build).await?;
-                    // Crash before this line: nothing was sent, the nonce is free. After it: the
-                    // next tick finds the attempt on disk and sends it.
-                    self.save(plan, changes).await?;
-                    self.send(&attempt, status).await;
-                }
-                Step::Send(attempt) => {
-                    status.state = State::Sending;
-                    self.send(&attempt, status).await;
-                }
-                Step::Wait(wait) => {
-                    status.state = State::Waiting;
-                    status.problem.get_or_insert((&wait).into());
-                }
-                Step::Alarm(alarm) => _ = status.problem.get_or_insert((&alarm).into()),
-                Step::Stop(stop) => {
-                    status.state = State::Stopped;
-                    status.problem = Some((&stop).into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn build(&self, build: Build) -> Result<(Vec<PlanChange>, Attempt), CourierError> {
-        let Build { mut intent, fees, at_block, with: mut changes } = build;
-        let target = self.ports.registry.encode(&intent.call);
-        let fields = TxFields {
-            chain_id: target.chain_id,
-            to: target.to,
-            nonce: intent.nonce,
-            gas: intent.gas,
-            tip: fees.tip,
-            max_fee: fees.max_fee,
-            data: target.data,
-            at_block,
-        };
-        let courier = self.ports.courier.clone();
-        let attempt = blocking(move || courier.build(&fields)).await?;
-        intent.attempts.push(attempt.clone());
-        changes.push(PlanChange::PutIntent(intent));
-        Ok((changes, attempt))
-    }
-
-    /// Sends what is on disk. Whatever comes back changes nothing but the next tick's patience.
-    async fn send(&mut self, attempt: &Attempt, status: &mut Status) {
-        let Err(error) = self.ports.registry.send(&attempt.raw).await else { return };
-        if error.is_fine() {
-            return;
-        }
-        if matches!(error, SendError::Underpriced(_)) {
-            self.underpriced = Some(attempt.hash);
-        }
-        status.problem.get_or_insert((&Alarm::Send { tx: attempt.hash, error }).into());
-    }
-
-    async fn save(&self, plan: &mut Plan, changes: Vec<PlanChange>) -> Result<(), JournalError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let outbox = self.ports.outbox.clone();
-        let changes = blocking(move || outbox.save(&changes).map(|()| changes)).await?;
-        changes.iter().for_each(|change| plan.apply(change));
-        Ok(())
+        let mut outcome = Outcome { problem: status.problem.take(), ..Outcome::default() };
+        let done = self.dispatch().carry_out(plan, steps, &mut outcome).await;
+        (status.state, status.problem) = (outcome.state, outcome.problem);
+        self.underpriced = outcome.underpriced;
+        done
     }
 
     fn describe(&self, plan: &Plan, now_s: u64, status: &mut Status) {
@@ -365,16 +301,4 @@ fn missing_anchors(plan: &Plan, view: &ChainView) -> Option<FollowError> {
     let known = plan.anchors.last().map_or(0, |record| record.anchor.number);
     let count = view.log_head.count;
     (read_to == Some(view.head) && known != count).then_some(FollowError::Missing { known, count })
-}
-
-/// Runs what blocks off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failed) => match failed.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that is shutting down cancels blocking work before it began.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

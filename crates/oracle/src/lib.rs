@@ -13,19 +13,21 @@
 //! - [`inquiries`]: questions, answers, claims and corrections, and who keeps the book of them
 //! - [`sources`]: where records are kept, and whether they still are
 //! - [`vault`]: records, whose versions count only with their person's permission
+//! - [`sales`]: what people offer, and the operator's side of what is bought
 //! - [`erasure`]: what a person asked to be erased, when its day has come; legal holds
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
 //! - [`room`]: how much may wait for the writer, and of whom
 //! - [`sequencer`]: the one writer; with it `overlay`, `pace`, `row`, `sealer` and `subjects`
 //! - [`supervise`]: the threads, and how they end
-//! - [`anchorer`], [`sender`], [`follower`]: the way to the chain and back
+//! - [`anchorer`], [`sender`], [`follower`], with `dispatch`: the way to the chain and back
 
 pub mod accounting;
 pub mod aliases;
 pub mod anchorer;
 mod behind;
 pub mod bindings;
+mod dispatch;
 pub mod emergencies;
 pub mod erasure;
 pub mod feed;
@@ -46,6 +48,7 @@ pub mod permissions;
 mod recent;
 pub mod room;
 mod row;
+pub mod sales;
 mod sealer;
 pub mod seeing;
 pub mod sender;

@@ -5,6 +5,7 @@ use crate::emergencies::book::Emergencies;
 use crate::inquiries::book::Book;
 use crate::opener::Entry;
 use crate::organisations::{Listed, ReportsBy};
+use crate::sales::stall::Stall;
 use crate::sources::register::Register;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
@@ -45,6 +46,7 @@ pub(crate) struct Rows {
     pub(crate) due: BTreeMap<B256, DueNotice>,
     pub(crate) sources: Register,
     pub(crate) emergencies: Emergencies,
+    pub(crate) stall: Stall,
     /// Aliases by their own address.
     aliases: HashMap<Address, AliasRow>,
     /// The aliases of each person, oldest first.
@@ -61,7 +63,8 @@ pub(crate) struct Rows {
 
 impl Rows {
     fn of(mut contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
-        let mut rows = Self { book: Book::of(&mut contents), ..Self::default() };
+        let stall = Stall::of(&mut contents);
+        let mut rows = Self { book: Book::of(&mut contents), stall, ..Self::default() };
         let mut moved = HashMap::new();
         let channels = std::mem::take(&mut contents.channels);
         rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
@@ -137,6 +140,11 @@ impl Rows {
             own.push(row.alias);
         }
         self.aliases.insert(row.alias, row);
+    }
+
+    /// All organisations, the configured ones first.
+    pub(crate) fn listed(&self) -> &[Listed] {
+        &self.listed
     }
 
     /// An alias.
@@ -221,6 +229,10 @@ impl Rows {
             DirectoryChange::PutEmergency(row) => self.emergencies.put(row),
             DirectoryChange::DropEmergency(id) => self.emergencies.drop(id),
             DirectoryChange::PutAlias(row) => self.put_alias(row),
+            DirectoryChange::PutOffer(row) => self.stall.put_offer(row),
+            DirectoryChange::PutSale(row) => self.stall.put_sale(row),
+            DirectoryChange::PutOptOut(row) => self.stall.put_opt_out(row),
+            DirectoryChange::Traded(block) => self.stall.traded = Some(block),
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
             | DirectoryChange::Inquired(_)

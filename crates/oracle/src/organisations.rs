@@ -184,6 +184,15 @@ impl Service {
         self.0.live.listed()
     }
 
+    /// The name of an organisation by its id; empty if there is none.
+    pub(crate) fn name_of(&self, id: Address) -> String {
+        let rows = self.0.live.rows();
+        rows.listed()
+            .iter()
+            .find(|one| one.id == id)
+            .map_or_else(String::new, |one| one.name.clone())
+    }
+
     /// The organisation whose word an entry is: that of the key that signed it, or the one for
     /// which the operator relayed it.
     pub fn reporter_of(&self, entry: &crate::opener::Entry) -> Option<Address> {

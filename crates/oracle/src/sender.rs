@@ -52,10 +52,22 @@ impl Limits {
 pub struct Local {
     /// The account whose key signs here.
     pub account: Address,
-    /// Entries in the log on disk.
-    pub entries: u64,
+    /// What that account is for.
+    pub duty: Duty,
     /// An attempt that a node refused as underpriced: replaced without waiting.
     pub underpriced: Option<B256>,
+}
+
+/// What an account is for. Each has one only: two that share a nonce would hold each other up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Duty {
+    /// The operator's: it opens and anchors the log.
+    Anchors {
+        /// Entries in the log on disk.
+        entries: u64,
+    },
+    /// The relay's: it settles sales, which anybody may.
+    Settlements,
 }
 
 /// A call that should be made now, prepared and found good at the view's head.
@@ -152,8 +164,9 @@ pub fn step(
 /// What forbids to send anything at all.
 fn refusal(view: &ChainView, local: &Local) -> Option<Stop> {
     let head = &view.log_head;
-    if head.size > local.entries {
-        return Some(Stop::RestoredBackup { anchored: head.size, entries: local.entries });
+    let Duty::Anchors { entries } = local.duty else { return None };
+    if head.size > entries {
+        return Some(Stop::RestoredBackup { anchored: head.size, entries });
     }
     if head.operator == local.account {
         return None;
@@ -208,6 +221,8 @@ impl Round {
         let takes_effect = match &intent.call {
             Call::Open { .. } => !shown.operator.is_zero() || shown.count > 0,
             Call::Anchor { size, .. } => shown.size >= *size,
+            // A receipt that says it succeeded is all there is to see here.
+            Call::Settle { .. } => true,
         };
         match (block.number <= view.finalized.number, takes_effect) {
             (true, true) => IntentState::Final(block),
@@ -306,7 +321,7 @@ fn begin(view: &ChainView, round: &Round, local: &Local, due: Due, limits: &Limi
         return vec![Step::Alarm(alarm)];
     }
     let with = match &due.call {
-        Call::Open { .. } => Vec::new(),
+        Call::Open { .. } | Call::Settle { .. } => Vec::new(),
         Call::Anchor { size, .. } => {
             vec![PlanChange::KeepCheckpoint { size: *size, note: due.note }]
         }
@@ -323,17 +338,19 @@ fn begin(view: &ChainView, round: &Round, local: &Local, due: Due, limits: &Limi
     vec![build(view, intent, fees, with)]
 }
 
-/// Whether the call goes on exactly from what the registry shows.
+/// Whether the call is this account's, and goes on exactly from what the registry shows.
 fn fits(view: &ChainView, local: &Local, call: &Call) -> bool {
     let head = &view.log_head;
-    match call {
-        Call::Open { .. } => head.operator.is_zero(),
-        Call::Anchor { old, size, .. } => {
+    match (call, local.duty) {
+        (Call::Open { .. }, Duty::Anchors { .. }) => head.operator.is_zero(),
+        (Call::Anchor { old, size, .. }, Duty::Anchors { entries }) => {
             head.operator == local.account
                 && (old.number, old.size) == (head.count, head.size)
                 && (old.size + 1..=old.size + GROWTH_MAX).contains(size)
-                && *size <= local.entries
+                && *size <= entries
         }
+        (Call::Settle { .. }, Duty::Settlements) => true,
+        _ => false,
     }
 }
 

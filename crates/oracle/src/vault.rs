@@ -11,6 +11,7 @@ mod read;
 mod refusals;
 mod requests;
 mod settle;
+pub(crate) mod sold;
 
 pub use check::{VaultCheck, VaultFinding, VaultReport};
 pub use put::{Put, Written};

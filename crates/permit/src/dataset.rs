@@ -24,6 +24,16 @@ pub enum Form {
     DeIdentified(Profile, Layout),
 }
 
+impl Form {
+    /// In one word: `as-it-is`, or the profile's.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::AsItIs => "as-it-is",
+            Self::DeIdentified(profile, _) => profile.word(),
+        }
+    }
+}
+
 /// How data are made harmless. A profile never changes: what was sold by its name must go on
 /// meaning the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -65,6 +75,16 @@ pub enum Origin {
     Signed,
     /// That, and what the person uploaded.
     SignedAndUploaded,
+}
+
+impl Origin {
+    /// Its name in documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::SignedAndUploaded => "signed-and-uploaded",
+        }
+    }
 }
 
 /// A description that was read: its fields are within their bounds.

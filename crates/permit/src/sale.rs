@@ -82,7 +82,7 @@ impl Market {
 }
 
 impl Terms {
-    /// What contracts see of them: their struct hash.
+    /// Its struct hash (EIP-712): all that a contract sees of it.
     pub fn hash(&self) -> B256 {
         self.eip712_hash_struct()
     }

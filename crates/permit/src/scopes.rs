@@ -173,6 +173,11 @@ impl Data {
 }
 
 impl Scope {
+    /// The type that it names; none: every type.
+    pub fn resource(&self) -> Option<&'static str> {
+        self.resource
+    }
+
     /// Whether all that `other` allows is allowed by this.
     pub fn covers(&self, other: &Self) -> bool {
         self.context == other.context

@@ -1,7 +1,8 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them, source, emergency and alias, one
-//! for when each organisation was last heard, and one each for how far the log was judged, its
-//! inquiries are known and notices were made.
+//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them,
+//! source, emergency, alias, offer, sale and person who sells nothing, one for when each organisation
+//! was last heard, and one each for how far the log was judged, its inquiries are known, notices were
+//! made and the market was read.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -12,8 +13,8 @@ use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
     AliasRow, ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory,
-    DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow,
-    OrganisationRow, PendingEntry, SourceRow,
+    DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow, OfferRow,
+    OptOutRow, OrganisationRow, PendingEntry, SaleRow, SourceRow,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -48,7 +49,12 @@ const NOTICED: Rows = TableDefinition::new("noticed");
 const SOURCES: Rows = TableDefinition::new("sources");
 const EMERGENCIES: Rows = TableDefinition::new("emergencies");
 const ALIASES: Rows = TableDefinition::new("aliases");
-const TABLES: [Rows; 18] = [
+const OFFERS: Rows = TableDefinition::new("offers");
+const SALES: Rows = TableDefinition::new("sales");
+const OPT_OUTS: Rows = TableDefinition::new("opt-outs");
+/// One row without a key.
+const TRADED: Rows = TableDefinition::new("traded");
+const TABLES: [Rows; 22] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -67,6 +73,10 @@ const TABLES: [Rows; 18] = [
     SOURCES,
     EMERGENCIES,
     ALIASES,
+    OFFERS,
+    SALES,
+    OPT_OUTS,
+    TRADED,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -196,6 +206,10 @@ impl Reader<'_> {
             sources: self.all(SOURCES, |row: &SourceRow| (row.index, row.id))?,
             emergencies: self.all(EMERGENCIES, |row: &EmergencyRow| (row.index, row.id))?,
             aliases: self.all(ALIASES, |row: &AliasRow| row.alias)?,
+            offers: self.all(OFFERS, |row: &OfferRow| row.id)?,
+            sales: self.all(SALES, |row: &SaleRow| row.id)?,
+            opt_outs: self.all(OPT_OUTS, |row: &OptOutRow| row.subject)?,
+            traded: self.all(TRADED, |block: &u64| *block)?.pop(),
         })
     }
 }
@@ -256,6 +270,10 @@ impl Writer<'_> {
             DirectoryChange::PutEmergency(row) => self.put(EMERGENCIES, &row.id[..], row),
             DirectoryChange::DropEmergency(id) => self.drop(EMERGENCIES, &id[..]),
             DirectoryChange::PutAlias(row) => self.put(ALIASES, &row.alias[..], row),
+            DirectoryChange::PutOffer(row) => self.put(OFFERS, &row.id[..], row),
+            DirectoryChange::PutSale(row) => self.put(SALES, &row.id[..], row),
+            DirectoryChange::PutOptOut(row) => self.put(OPT_OUTS, &row.subject[..], row),
+            DirectoryChange::Traded(block) => self.put(TRADED, &[], block),
         }
     }
 }

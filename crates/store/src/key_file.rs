@@ -139,6 +139,7 @@ fn name(tag: KeyTag) -> Vec<u8> {
         KeyTag::Era(subject, through) => {
             [&[4], subject.0.as_slice(), &through.to_be_bytes()].concat()
         }
+        KeyTag::Sale(order) => [&[5], order.as_slice()].concat(),
     }
 }
 
@@ -152,6 +153,7 @@ fn parse(name: &[u8]) -> Result<KeyTag, Fault> {
             let through = u64::from_be_bytes(through.try_into().ok()?);
             Some(KeyTag::Era(SubjectTag(*tag), through))
         }),
+        Some((5, order)) => <[u8; 32]>::try_from(order).ok().map(|id| KeyTag::Sale(id.into())),
         _ => None,
     };
     tag.ok_or_else(|| Fault::Damaged("a key of unknown kind".to_owned()))

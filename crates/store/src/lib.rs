@@ -11,6 +11,7 @@
 //! - [`KeyFileDb`]: the [`KeyFile`], in a folder of its own
 //! - [`DirectoryDb`]: the [`Directory`], in a folder of its own
 //! - [`VaultDb`]: the vault, its [`Shelves`], in a folder of its own
+//! - [`ParcelFolder`]: sealed files on their way to buyers, its [`Parcels`]
 //! - [`SpoolDb`]: a custodian's [`Spool`], in the folder of its gateway
 //! - [`fsck`], [`reindex`], [`export`]: checks it all, rebuilds the indexes, reads it out
 //!
@@ -19,6 +20,7 @@
 //! [`KeyFile`]: medtrail_ledger::ports::KeyFile
 //! [`Directory`]: medtrail_ledger::directory::Directory
 //! [`Shelves`]: medtrail_ledger::vault::Shelves
+//! [`Parcels`]: medtrail_ledger::ports::Parcels
 //! [`Spool`]: medtrail_ledger::custodian::Spool
 
 mod append;
@@ -34,6 +36,7 @@ mod index;
 mod key_file;
 mod log;
 mod outbox;
+mod parcels;
 mod reindex;
 mod rows;
 mod spool;
@@ -46,6 +49,7 @@ pub use export::{Export, Exported, export};
 pub use files::{FileName, Files, Folder};
 pub use fsck::{Damage, Finding, FsckReport, OpenRow, Place, fsck};
 pub use key_file::KeyFileDb;
+pub use parcels::ParcelFolder;
 pub use reindex::{ReindexError, reindex, reindex_on};
 pub use spool::SpoolDb;
 pub use store::{Store, StoreOptions};

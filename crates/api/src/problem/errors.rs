@@ -6,15 +6,16 @@ use super::{
     DAMAGED, DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, DOCUMENT_EXPIRED,
     ERASED, ERASURE_LINES, ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT,
     EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD,
-    INVITE_FOR_ANOTHER, INVITE_USED, IS_ALIAS, KEY_TAKEN, KIND_NOT_REPORTED, More, NO_SIGNING_KEY,
-    NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE,
-    NO_SUCH_SOURCE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED, NOT_ENTERED, NOT_FINAL,
-    NOT_GRANTED, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING, ORGANISATION_EXISTS, OUTCOME_UNKNOWN,
-    PERMISSIONS_FROZEN, Problem, QUESTION_OPEN, SIGN_IN_REFUSED, SIGNATURE_REFUSED,
-    SIGNER_MISMATCH, SOURCE_ELSEWHERE, STOPPED, STORAGE, SUBJECT_MOVED, TIME_AHEAD,
-    TOO_MANY_ALIASES, TOO_MANY_CODES, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS,
-    TOO_MANY_SOURCES, TOO_MANY_TRIES, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL,
-    VERSION_CONFLICT, WRONG_LOG,
+    INVITE_FOR_ANOTHER, INVITE_USED, IS_ALIAS, KEY_TAKEN, KIND_NOT_REPORTED, MARKET_RULE, More,
+    NEVER_SOLD, NO_DELIVERY, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE, NO_SUCH_ERASURE,
+    NO_SUCH_INQUIRY, NO_SUCH_INVITE, NO_SUCH_SOURCE, NOBODY_TO_ASK, NONCE_UNKNOWN, NOT_ANCHORED,
+    NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_PAID, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING,
+    NOTHING_TO_SELL, OPTED_OUT, ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem,
+    QUESTION_OPEN, SALE_TOO_FAR, SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH,
+    SOURCE_ELSEWHERE, STOPPED, STORAGE, SUBJECT_MOVED, TIME_AHEAD, TOO_MANY_ALIASES,
+    TOO_MANY_CODES, TOO_MANY_OFFERS, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS, TOO_MANY_RECORDS,
+    TOO_MANY_SOURCES, TOO_MANY_TRIES, TOO_MUCH_TO_SELL, UNKNOWN_ACTION, UNKNOWN_CUSTODIAN,
+    UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -31,6 +32,7 @@ use medtrail_oracle::intake::ReportError;
 use medtrail_oracle::opener::EntryError;
 use medtrail_oracle::organisations::DirectoryError;
 use medtrail_oracle::permissions::PermissionError;
+use medtrail_oracle::sales::SalesError;
 use medtrail_oracle::seeing::SeeingError;
 use medtrail_oracle::sequencer::PlaceError;
 use medtrail_oracle::sources::SourceRefusal;
@@ -355,6 +357,35 @@ impl From<VaultError> for Problem {
             VaultError::NotWaiting => Self::new(&NOT_WAITING, told),
             VaultError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
             VaultError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<SalesError> for Problem {
+    fn from(error: SalesError) -> Self {
+        let told = error.to_string();
+        match error {
+            SalesError::Document(document) => Self::new(&INVALID_FIELD, told).at(document.field()),
+            SalesError::Dataset(_) => Self::new(&INVALID_FIELD, told).at("dataset"),
+            SalesError::Field { field, .. } => Self::new(&INVALID_FIELD, told).at(field),
+            SalesError::Signature => Self::new(&NOT_THEIR_WORD, told).at("signature"),
+            SalesError::Rule => Self::new(&MARKET_RULE, told).at("country"),
+            SalesError::Child => Self::new(&NEVER_SOLD, told),
+            SalesError::OptedOut => Self::new(&OPTED_OUT, told),
+            SalesError::Nothing { .. } => Self::new(&NOTHING_TO_SELL, told).at("dataset"),
+            SalesError::TooMuch => Self::new(&TOO_MUCH_TO_SELL, told).at("dataset"),
+            SalesError::TooMany(_) => Self::new(&TOO_MANY_OFFERS, told),
+            SalesError::NoSuchOffer => Self::no_such_offer(),
+            SalesError::NoSuchSale => Self::no_such_sale(),
+            SalesError::NotPaid => Self::new(&NOT_PAID, told),
+            SalesError::TooLate => Self::new(&SALE_TOO_FAR, told),
+            SalesError::NoFile => Self::new(&NO_DELIVERY, told),
+            SalesError::NotAnchored => Self::new(&NOT_ANCHORED, told),
+            SalesError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            SalesError::Vault(error) => error.into(),
+            SalesError::Report(error) => Self::from(&error),
+            SalesError::Entry(error) => error.into(),
             other => Self::fault(&other),
         }
     }

@@ -10,11 +10,12 @@ mod purchase;
 
 use super::PassphraseArgs;
 use super::market::views::{OfferView, SaleView, read, refusal_words};
-use super::market::{OnChain, Place, amounts, bare_offer, bare_order, enter};
+use super::market::{OnChain, Place, amounts, enter};
 use super::signing::{Signed, Signing, salt};
 use super::{decrypt, delivery};
 use crate::exit::{Failure, OK, Outcome, exit_code};
 use crate::render;
+use crate::trade::{bare_offer, bare_order};
 use alloy_primitives::B256;
 use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
@@ -170,10 +171,12 @@ impl Buyer {
         let view: OfferView = read(answer.clone())?;
         let place = &self.place;
         let control = place.control(view.offer.seller).await?;
-        let bare = bare_offer(&view.offer);
+        let (bare, id) = (bare_offer(&view.offer), view.offer.id(&place.market));
         let market = place.market.data_market;
+        let (controller, signature) = (control.controller, &view.signature);
+        let wallet = place.chain.accepts_signature(controller, id, signature, At::Latest);
         let seen = judge::OnChain {
-            is_wallet: place.rpc.has_code(control.controller).await?,
+            is_accepted: wallet.await?,
             is_open: place.chain.offer_is_open(market, &bare, At::Latest).await?,
             now_s: place.now_s().await?,
             control,
@@ -211,7 +214,7 @@ impl Buyer {
     /// Refuses to pay for what the service would not deliver.
     async fn require_windows(&self, order: &Order) -> Result<(), Failure> {
         let told = self.signed.session.get("/v1/market").await?;
-        let least = |name: &str| told[name].as_u64().unwrap_or(0);
+        let least = |name: &str| told["rules"][name].as_u64().unwrap_or(0);
         let windows =
             Windows { delivery_s_min: least("deliverySMin"), grace_s_min: least("graceSMin") };
         match windows.leave(order, self.place.now_s().await?) {

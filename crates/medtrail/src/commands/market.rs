@@ -5,10 +5,7 @@
 //! contract would sell by rules that nobody here knows.
 
 pub(super) mod amounts;
-mod bare;
 pub(super) mod views;
-
-pub(super) use bare::{bare_offer, bare_order};
 
 use super::PassphraseArgs;
 use super::signing::{Signed, Signing};

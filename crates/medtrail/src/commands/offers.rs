@@ -86,7 +86,7 @@ struct Facets {
     /// Whose word: signed, signed-and-uploaded
     #[arg(long, value_name = "WORD")]
     origin: Option<String>,
-    /// In what form: as-it-is, de-identified
+    /// In what form: as-it-is, hipaa-safe-harbor-v1, shifted-dates-v1
     #[arg(long, value_name = "WORD")]
     form: Option<String>,
     /// What for, one code of v3-PurposeOfUse

@@ -3,13 +3,12 @@
 use super::buy::judge::is_by;
 use super::delivery::input::read_order;
 use super::market::views::{OfferView, SaleView, read, refusal_words};
-use super::market::{
-    Acting, Actor, OnChain, Place, amounts, bare_order, market_of, require_same_market,
-};
+use super::market::{Acting, Actor, OnChain, Place, amounts, market_of, require_same_market};
 use super::organisations::time_text;
 use super::signing::{Asker, Asking, Signed, Signing, shown};
 use crate::exit::{Failure, OK, Outcome};
 use crate::render::table;
+use crate::trade::bare_order;
 use alloy_primitives::{Address, B256, U256};
 use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};

@@ -52,7 +52,7 @@ fn plan(intents: Vec<Intent>) -> Plan {
 }
 
 fn local() -> Local {
-    Local { account: US, entries: 70, underpriced: None }
+    Local { account: US, duty: Duty::Anchors { entries: 70 }, underpriced: None }
 }
 
 fn due() -> Due {
@@ -247,7 +247,7 @@ fn nothing_is_sent_behind_a_gap() {
 
 #[test]
 fn a_chain_that_knows_more_than_the_disk_refuses_a_restored_backup() {
-    let restored = Local { entries: 49, ..local() };
+    let restored = Local { duty: Duty::Anchors { entries: 49 }, ..local() };
     let steps = step(&view(), &plan(vec![]), &restored, Some(due()), &LIMITS);
     assert_eq!(steps, [Step::Stop(Stop::RestoredBackup { anchored: 50, entries: 49 })]);
 }
@@ -274,7 +274,7 @@ fn an_anchor_prepared_on_another_head_is_not_planned() {
 
 #[test]
 fn no_anchor_adds_more_than_the_registry_takes() {
-    let much = Local { entries: u64::MAX, ..local() };
+    let much = Local { duty: Duty::Anchors { entries: u64::MAX }, ..local() };
     let most = Due { call: anchoring((2, 50), 50 + GROWTH_MAX), ..due() };
     assert!(!step(&view(), &plan(vec![]), &much, Some(most), &LIMITS).is_empty());
     let more = Due { call: anchoring((2, 50), 51 + GROWTH_MAX), ..due() };

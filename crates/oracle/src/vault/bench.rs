@@ -166,7 +166,7 @@ pub(super) fn need<'a>(
     Need { data, purposes: purposes.to_vec(), is_search }
 }
 
-fn data_of(about: &About) -> Data {
+pub(super) fn data_of(about: &About) -> Data {
     Data {
         resource: about.resource_type.clone(),
         confidentiality: about.confidentiality.as_deref().and_then(level),

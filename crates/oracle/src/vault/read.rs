@@ -226,7 +226,7 @@ impl Vault {
     }
 
     /// Looking does not wait for what cannot be settled: until it is, it does not count.
-    fn settle_if_it_can_be(&self, part: B256) -> Result<(), VaultError> {
+    pub(super) fn settle_if_it_can_be(&self, part: B256) -> Result<(), VaultError> {
         match self.settle(part) {
             Ok(()) | Err(VaultError::ChainUnreadable(_) | VaultError::Report(_)) => Ok(()),
             Err(error) => Err(error),

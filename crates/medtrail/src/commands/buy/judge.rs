@@ -13,8 +13,8 @@ use medtrail_permit::sale::{Market, Offer, check};
 pub(super) struct OnChain {
     /// Of the seller.
     pub(super) control: Control,
-    /// Code stands at the controller's address: it may sign by ERC-1271, and the contract asks it.
-    pub(super) is_wallet: bool,
+    /// The controller is a contract, and says that it signed this (ERC-1271).
+    pub(super) is_accepted: bool,
     /// Not cancelled, and of the current epoch.
     pub(super) is_open: bool,
     /// The newest block's time.
@@ -85,7 +85,7 @@ pub(super) fn judge(
         return Err(Unfit::Frozen);
     }
     let controller = seen.control.controller;
-    if !is_by(offer, market, &view.signature, controller) && !seen.is_wallet {
+    if !is_by(offer, market, &view.signature, controller) && !seen.is_accepted {
         return Err(Unfit::Signature { controller });
     }
     match view.state.as_str() {
@@ -159,7 +159,7 @@ mod tests {
 
     fn seen() -> OnChain {
         let control = Control { controller: key(1).address(), frozen_until_s: 0 };
-        OnChain { control, is_wallet: false, is_open: true, now_s: 1_000 }
+        OnChain { control, is_accepted: false, is_open: true, now_s: 1_000 }
     }
 
     fn judged(view: &OfferView, seen: &OnChain) -> Result<(), Unfit> {
@@ -206,8 +206,7 @@ mod tests {
         assert_eq!(judged(&view(offer(), &key(2)), &OnChain { control: moved, ..seen() }), Ok(()));
         let stranger = Unfit::Signature { controller: key(1).address() };
         assert_eq!(judged(&view(offer(), &key(3)), &seen()), Err(stranger));
-        // Its contract wallet is asked by the market itself, when the payment is tried.
-        let wallet = OnChain { is_wallet: true, ..seen() };
+        let wallet = OnChain { is_accepted: true, ..seen() };
         assert_eq!(judged(&view(offer(), &key(3)), &wallet), Ok(()));
 
         let frozen = Control { frozen_until_s: 5_000, ..seen().control };

@@ -1,0 +1,341 @@
+//! `/v1/sales`: orders that were paid, for their seller and their buyer.
+
+use super::offers::id_in;
+use crate::answer::{created, json};
+use crate::caller::Caller;
+use crate::client::Client;
+use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::problem::{self, Problem};
+use crate::state::State;
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, Header, IF_RANGE, Range,
+};
+use actix_web::web::{Bytes as Chunk, Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse, post, routes};
+use alloy_primitives::{B256, Bytes};
+use medtrail_oracle::sales::{Approved, SaleView, Sales, SalesError, Side};
+use medtrail_permit::sale::{Order, SaleApproval};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+
+/// Bytes of a file that are read at once.
+const PIECE_BYTES: usize = 256 << 10;
+/// Where no number is named.
+const USUAL: usize = 25;
+
+/// An order that was paid.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PaidOrder {
+    /// The document, as it was paid.
+    #[schema(value_type = Object)]
+    order: Order,
+}
+
+/// A seller's yes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewApproval {
+    /// The EIP-712 document.
+    #[schema(value_type = Object)]
+    approval: SaleApproval,
+    /// By who acts for the seller, under the market's domain.
+    #[schema(value_type = String)]
+    signature: Bytes,
+}
+
+/// A sale.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OneSale {
+    /// `medtrail/sale-view-v1`.
+    version: &'static str,
+    /// The order's id.
+    #[schema(value_type = String)]
+    id: B256,
+    #[schema(value_type = String)]
+    offer: B256,
+    #[schema(value_type = Object)]
+    order: Order,
+    dataset: String,
+    /// `seller` or `buyer`.
+    role: &'static str,
+    /// `seen` (paid, not final), `waiting` (for the seller), `preparing`, `delivered` (the buyer may
+    /// download), `settling`, `settled`, `refunded` or `over`.
+    state: &'static str,
+    /// Why it is not delivered: `documents`, `recipient`, `windows`, `opted-out`, `child`,
+    /// `withdrawn`, `not-approved`, `nothing`, `late` or `refunded`.
+    refusal: Option<&'static str>,
+    is_approved: bool,
+    paid_at_s: Option<u64>,
+    ended_at_s: Option<u64>,
+    revoked_at_s: Option<u64>,
+    delivery: Option<Delivery>,
+    /// What opens the outer seal, once the chain shows it to everybody.
+    #[schema(value_type = Option<String>)]
+    key: Option<B256>,
+    /// What of the vault was not what was sold, by reason; told to the seller only.
+    #[schema(value_type = Option<Object>)]
+    left_out: Option<BTreeMap<String, u64>>,
+}
+
+/// A delivery.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Delivery {
+    /// Its entry.
+    index: u64,
+    bytes: u64,
+    /// SHA-256 of the file.
+    #[schema(value_type = String)]
+    file: B256,
+    /// SHA-256 of the key.
+    #[schema(value_type = Option<String>)]
+    lock: Option<B256>,
+    /// A final anchor covers its entry.
+    is_anchored: bool,
+}
+
+impl From<SaleView> for OneSale {
+    fn from(view: SaleView) -> Self {
+        let is_seller = view.side == Side::Seller;
+        let delivery = view.delivery.map(|(file, index)| Delivery {
+            index,
+            bytes: file.bytes,
+            file: file.hash,
+            lock: view.lock,
+            is_anchored: view.is_anchored,
+        });
+        Self {
+            version: "medtrail/sale-view-v1",
+            id: view.row.id,
+            offer: view.row.offer,
+            order: view.order,
+            dataset: view.dataset,
+            role: if is_seller { "seller" } else { "buyer" },
+            state: view.state,
+            refusal: view.refusal,
+            is_approved: view.is_approved,
+            paid_at_s: view.paid_at_s,
+            ended_at_s: view.ended_at_s,
+            revoked_at_s: view.revoked_at_s,
+            delivery,
+            key: view.key,
+            left_out: is_seller.then(|| view.row.left_out.into_iter().collect()),
+        }
+    }
+}
+
+/// Tells of an order that was paid, before it is found at a final block. 201; 200 if it is known.
+#[utoipa::path(post, path = "/v1/sales", operation_id = "tellOrder", tag = "sales",
+    request_body = PaidOrder,
+    responses((status = 201, body = OneSale), (status = 200, body = OneSale)))]
+#[post("/v1/sales")]
+pub(super) async fn take(
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let sales = state.sales()?;
+    state.rates.document(Client::of(&request))?;
+    let body: PaidOrder = state.bodies.json_up_to(DOCUMENT_BYTES_MAX, &request, payload).await?;
+    let (view, is_new) = sales.take(who, body.order).await?;
+    let one = OneSale::from(view);
+    Ok(if is_new { created(&one) } else { json(&one) })
+}
+
+/// Which sales are listed.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wished {
+    /// `seller` or `buyer`; both if left out.
+    r#as: Option<String>,
+    /// Only those heard of earlier: the `next` of the page before.
+    before: Option<u64>,
+    /// At most, to 100; 25 if left out.
+    limit: Option<usize>,
+}
+
+/// Sales, newest first.
+#[derive(Serialize, ToSchema)]
+struct SaleList {
+    /// `medtrail/sales-v1`.
+    version: &'static str,
+    sales: Vec<OneSale>,
+    /// The `before` of the next page.
+    next: Option<u64>,
+}
+
+/// The sales of whoever is signed in, also under the addresses that they sell under.
+#[utoipa::path(get, path = "/v1/sales", operation_id = "sales", tag = "sales", params(Wished),
+    responses((status = 200, body = SaleList)))]
+#[routes]
+#[get("/v1/sales")]
+#[head("/v1/sales")]
+pub(super) async fn list(
+    query: Result<Query<Wished>, actix_web::Error>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let wished = query.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
+    let Wished { r#as, before, limit } = wished.into_inner();
+    let side = match r#as.as_deref() {
+        None => None,
+        Some("seller") => Some(Side::Seller),
+        Some("buyer") => Some(Side::Buyer),
+        Some(_) => {
+            let told = "as is seller or buyer";
+            return Err(Problem::new(&problem::INVALID_QUERY, told).at("as"));
+        }
+    };
+    let limit = limit.unwrap_or(USUAL);
+    let (views, next) = state.sales()?.sales_of(who, side, before, limit).await?;
+    let sales = views.into_iter().map(OneSale::from).collect();
+    Ok(json(&SaleList { version: "medtrail/sales-v1", sales, next }))
+}
+
+/// A sale, for its seller or its buyer.
+#[utoipa::path(get, path = "/v1/sales/{order}", operation_id = "sale", tag = "sales",
+    params(("order" = String, Path, description = "The order's id")),
+    responses((status = 200, body = OneSale)))]
+#[routes]
+#[get("/v1/sales/{order}")]
+#[head("/v1/sales/{order}")]
+pub(super) async fn get(
+    order: Path<String>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let view = state.sales()?.sale(who, id_in(&order, Problem::no_such_sale)?).await?;
+    Ok(json(&OneSale::from(view)))
+}
+
+/// The seller's yes to this order. It is kept, and carried to the contract when it is settled: the
+/// seller needs no coin.
+#[utoipa::path(post, path = "/v1/sales/{order}/approval", operation_id = "approveSale",
+    tag = "sales", params(("order" = String, Path, description = "The order's id")),
+    request_body = NewApproval, responses((status = 200, body = OneSale)))]
+#[post("/v1/sales/{order}/approval")]
+pub(super) async fn approve(
+    order: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let sales = state.sales()?;
+    let id = id_in(&order, Problem::no_such_sale)?;
+    state.rates.document(Client::of(&request))?;
+    let body: NewApproval = state.bodies.json_up_to(DOCUMENT_BYTES_MAX, &request, payload).await?;
+    let NewApproval { approval, signature } = body;
+    let view = sales.approve(who, id, Approved { approval, signature }).await?;
+    Ok(json(&OneSale::from(view)))
+}
+
+/// The seller's no: it is never delivered, and the buyer takes the money back after the deadline. On
+/// the chain `decline` gives it back at once.
+#[utoipa::path(post, path = "/v1/sales/{order}/decline", operation_id = "declineSale",
+    tag = "sales", params(("order" = String, Path, description = "The order's id")),
+    responses((status = 200, body = OneSale)))]
+#[post("/v1/sales/{order}/decline")]
+pub(super) async fn decline(
+    order: Path<String>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let view = state.sales()?.decline(who, id_in(&order, Problem::no_such_sale)?).await?;
+    Ok(json(&OneSale::from(view)))
+}
+
+/// The sealed file, for the buyer, once the log has the line that says it was downloaded. In pieces
+/// too (RFC 9110 section 14).
+#[utoipa::path(get, path = "/v1/sales/{order}/delivery", operation_id = "download", tag = "sales",
+    params(("order" = String, Path, description = "The order's id")),
+    responses(
+        (status = 200, description = "The file; `ETag` is its SHA-256",
+            content_type = "application/octet-stream"),
+        (status = 206, description = "The part asked for",
+            content_type = "application/octet-stream")))]
+#[routes]
+#[get("/v1/sales/{order}/delivery")]
+pub(super) async fn download(
+    order: Path<String>,
+    request: HttpRequest,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let sales = state.sales()?.clone();
+    let id = id_in(&order, Problem::no_such_sale)?;
+    let file = sales.download(who, id).await?;
+    let etag = format!("\"{:x}\"", file.hash);
+    // A piece of another file would spoil what the caller has.
+    let is_same =
+        request.headers().get(IF_RANGE).is_none_or(|tag| tag.as_bytes() == etag.as_bytes());
+    let range = Range::parse(&request).ok().filter(|_| is_same);
+    let (status, from, length) = match range {
+        // Several at once are answered as if none was asked for.
+        Some(Range::Bytes(specs)) if specs.len() == 1 => {
+            let Some((from, last)) = specs[0].to_satisfiable_range(file.bytes) else {
+                let told = format!("the file has {} bytes", file.bytes);
+                return Err(Problem::new(&problem::RANGE, told).at("Range"));
+            };
+            (StatusCode::PARTIAL_CONTENT, from, last - from + 1)
+        }
+        _ => (StatusCode::OK, 0, file.bytes),
+    };
+    let mut answer = HttpResponse::build(status);
+    answer
+        .insert_header((CONTENT_TYPE, "application/octet-stream"))
+        .insert_header((ETAG, etag))
+        .insert_header((ACCEPT_RANGES, "bytes"))
+        .insert_header((CACHE_CONTROL, "private, no-store"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let told = format!("bytes {from}-{}/{}", from + length - 1, file.bytes);
+        answer.insert_header((CONTENT_RANGE, told));
+    }
+    let pieces = futures::stream::try_unfold((from, length), move |(from, left)| {
+        let sales: Sales = sales.clone();
+        async move {
+            if left == 0 {
+                return Ok::<_, SalesError>(None);
+            }
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES);
+            let piece = sales.piece(id, from, most).await?;
+            if piece.is_empty() {
+                // Gone meanwhile: the answer ends short of its length, which tells.
+                return Err(SalesError::NoFile);
+            }
+            let read = piece.len() as u64;
+            Ok(Some((Chunk::from(piece), (from + read, left - read))))
+        }
+    });
+    Ok(answer.body(SizedStream::new(length, Box::pin(pieces))))
+}
+
+/// The proof of the delivery's entry, with its details, for both sides.
+#[utoipa::path(get, path = "/v1/sales/{order}/proof", operation_id = "deliveryProof",
+    tag = "sales", params(("order" = String, Path, description = "The order's id")),
+    responses((status = 200, description = "`medtrail/proof-v1`", body = Object)))]
+#[routes]
+#[get("/v1/sales/{order}/proof")]
+#[head("/v1/sales/{order}/proof")]
+pub(super) async fn proof(
+    order: Path<String>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let proof = state.sales()?.proof(who, id_in(&order, Problem::no_such_sale)?).await?;
+    Ok(json(&proof))
+}

@@ -1,0 +1,158 @@
+//! Sales: what is offered, what was ordered, and how far each delivery is.
+
+use alloy_primitives::{Address, B256, Bytes};
+use serde::{Deserialize, Serialize};
+
+/// An offer that somebody signed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OfferRow {
+    /// Its id (EIP-712, the market's domain).
+    pub id: B256,
+    /// Who sells: a person's address, or one that they sell under.
+    pub seller: Address,
+    /// The document, as JSON.
+    pub document: Vec<u8>,
+    /// The description of the dataset, byte for byte: the terms name its hash.
+    pub dataset: Vec<u8>,
+    /// By who acts for the seller.
+    pub signature: Bytes,
+    /// Where the seller lives (ISO 3166-1 alpha-2): by its rule the offer was taken.
+    pub country: String,
+    /// Until when it can be bought, seconds since 1970.
+    pub expires_at_s: u64,
+    /// When it was listed, milliseconds since 1970.
+    pub listed_ms: u64,
+    /// How many records were what it offers, then.
+    pub records: u64,
+    /// When its seller took it out of the list.
+    pub withdrawn_ms: Option<u64>,
+}
+
+/// The seller's yes to an order, to be carried to the contract.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ApprovalRow {
+    /// Until when it is good, seconds since 1970.
+    pub expires_at_s: u64,
+    /// By who acts for the seller.
+    pub signature: Bytes,
+}
+
+/// An order that was paid.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SaleRow {
+    /// The order's id (EIP-712, the market's domain).
+    pub id: B256,
+    /// Of which offer.
+    pub offer: B256,
+    /// Who sells.
+    pub seller: Address,
+    /// Who buys.
+    pub buyer: Address,
+    /// The order, as JSON.
+    pub document: Vec<u8>,
+    /// When it was heard of, milliseconds since 1970.
+    pub heard_ms: u64,
+    /// What the seller signed, if they did.
+    pub approval: Option<ApprovalRow>,
+    /// When the seller said no here.
+    pub declined_ms: Option<u64>,
+    /// When it was paid, by a final block; none: not final.
+    pub paid_at_s: Option<u64>,
+    /// The entry that says so.
+    pub paid_entry: Option<u64>,
+    /// When it was settled or refunded, by a final block.
+    pub ended_at_s: Option<u64>,
+    /// The entry that says so.
+    pub ended_entry: Option<u64>,
+    /// What of the person's records was not what was sold, by reason.
+    pub left_out: Vec<(String, u64)>,
+    /// How far it is.
+    pub state: SaleState,
+}
+
+/// A sealed file, and what its entry says of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealedFile {
+    /// SHA-256 of it.
+    pub hash: B256,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The manifest's hash.
+    pub manifest: B256,
+    /// When it was sealed, milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// How far a delivery is. A variant is named by its place: new ones stand last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SaleState {
+    /// Nothing was done.
+    New,
+    /// Its key is kept.
+    Keyed {
+        /// The year in which it was drawn: ages are counted from it.
+        year: u16,
+    },
+    /// The file is kept.
+    Sealed {
+        /// The year of the key.
+        year: u16,
+        /// The file.
+        file: SealedFile,
+    },
+    /// The log has its entry.
+    Entered {
+        /// The file.
+        file: SealedFile,
+        /// The entry's place.
+        index: u64,
+    },
+    /// The key may have been seen by anybody.
+    Shown {
+        /// The file.
+        file: SealedFile,
+        /// The entry's place.
+        index: u64,
+    },
+    /// Settled, for good.
+    Settled {
+        /// The file.
+        file: SealedFile,
+        /// The entry's place.
+        index: u64,
+    },
+    /// It will not be delivered.
+    Over {
+        /// Why, by its number.
+        refusal: u8,
+    },
+}
+
+impl SaleState {
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Settled { .. } | Self::Over { .. })
+    }
+
+    /// The file, and its entry's place where the log has it.
+    pub fn file(&self) -> Option<(SealedFile, Option<u64>)> {
+        match *self {
+            Self::New | Self::Keyed { .. } | Self::Over { .. } => None,
+            Self::Sealed { file, .. } => Some((file, None)),
+            Self::Entered { file, index }
+            | Self::Shown { file, index }
+            | Self::Settled { file, index } => Some((file, Some(index))),
+        }
+    }
+}
+
+/// Whether a person wants nothing of theirs sold, whatever was signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OptOutRow {
+    /// Whose.
+    pub subject: Address,
+    /// They do.
+    pub is_out: bool,
+    /// Since when, milliseconds since 1970.
+    pub since_ms: u64,
+}

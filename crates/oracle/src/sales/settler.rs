@@ -1,0 +1,156 @@
+//! Sends settlements, by an account of its own: one that anchors must not wait for a sale, nor the
+//! other way round. The sender's rules are the same, and so is its memory.
+
+use super::Sales;
+use crate::anchorer::{Problem, State, Status, TickError};
+use crate::dispatch::{Dispatch, Outcome, blocking};
+use crate::sender::{self, Due, Duty, Limits, Local};
+use alloy_primitives::B256;
+use medtrail_ledger::plan::{Call, ChainView, IntentState, Plan, Watch};
+use medtrail_ledger::ports::{Courier, Outbox, PreflightError, Registry};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What the settler reads, writes and signs with.
+pub struct Ports<R> {
+    /// The chain.
+    pub registry: R,
+    /// The plan on disk, shared with the anchorer: each account has its own intents.
+    pub outbox: Arc<dyn Outbox>,
+    /// Signs transactions: the relay's key.
+    pub courier: Arc<dyn Courier>,
+}
+
+/// Settles the sales of one log.
+pub struct Settler<R> {
+    ports: Ports<R>,
+    sales: Sales,
+    log: B256,
+    limits: Limits,
+    status: watch::Sender<Status>,
+    plan: Option<Plan>,
+    underpriced: Option<B256>,
+}
+
+impl<R: Registry> Settler<R> {
+    /// A settler that has not looked yet, and where its status can be read.
+    pub fn new(
+        ports: Ports<R>,
+        sales: Sales,
+        log: B256,
+        limits: Limits,
+    ) -> (Self, watch::Receiver<Status>) {
+        let (status, receiver) = watch::channel(Status::default());
+        let plan = None;
+        (Self { ports, sales, log, limits, status, plan, underpriced: None }, receiver)
+    }
+
+    /// Looks at all sales, and then sends what is due, every `poll` until `stop`. What is under way
+    /// is dropped where it stands, as in a crash.
+    pub async fn run(mut self, poll: Duration, stop: CancellationToken) {
+        let ticking = async {
+            loop {
+                let sales = self.sales.clone();
+                if let Err(error) = blocking(move || sales.tick()).await {
+                    tracing::warn!("sales cannot be looked after: {error}");
+                }
+                self.tick().await;
+                tokio::time::sleep(poll).await;
+            }
+        };
+        stop.run_until_cancelled(ticking).await;
+    }
+
+    /// One look at the chain, and what follows for settlements.
+    pub async fn tick(&mut self) {
+        let mut outcome = Outcome::default();
+        let mut plan = self.plan.take();
+        match self.try_tick(&mut plan, &mut outcome).await {
+            Ok(()) => self.plan = plan,
+            Err(error) => {
+                outcome.problem = Some(Problem { what: error.to_string(), advice: error.advice() });
+                self.plan = plan.filter(|_| !matches!(error, TickError::Disk(_)));
+            }
+        }
+        self.underpriced = outcome.underpriced;
+        let (state, problem) = (outcome.state, outcome.problem);
+        crate::behind::warn_once(self.status.borrow().problem.as_ref(), problem.as_ref());
+        self.status.send_replace(Status { state, problem, ..Status::default() });
+    }
+
+    async fn try_tick(
+        &mut self,
+        kept: &mut Option<Plan>,
+        outcome: &mut Outcome,
+    ) -> Result<(), TickError> {
+        let plan = match kept {
+            Some(plan) => plan,
+            None => {
+                let outbox = self.ports.outbox.clone();
+                kept.insert(blocking(move || outbox.load()).await?)
+            }
+        };
+        let due = self.sales.due();
+        let account = self.ports.courier.account();
+        let attempts = sender::watched(plan, account);
+        if due.is_empty() && attempts.is_empty() {
+            outcome.state = State::Idle;
+            return Ok(());
+        }
+        let watch = Watch { account, log: self.log, attempts };
+        let view = self.ports.registry.view(&watch).await?;
+        let underpriced = self.underpriced.take();
+        let local = Local { account, duty: Duty::Settlements, underpriced };
+        let mut steps = sender::step(&view, plan, &local, None, &self.limits);
+        if sender::is_idle(&steps)
+            && let Some(due) = self.prepare(&view, plan, due, outcome).await?
+        {
+            steps = sender::step(&view, plan, &local, Some(due), &self.limits);
+        }
+        let Ports { registry, outbox, courier } = &self.ports;
+        Dispatch { registry, outbox, courier }.carry_out(plan, steps, outcome).await
+    }
+
+    /// The first settlement that is not under way and that the contract would take now. One that it
+    /// refuses holds up no other.
+    async fn prepare(
+        &self,
+        view: &ChainView,
+        plan: &Plan,
+        due: Vec<Call>,
+        outcome: &mut Outcome,
+    ) -> Result<Option<Due>, TickError> {
+        let account = self.ports.courier.account();
+        let is_under_way = |wanted: &Call| {
+            plan.intents.iter().any(|intent| {
+                let is_it = match (&intent.call, wanted) {
+                    (Call::Settle { order: one, .. }, Call::Settle { order: other, .. }) => {
+                        one == other
+                    }
+                    _ => false,
+                };
+                // One that failed is planned again; one that succeeded the contract refuses.
+                is_it && matches!(intent.state, IntentState::Pending | IntentState::Mined(_))
+            })
+        };
+        for call in due {
+            if is_under_way(&call) {
+                continue;
+            }
+            match self.ports.registry.preflight(view.head, account, &call).await {
+                Ok(gas) => return Ok(Some(Due { call, gas, note: Vec::new() })),
+                Err(PreflightError::Reverts(reason)) => {
+                    outcome.problem.get_or_insert_with(|| Problem {
+                        what: format!("a settlement would be refused: {reason}"),
+                        advice: "nothing at first: the sale is looked at again; if it lasts, look \
+                                 at the order",
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,145 @@
+//! The entries of a sale: that it was paid, how it ended, that a buyer downloaded, and what a person
+//! wants of sales in general. The delivery's own entry is `market`'s.
+
+use super::{Sales, SalesError};
+use crate::intake::ReportError;
+use crate::own::random;
+use alloy_primitives::{Address, B256};
+use medtrail_ledger::directory::{DirectoryChange, OptOutRow, PendingEntry, SaleRow};
+use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
+use medtrail_ledger::schema::Report;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// The version of the details of an entry of kind 5.
+const SALE_VERSION: &str = "medtrail/sale-v1";
+/// The version of the details of the entry that a download leaves.
+const DOWNLOAD_VERSION: &str = "medtrail/download-v1";
+const HOUR_MS: u64 = 3_600_000;
+
+/// What happened to a sale on chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SaleAct {
+    Paid,
+    Settled,
+    Refunded,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SaleDetails<'a> {
+    version: &'static str,
+    act: SaleAct,
+    /// The document, whole: with the dataset it is what a permission by this sale is judged by.
+    order: &'a RawValue,
+    dataset: &'a str,
+    at_s: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OptOutDetails {
+    version: &'static str,
+    act: &'static str,
+    at_s: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DownloadDetails {
+    version: &'static str,
+    reader: Address,
+    order: B256,
+    file: B256,
+}
+
+impl Sales {
+    /// Enters what happened on chain, at a final block; once for each act of a sale. Blocks.
+    pub(super) fn tell(
+        &self,
+        row: &SaleRow,
+        dataset: &[u8],
+        act: SaleAct,
+        at_s: u64,
+    ) -> Result<u64, SalesError> {
+        let order = String::from_utf8_lossy(&row.document).into_owned();
+        let order = RawValue::from_string(order).expect("an order is JSON");
+        let dataset = String::from_utf8_lossy(dataset);
+        let details =
+            SaleDetails { version: SALE_VERSION, act, order: &order, dataset: &dataset, at_s };
+        let details = serde_json::to_vec(&details).expect("plain data encodes");
+        let service = &self.0.service;
+        let subject = subject_of(row.seller);
+        let event = event_id(service.operator(), &event(b"sale\0", act, row.id));
+        if let Some(index) = service.find_own(subject, event)? {
+            return Ok(index);
+        }
+        let report = Report {
+            eventId: event,
+            kind: Kind::Sale.number(),
+            action: if act == SaleAct::Paid { b'C' } else { b'U' },
+            timeMs: self.now_ms(),
+            subject,
+            record: row.id,
+            permission: row.id,
+            details: details_hash(&details),
+            ..service.own_report()
+        };
+        Ok(service.enter_own(report, details)?)
+    }
+
+    /// The promise of the entry that says what a person wants of sales.
+    pub(super) fn owe_opt_out(&self, row: &OptOutRow) -> Result<DirectoryChange, SalesError> {
+        let act = if row.is_out { "opted-out" } else { "opted-in" };
+        let details = OptOutDetails { version: SALE_VERSION, act, at_s: row.since_ms / 1000 };
+        Ok(DirectoryChange::PutPending(PendingEntry {
+            event: event_id(self.0.service.operator(), &random::<32>()?),
+            kind: Kind::Sale.number(),
+            subject: subject_of(row.subject),
+            time_ms: row.since_ms,
+            details: serde_json::to_vec(&details).expect("plain data encodes"),
+        }))
+    }
+
+    /// Enters that a buyer downloads; durable when this returns. A download in pieces is one line an
+    /// hour. Blocks.
+    pub(super) fn note_download(&self, row: &SaleRow, file: B256) -> Result<(), SalesError> {
+        let service = &self.0.service;
+        let (subject, time_ms) = (subject_of(row.seller), self.now_ms());
+        let hour = time_ms / HOUR_MS;
+        let id = [b"download\0", row.id.as_slice(), &hour.to_be_bytes()].concat();
+        let event = event_id(row.buyer, &id);
+        if service.find_own(subject, event)?.is_some() {
+            return Ok(());
+        }
+        let details =
+            DownloadDetails { version: DOWNLOAD_VERSION, reader: row.buyer, order: row.id, file };
+        let details = serde_json::to_vec(&details).expect("plain data encodes");
+        let report = Report {
+            eventId: event,
+            kind: Kind::Access.number(),
+            action: b'R',
+            timeMs: time_ms,
+            subject,
+            record: row.id,
+            permission: row.id,
+            details: details_hash(&details),
+            ..service.own_report()
+        };
+        match service.enter_own(report, details) {
+            // Of two requests at once the other's line says it.
+            Ok(_) | Err(ReportError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn event(label: &[u8], act: SaleAct, order: B256) -> Vec<u8> {
+    let act: &[u8] = match act {
+        SaleAct::Paid => b"paid\0",
+        SaleAct::Settled => b"settled\0",
+        SaleAct::Refunded => b"refunded\0",
+    };
+    [label, act, order.as_slice()].concat()
+}

@@ -12,6 +12,7 @@ mod paying;
 mod permission_story;
 mod recovery;
 mod replayed;
+mod sale;
 mod site;
 mod story;
 mod strangers;

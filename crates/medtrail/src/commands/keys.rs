@@ -68,7 +68,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Relay { configured } => {
             let config = configured.load()?;
             create_folder(&config.keys_dir)?;
-            let path = config.keys_dir.join("relay.json");
+            let path = config.keys_dir.join(crate::node::RELAY);
             let key = LocalSigner::create(&path, &configured.passphrase().read()?)?;
             println!("Relay:  {}", key.address());
             println!(

@@ -48,13 +48,13 @@ impl Fair {
             ..Settings::on(&anvil)
         });
         site.give_coin(&anvil).await;
-        must(site.run(["deploy"]));
         let said = must(site.run(["keys", "relay"]));
         let relay = said.lines().find_map(|line| line.strip_prefix("Relay:")).unwrap();
         let relay = relay.trim().parse().unwrap();
         assert!(site.keys_dir().join("relay.json").exists());
         let again = site.run(["keys", "relay"]);
         assert!(again.err.contains("a key is never overwritten"), "{again:?}");
+        must(site.run(["deploy"]));
         let made = |key| {
             let said = must(site.run(["keys", "reporter", key]));
             Who { key, address: said.trim().parse().unwrap() }
@@ -420,6 +420,8 @@ async fn nothing_is_paid_for_what_would_not_be_delivered() {
     fair.says(lab, &fair.buying(&offer, &rpc, "p"), true);
     assert_eq!(fair.anvil.nonce(lab.address).await, 1);
     must(fair.site.run(["keys", "buyer", "other.key"]));
+    let both = buy(&["--identity", "other.key", "--recipient", low]);
+    assert!(both.err.contains("has not the key of --recipient"), "{both:?}");
     let other = buy(&["--identity", "other.key"]);
     assert!(other.err.contains("is of another recipient"), "{other:?}");
     let second = fair.offer();

@@ -27,7 +27,7 @@ use medtrail_permit::sale::check::{self, Windows};
 use next::{Ending, Next, Seen, Served, Waiting, next};
 use purchase::Purchase;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,8 @@ pub(crate) struct Args {
     /// The file of that key: opens the delivery at the end
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
-    /// The passphrase of the identity file, if it has one: a file (mode 0600) whose first line it is
+    /// A file (mode 0600) whose first line is the passphrase of the identity file, if it has another
+    /// than --key
     #[arg(long, value_name = "FILE")]
     identity_passphrase_file: Option<PathBuf>,
     /// In what time it must be delivered
@@ -85,15 +86,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let Args { offer, deliver_within, grace, wait, show, .. } = args;
-    let recipient = match (&args.recipient, &args.identity) {
-        (Some(text), _) => key_of(text)?,
-        (None, Some(path)) => recipient_of(path, &identity_passphrase(&args))?,
+    let passphrase = identity_passphrase(&args);
+    let named = args.recipient.as_deref().map(key_of).transpose()?;
+    let recipient = match (named, &args.identity) {
+        (named, Some(path)) => recipient_of(path, &passphrase, named)?,
+        (Some(named), None) => named,
         (None, None) => return Err(Failure::new("name --recipient or --identity")),
     };
     if !is_recipient(recipient) {
         return Err(Failure::new("--recipient is no key that can be sealed to"));
     }
-    let passphrase = identity_passphrase(&args);
     let trust = args.signing.trust_file().to_owned();
     let rpc = args.on.rpc.clone();
     let (signed, place) = enter(args.signing, &args.on).await?;
@@ -123,17 +125,26 @@ pub(crate) async fn run(args: Args) -> Outcome {
 }
 
 fn identity_passphrase(args: &Args) -> PassphraseArgs {
-    let passphrase_file = args.identity_passphrase_file.clone();
-    PassphraseArgs { passphrase_file, passphrase_fd: None }
+    match &args.identity_passphrase_file {
+        Some(file) => PassphraseArgs { passphrase_file: Some(file.clone()), passphrase_fd: None },
+        None => args.signing.passphrase().clone(),
+    }
 }
 
-fn recipient_of(path: &std::path::Path, passphrase: &PassphraseArgs) -> Result<B256, Failure> {
+/// The key of an identity file that the order is to name: its only one, or the one that was named.
+fn recipient_of(
+    path: &Path,
+    passphrase: &PassphraseArgs,
+    named: Option<B256>,
+) -> Result<B256, Failure> {
     let keys = delivery::input::read_identity(path, passphrase)?;
-    match &keys[..] {
-        [key] => Ok(key.recipient()),
-        _ => Err(Failure::new(format!(
-            "{} holds {} keys: name the one by --recipient",
-            path.display(),
+    let path = path.display();
+    match (named, &keys[..]) {
+        (None, [key]) => Ok(key.recipient()),
+        (Some(named), keys) if keys.iter().any(|key| key.recipient() == named) => Ok(named),
+        (Some(_), _) => Err(Failure::new(format!("{path} has not the key of --recipient"))),
+        (None, keys) => Err(Failure::new(format!(
+            "{path} holds {} keys: name the one by --recipient",
             keys.len()
         ))),
     }

@@ -100,6 +100,11 @@ impl Signing {
         &self.trust
     }
 
+    /// Where the passphrase of the keystore comes from.
+    pub(crate) fn passphrase(&self) -> &PassphraseArgs {
+        &self.sign_in.passphrase
+    }
+
     pub(crate) async fn open(self) -> Result<Signed, Failure> {
         let trust = read_trust(&self.trust)?;
         Ok(Signed { session: self.sign_in.open().await?, trust, json: self.json })

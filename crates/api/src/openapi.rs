@@ -52,7 +52,7 @@ struct Problem {
 #[derive(utoipa::OpenApi)]
 struct Nothing;
 
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 19] = [
     ("session", "Signing in with an Ethereum address (EIP-4361)"),
     ("trail", "What was reported about whoever is signed in"),
     ("entries", "Single entries, their receipts and proofs"),
@@ -65,6 +65,7 @@ const TAGS: [(&str, &str); 18] = [
     ("corrections", "Who reported a line says that it was wrong"),
     ("claims", "Something was billed for a person, who says whether they had it"),
     ("records", "The vault: people's records and their versions"),
+    ("sales", "What people sell, and to whom"),
     ("approvals", "Changes that organisations ask people to allow"),
     ("bindings", "Joining an organisation's pseudonym to a person"),
     ("fhir", "HL7 FHIR R4: IHE ITI-20 and ITI-81"),
@@ -130,6 +131,8 @@ fn complete(path: &str, operation: &mut Operation) {
         ("bindings" | "entries" | "records" | "approvals", _) => &["cookie", "bearer", "apiKey"],
         ("organisations", "/v1/organisations" | "/.well-known/medtrail.json") => &[],
         ("organisations", _) => &["cookie", "bearer"],
+        ("sales", "/v1/market") => &[],
+        ("sales", _) => &["cookie", "bearer"],
         ("fhir", "/fhir/metadata" | "/fhir/.well-known/smart-configuration") => &[],
         ("fhir", "/fhir/OperationDefinition/accounting") => &[],
         ("fhir", path) if path.starts_with("/fhir/Consent") || path.contains('$') => {
@@ -173,7 +176,12 @@ pub(crate) struct Methods(HashMap<String, String>);
 impl Methods {
     pub(crate) fn new(document: &OpenApi) -> Self {
         let methods = document.paths.paths.iter().map(|(path, item)| {
-            let taken = [(&item.get, "GET, HEAD"), (&item.post, "POST"), (&item.delete, "DELETE")];
+            let taken = [
+                (&item.get, "GET, HEAD"),
+                (&item.post, "POST"),
+                (&item.put, "PUT"),
+                (&item.delete, "DELETE"),
+            ];
             let taken = taken.iter().filter(|(one, _)| one.is_some()).map(|(_, name)| *name);
             (path.clone(), taken.collect::<Vec<_>>().join(", "))
         });

@@ -238,8 +238,8 @@ impl Sales {
         locked(&self.0.problem).clone()
     }
 
-    /// The settlements to be sent now, the most urgent first.
-    pub(crate) fn due(&self) -> Vec<Call> {
+    /// The settlements to be sent now.
+    pub fn due(&self) -> Vec<Call> {
         locked(&self.0.settling).values().cloned().collect()
     }
 

@@ -172,6 +172,7 @@ struct Offers<T> {
 
 /// What is on sale, newest first, without whose it is. With `as=seller` one's own offers, whole.
 #[utoipa::path(get, path = "/v1/offers", operation_id = "offers", tag = "sales", params(Wished),
+    security((), ("cookie" = []), ("bearer" = [])),
     responses((status = 200, body = Offers<ListedOffer>)))]
 #[routes]
 #[get("/v1/offers")]

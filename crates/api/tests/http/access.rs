@@ -42,6 +42,8 @@ const PERSON_AND_REPORTER: Statuses = [404, 200, 404, 200, 404, 404, 404, 401, 4
 const ANY_SIDE: Statuses = [401, 200, 200, 200, 200, 200, 200, 401, 401];
 /// One that is nobody's.
 const NOT_THEIRS: Statuses = [401, 404, 404, 404, 404, 404, 404, 401, 401];
+/// The same, of what only people have.
+const NOBODY_S: Statuses = [401, 404, 404, 404, 404, 404, 403, 401, 401];
 /// What organisations say; the body is bad.
 const SPEAKS: Statuses = [401, 403, 403, 422, 422, 403, 422, 401, 401];
 
@@ -229,6 +231,30 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             "",
             [401, 403, 403, 404, 404, 403, 404, 401, 401],
         ),
+        same("/v1/market", ANYBODY),
+        same("/v1/market/opt-out", SIGNED_IN),
+        Row {
+            method: Method::PUT,
+            body: Some("{}"),
+            ..same("/v1/market/opt-out", [401, 422, 422, 422, 422, 422, 403, 401, 401])
+        },
+        // The catalogue is everybody's, also of whoever's session has ended.
+        same("/v1/offers", ANYBODY),
+        post("/v1/offers", "/v1/offers", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
+        get("/v1/offers/{id}", &format!("/v1/offers/{word}"), NOBODY_S),
+        post("/v1/offers/{id}/withdrawal", &format!("/v1/offers/{word}/withdrawal"), "", NOBODY_S),
+        same("/v1/sales", SIGNED_IN),
+        post("/v1/sales", "/v1/sales", "{}", [401, 422, 422, 422, 422, 422, 403, 401, 401]),
+        get("/v1/sales/{order}", &format!("/v1/sales/{word}"), NOBODY_S),
+        post(
+            "/v1/sales/{order}/approval",
+            &format!("/v1/sales/{word}/approval"),
+            "{}",
+            [401, 422, 422, 422, 422, 422, 403, 401, 401],
+        ),
+        post("/v1/sales/{order}/decline", &format!("/v1/sales/{word}/decline"), "", NOBODY_S),
+        get("/v1/sales/{order}/delivery", &format!("/v1/sales/{word}/delivery"), NOBODY_S),
+        get("/v1/sales/{order}/proof", &format!("/v1/sales/{word}/proof"), NOBODY_S),
         same("/fhir/metadata", ANYBODY),
         same("/fhir/.well-known/smart-configuration", ANYBODY),
         post(

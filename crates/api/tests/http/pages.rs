@@ -45,8 +45,13 @@ impl DemoRoutes for Echo {
 }
 
 async fn with_both() -> Log {
-    Log::start_with(Extras { pages: Some(Arc::new(Two)), demo: Some(Arc::new(Echo)), vault: None })
-        .await
+    Log::start_with(Extras {
+        pages: Some(Arc::new(Two)),
+        demo: Some(Arc::new(Echo)),
+        vault: None,
+        sales: None,
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

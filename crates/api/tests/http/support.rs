@@ -1,6 +1,7 @@
 //! A log in a temporary folder, a server on a port the system chose, and a disk between the two
 //! that fails or stands still on request.
 
+use crate::stall::{self, Stall};
 use alloy_primitives::{Address, B256, keccak256};
 use medtrail_api::{Extras, Server, ServerError, ServerOptions};
 use medtrail_keys::note::{NotaryKeys, NoteKey};
@@ -25,11 +26,12 @@ use medtrail_oracle::anchorer::Status;
 use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::notices::Notices;
 use medtrail_oracle::permissions::Permissions;
+use medtrail_oracle::sales::Sales;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::supervise::{self, Running, Setup};
 use medtrail_oracle::vault::{Vault, VaultLimits};
 use medtrail_permit::permits::Need;
-use medtrail_store::{DirectoryDb, KeyFileDb, Store, StoreOptions, VaultDb};
+use medtrail_store::{DirectoryDb, KeyFileDb, ParcelFolder, Store, StoreOptions, VaultDb};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -235,6 +237,8 @@ pub(crate) struct Log {
     pub(crate) custodian: ReporterKey,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) chain: Arc<Chain>,
+    pub(crate) stall: Arc<Stall>,
+    pub(crate) sales: Sales,
     pub(crate) http: reqwest::Client,
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
@@ -318,7 +322,11 @@ impl Log {
         let shelves = VaultDb::open(&folder.path().join("vault"), true, seal).unwrap();
         let vault =
             Vault::open(service.clone(), Arc::new(shelves), VaultLimits::default()).unwrap();
-        let extras = Extras { vault: Some(vault), ..extras };
+        let stall = Arc::<Stall>::default();
+        let parcels = Arc::new(ParcelFolder::open(&folder.path().join("parcels")).unwrap());
+        let sales =
+            Sales::new(service.clone(), vault.clone(), stall.clone(), parcels, stall::rules());
+        let extras = Extras { vault: Some(vault), sales: Some(sales.clone()), ..extras };
         let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
         let options = ServerOptions {
             public_url: SITE.into(),
@@ -339,6 +347,8 @@ impl Log {
             custodian,
             status,
             chain,
+            stall,
+            sales,
             http,
             address,
             metrics_address,

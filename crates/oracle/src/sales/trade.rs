@@ -5,7 +5,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::plan::Anchor;
 use medtrail_ledger::ports::{RegistryError, Tips};
 use medtrail_ledger::schema::Report;
-use medtrail_market::delivery::OnChain;
+pub use medtrail_market::delivery::OnChain;
+
 use medtrail_permit::sale::{Market, Offer, Order};
 use std::ops::RangeInclusive;
 

@@ -1,9 +1,10 @@
 //! Journeys of people and organisations through the engine over the real files: who may report,
 //! what a person reads, what comes as it happens, how a pseudonym becomes a person's, what people
-//! permit, how changes are judged, what the vault takes, and what is erased.
+//! permit, how changes are judged, what the vault takes, what is sold, and what is erased.
 
 mod aliases;
 mod asked;
+mod bazaar;
 mod bindings;
 mod emergencies;
 mod erasure;
@@ -17,6 +18,7 @@ mod others;
 mod permissions;
 mod permits;
 mod safe;
+mod sales;
 mod sources;
 mod support;
 mod trails;

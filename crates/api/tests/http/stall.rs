@@ -1,0 +1,91 @@
+//! A market contract in memory for a log behind a server: it holds money and shows orders.
+
+use crate::support::{CHAIN, now_ms};
+use alloy_primitives::{Address, B256, Bytes};
+use medtrail_ledger::plan::{Anchor, BlockRef, Header};
+use medtrail_ledger::ports::{RegistryError, Tips};
+use medtrail_oracle::sales::trade::{Bought, OnChain, Shown, Standing, Trade};
+use medtrail_oracle::sales::{Rule, Rules};
+use medtrail_permit::sale::check::Windows;
+use medtrail_permit::sale::{Market, Offer};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+
+pub(crate) const MARKET: Market =
+    Market { chain_id: CHAIN, data_market: Address::repeat_byte(0x44) };
+
+/// The contract.
+#[derive(Default)]
+pub(crate) struct Stall(Mutex<HashMap<B256, Standing>>);
+
+impl Stall {
+    /// Paid, in a final block.
+    pub(crate) fn pay(&self, order: B256) {
+        self.put(order, OnChain::Paid);
+    }
+
+    pub(crate) fn settle(&self, order: B256) {
+        self.put(order, OnChain::Settled);
+    }
+
+    fn put(&self, order: B256, on_chain: OnChain) {
+        let now_s = now_ms() / 1000;
+        let ended_at_s = (on_chain != OnChain::Paid).then_some(now_s);
+        let (approved_at_s, revoked_at_s) = (None, None);
+        let standing =
+            Standing { on_chain, paid_at_s: now_s, approved_at_s, ended_at_s, revoked_at_s };
+        self.0.lock().unwrap().insert(order, standing);
+    }
+}
+
+pub(crate) fn rules() -> Rules {
+    Rules {
+        default: Rule::Off,
+        countries: [("EE".to_owned(), Rule::On)].into(),
+        windows: Windows { delivery_s_min: 600, grace_s_min: 600 },
+    }
+}
+
+impl Trade for Stall {
+    fn market(&self) -> Market {
+        MARKET
+    }
+
+    fn tips(&self) -> Result<Tips, RegistryError> {
+        let block = BlockRef { number: 9, hash: B256::repeat_byte(9) };
+        let header = Header { block, parent: B256::ZERO, time_s: now_ms() / 1000 };
+        Ok(Tips { head: header, finalized: header })
+    }
+
+    fn bought(&self, _: &[Address], _: RangeInclusive<u64>) -> Result<Vec<Bought>, RegistryError> {
+        Ok(Vec::new())
+    }
+
+    fn standing(&self, order: B256, _: B256) -> Result<Standing, RegistryError> {
+        let none = Standing {
+            on_chain: OnChain::None,
+            paid_at_s: 0,
+            approved_at_s: None,
+            ended_at_s: None,
+            revoked_at_s: None,
+        };
+        Ok(self.0.lock().unwrap().get(&order).copied().unwrap_or(none))
+    }
+
+    fn is_open(&self, _: &Offer, _: B256) -> Result<bool, RegistryError> {
+        Ok(true)
+    }
+
+    fn accepts(&self, _: Address, _: B256, _: &[u8], _: B256) -> Result<bool, RegistryError> {
+        Ok(false)
+    }
+
+    fn is_living(&self, _: B256, _: &Anchor, _: B256) -> Result<bool, RegistryError> {
+        Ok(true)
+    }
+
+    fn settle(&self, _: &Shown<'_>) -> Bytes {
+        Bytes::from_static(b"settle")
+    }
+}

@@ -21,6 +21,7 @@ use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
 use medtrail_chain::own;
 use medtrail_ledger::binding::minute;
+use medtrail_ledger::proof::Proof;
 use medtrail_market::seal::{is_recipient, key_of, text_of};
 use medtrail_permit::sale::Order;
 use medtrail_permit::sale::check::{self, Windows};
@@ -326,6 +327,8 @@ impl Buyer {
                 let path = format!("/v1/sales/{id}/proof");
                 let answer = self.signed.session.open_stream(&path).await?;
                 let bytes = answer.bytes().await.map_err(Failure::from)?;
+                // What cannot be read is asked for again, and not kept.
+                Proof::parse(&bytes).map_err(Failure::from)?;
                 self.purchase.replace("proof.json", &bytes)?;
             }
             Next::Open => return self.open(id).await.map(Some).map_err(Stuck::for_good),

@@ -337,6 +337,6 @@ pub(super) async fn proof(
 ) -> Result<HttpResponse, Problem> {
     let who = caller.session()?.address;
     let proof = state.sales()?.proof(who, id_in(&order, Problem::no_such_sale)?).await?;
-    // In its one spelling, or nobody could check it.
+    // Its one spelling: whoever checks it refuses any other.
     Ok(document(proof.to_bytes()))
 }

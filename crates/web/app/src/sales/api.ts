@@ -119,7 +119,7 @@ export function marketOf(value: unknown): MarketInfo | "off" | null {
   const countries = Object.fromEntries(Object.entries(named).filter((pair): pair is [string, Rule] => /^[A-Z]{2}$/.test(pair[0]) && isRule(pair[1])));
   return complete<MarketInfo>({
     chainId: whole(value, "chainId"), dataMarket: hex(value, "dataMarket", ADDRESS), consentRegistry: hex(value, "consentRegistry", ADDRESS),
-    log: hex(value, "log", HASH), rules: { default: ruled, countries }, deliverySMin: whole(value, "deliverySMin"), graceSMin: whole(value, "graceSMin"),
+    log: hex(value, "log", HASH), rules: { default: ruled, countries }, deliverySMin: whole(rules, "deliverySMin"), graceSMin: whole(rules, "graceSMin"),
   });
 }
 

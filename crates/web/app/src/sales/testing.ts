@@ -40,7 +40,10 @@ export function signed(id: Hex, key: Uint8Array = MARI_KEY): Hex {
   return `0x${signature.toCompactHex()}${signature.recovery === 0 ? "1b" : "1c"}`;
 }
 
-export const marketAnswer = (change: object = {}) => ({ version: "medtrail/market-v1", ...MARKET, ...change });
+export function marketAnswer(change: object = {}): object {
+  const { deliverySMin, graceSMin, rules, ...rest } = MARKET;
+  return { version: "medtrail/market-v1", ...rest, rules: { ...rules, deliverySMin, graceSMin }, ...change };
+}
 
 /** How the service tells of an offer. */
 export function offerAnswer(of: Offer = offer(), change: object = {}, key: Uint8Array = MARI_KEY) {

@@ -4,6 +4,7 @@
 //! with the same two, says the same (`tests/vectors/lines.json`).
 
 mod said;
+mod sale;
 mod signed;
 mod source;
 mod vault;
@@ -26,6 +27,8 @@ const PERMISSION_VERSION: &str = "medtrail/permission-v1";
 const ACCOUNTING_VERSION: &str = "medtrail/accounting-v1";
 /// The version of what the log tells of a look by somebody who acts for the person.
 const LOOK_VERSION: &str = "medtrail/look-v1";
+const SALE_VERSION: &str = "medtrail/sale-v1";
+const DOWNLOAD_VERSION: &str = "medtrail/download-v1";
 const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
 const REFUSAL_VERSION: &str = "medtrail/refusal-v1";
@@ -60,7 +63,7 @@ pub struct Facts {
     /// For which other organisation.
     pub on_behalf_of: Option<String>,
     /// Of data passed on: to whom, or from whom. Of a permission: whose it is, by name or address. Of
-    /// a request that ended: who had asked.
+    /// a request that ended: who had asked. Of a sale: who buys.
     pub counterpart: Option<String>,
     /// No person did this.
     pub is_machine: bool,
@@ -74,7 +77,8 @@ pub struct Facts {
     /// `noAnswer`, of an emergency `noWord`; of corrections `correct`, `didNotHappen`, `wrongPerson`; of claims `bill`,
     /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
     /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
-    /// `account`: a table of their own lines was taken; `none` for all others.
+    /// of sales `salePaid`, `saleSettled`, `saleRefunded`, `saleWithdrawn`, `saleDeleted`, `saleSilent`,
+    /// `saleOptOut`, `saleOptIn`, `download`; `account`: a table of their own lines was taken; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -197,6 +201,10 @@ pub fn reading(
                 }
                 None => {}
             }
+        }
+        Some(SALE_VERSION) if is_relayed && kind == Kind::Sale => facts.take_sale(&tree, names),
+        Some(DOWNLOAD_VERSION) if is_relayed && kind == Kind::Access => {
+            facts.take_download(&tree, names);
         }
         Some(ERASURE_VERSION) if is_relayed && kind == Kind::Erasure => facts.take_erasure(&tree),
         Some(REFUSAL_VERSION) if is_relayed && kind == Kind::Refusal => {

@@ -201,7 +201,7 @@ pub fn sentence(facts: &Facts) -> String {
     relayed(facts, parts.join(" "))
 }
 
-/// What is said of permissions and erasures; none for all other lines.
+/// What is said of permissions, erasures and sales; none for all other lines.
 fn permission(facts: &Facts) -> Option<String> {
     let whom = facts.counterpart.as_deref().unwrap_or("somebody");
     let asking = facts.counterpart.as_deref().unwrap_or("an organisation without a name");
@@ -237,6 +237,20 @@ fn permission(facts: &Facts) -> Option<String> {
             "Your records and the lines until you asked were erased, as you wished.".into()
         }
         "eraseDoneRecords" => "Your records were erased, as you wished.".into(),
+        "salePaid" => format!(
+            "{} paid for data that you offer. Nothing is delivered unless you approve.",
+            capital(whom)
+        ),
+        "saleSettled" => format!("The money for a sale to {whom} was paid out."),
+        "saleRefunded" => format!("The money for a sale to {whom} went back. Nothing was opened."),
+        "saleWithdrawn" => format!("You asked {whom} to delete what you had sold."),
+        "saleDeleted" => format!("{} signed that what you had sold is deleted.", capital(whom)),
+        "saleSilent" => {
+            format!("{} did not say in time whether what you had sold is deleted.", capital(whom))
+        }
+        "saleOptOut" => "You said no to all sales of your data.".into(),
+        "saleOptIn" => "You took back your no to all sales of your data.".into(),
+        "download" => format!("{} downloaded the sealed copy of what you sell.", capital(whom)),
         "notPermit" => {
             let who = facts.organisation.as_deref().unwrap_or("an organisation without a name");
             format!("A change by {who} was not permitted by you.")

@@ -693,6 +693,27 @@ fn hostile_words() -> Vec<Line> {
         }
         lines.push(relayed(name, plain(Kind::Erasure, 0), Some(details.to_string())));
     }
+    let buyer = r#","order":{"buyer":"0x0909090909090909090909090909090909090909"}}"#;
+    for act in [
+        "paid",
+        "settled",
+        "refunded",
+        "withdrawn",
+        "deleted",
+        "not-answered",
+        "opted-out",
+        "opted-in",
+        "toString",
+    ] {
+        let told = format!(r#"{{"version":"medtrail/sale-v1","act":"{act}"{buyer}"#);
+        lines.push(relayed(&format!("a sale: {act}"), plain(Kind::Sale, b'U'), Some(told)));
+    }
+    let nobody = r#"{"version":"medtrail/sale-v1","act":"paid","order":{"buyer":"Mallory"}}"#;
+    lines.push(relayed("a sale to nobody", plain(Kind::Sale, b'C'), Some(nobody.into())));
+    lines.push(line("a signed sale", plain(Kind::Sale, b'C'), Some(nobody.into()), lumi));
+    let download = format!(r#"{{"version":"medtrail/download-v1"{reader}"#);
+    lines.push(relayed("a download", read(), Some(download.clone())));
+    lines.push(line("a signed download", read(), Some(download), lumi));
     let done = r#"{"version":"medtrail/erasure-v1","act":"done","form":"everything"}"#;
     lines.push(line("a signed erasure", plain(Kind::Erasure, 0), Some(done.into()), None));
     for number in [7, 12, 13, 14, 15, 18] {

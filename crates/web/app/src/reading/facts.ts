@@ -21,7 +21,7 @@ const CATEGORIES_MAX = 4;
 
 export type Verb =
   | "read" | "search" | "create" | "change" | "delete" | "use" | "passOn" | "receive" | "ask" | "account" | "none"
-  | PermissionVerb | SaidVerb | SourceVerb | ErasureVerb | VaultVerb;
+  | PermissionVerb | SaidVerb | SourceVerb | ErasureVerb | VaultVerb | SaleVerb;
 /** What people asked to be erased, and what came of it. */
 export type ErasureVerb =
   | "eraseAsk" | "eraseAskRecords" | "eraseCancel" | "eraseDuty" | "eraseHold" | "eraseDone" | "eraseDoneRecords";
@@ -31,6 +31,10 @@ export type PermissionVerb =
   | "notPermit";
 /** What happens in the vault beside reading and writing. */
 export type VaultVerb = "lookFor" | "askChange" | "declineChange" | "withdrawChange" | "expireChange";
+/** What happens to sales, and a buyer who downloads. */
+export type SaleVerb =
+  | "salePaid" | "saleSettled" | "saleRefunded" | "saleWithdrawn" | "saleDeleted" | "saleSilent" | "saleOptOut"
+  | "saleOptIn" | "download";
 export type Flag = "unusual" | "noReason" | "atNight";
 
 /** Who did something: a name, or a role and a number. */
@@ -51,7 +55,7 @@ export interface Facts {
   who: Who | null;
   /** For which other organisation. */
   onBehalfOf: string | null;
-  /** Of data passed on: to whom, or from whom. Of a permission: whose it is. Of a request that ended: who had asked. */
+  /** Of data passed on: to whom, or from whom. Of a permission: whose it is. Of a request that ended: who had asked. Of a sale: who buys. */
   counterpart: string | null;
   /** No person did this. */
   isMachine: boolean;
@@ -155,6 +159,10 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     if (reader !== null) return { ...facts, relayed: false, ...readerOf(reader, nameOf) };
     return { ...facts, relayed: false, ...(version === "medtrail/look-v1" ? {} : { isSelf: true, verb: "account" }) };
   }
+  if (version === "medtrail/sale-v1" && isRelayed && kind === "sale") return { ...facts, ...saleOf(tree, nameOf) };
+  if (version === "medtrail/download-v1" && isRelayed && kind === "access") {
+    return { ...facts, relayed: false, verb: "download", ...buyerOf(addressOf(tree, "reader"), nameOf) };
+  }
   if (version === "medtrail/erasure-v1" && isRelayed && kind === "erasure") {
     return { ...facts, verb: erasureVerb(tree) ?? facts.verb };
   }
@@ -217,6 +225,22 @@ function erasureVerb(tree: unknown): ErasureVerb | null {
     default:
       return null;
   }
+}
+
+/** What the log tells of a sale, or of what a person wants of all sales. */
+function saleOf(tree: unknown, nameOf: NameOf): Partial<Facts> {
+  const verbs: Readonly<Record<string, SaleVerb>> = {
+    paid: "salePaid", settled: "saleSettled", refunded: "saleRefunded", withdrawn: "saleWithdrawn",
+    deleted: "saleDeleted", "not-answered": "saleSilent", "opted-out": "saleOptOut", "opted-in": "saleOptIn",
+  };
+  const act = text(tree, "act") ?? "";
+  const verb = Object.hasOwn(verbs, act) ? verbs[act] : undefined;
+  return verb === undefined ? {} : { verb, ...buyerOf(addressOf(get(tree, "order"), "buyer"), nameOf) };
+}
+
+function buyerOf(buyer: Hex | null, nameOf: NameOf): Partial<Facts> {
+  if (buyer === null) return {};
+  return { counterpart: fit(nameOf(buyer), NAME_MAX) ?? `${buyer.slice(0, 8)}…${buyer.slice(38)}` };
 }
 
 /** What a document tells that the person, or who acts for them, signed. */

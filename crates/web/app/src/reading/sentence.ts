@@ -15,7 +15,7 @@ export function sentence(facts: Facts): string {
   return relayed(facts, parts.filter((part) => part !== null).join(" "));
 }
 
-/** What is said of permissions and erasures; null for all other lines. */
+/** What is said of permissions, erasures and sales; null for all other lines. */
 function permission(facts: Facts): string | null {
   const whom = facts.counterpart ?? "somebody";
   const asking = facts.counterpart ?? "an organisation without a name";
@@ -57,6 +57,24 @@ function permission(facts: Facts): string | null {
       return "Your records and the lines until you asked were erased, as you wished.";
     case "eraseDoneRecords":
       return "Your records were erased, as you wished.";
+    case "salePaid":
+      return `${capital(whom)} paid for data that you offer. Nothing is delivered unless you approve.`;
+    case "saleSettled":
+      return `The money for a sale to ${whom} was paid out.`;
+    case "saleRefunded":
+      return `The money for a sale to ${whom} went back. Nothing was opened.`;
+    case "saleWithdrawn":
+      return `You asked ${whom} to delete what you had sold.`;
+    case "saleDeleted":
+      return `${capital(whom)} signed that what you had sold is deleted.`;
+    case "saleSilent":
+      return `${capital(whom)} did not say in time whether what you had sold is deleted.`;
+    case "saleOptOut":
+      return "You said no to all sales of your data.";
+    case "saleOptIn":
+      return "You took back your no to all sales of your data.";
+    case "download":
+      return `${capital(whom)} downloaded the sealed copy of what you sell.`;
     case "notPermit":
       return `A change by ${facts.organisation ?? "an organisation without a name"} was not permitted by you.`;
     case "lookFor":

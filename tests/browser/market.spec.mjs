@@ -36,7 +36,7 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   await sell.getByRole("heading", { name: "What do you offer?" }).waitFor();
   await sell.getByRole("button", { name: "Next" }).click();
   await sell.getByText("Choose at least one kind of records.").waitFor();
-  await sell.getByLabel(/^measurements/).check();
+  await sell.getByRole("checkbox", { name: /^measurements/ }).check();
   await sell.getByRole("button", { name: "Look for the codes in these records" }).click();
   await sell.getByLabel(/105272-9/).check();
   await assertAccessible(sell, "what is offered");
@@ -52,7 +52,7 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   await sell.getByText("It can never be taken away.").waitFor();
   await sell.getByRole("button", { name: "Next" }).click();
   await sell.getByRole("heading", { name: "Read what you sign" }).waitFor();
-  const words = await sell.locator("blockquote").textContent();
+  const words = await sell.getByRole("region", { name: "Read what you sign" }).locator("blockquote").textContent();
   assert.match(words, /^I offer for sale a copy of health data of 0x[0-9a-fA-F]{40}: measurements, .*\(Medtrail sale 1\)$/);
   await assertAccessible(sell, "what is signed");
   await assertPlainWords(sell, "what is signed");
@@ -71,7 +71,7 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   await buy.getByRole("link", { name: "Market" }).click();
   await buy.getByRole("heading", { name: "Data that people offer" }).waitFor();
   await buy.getByLabel("Code", { exact: true }).fill("http://loinc.org|105272-9");
-  await buy.getByRole("button", { name: "Look" }).click();
+  await buy.getByRole("button", { name: "Look", exact: true }).click();
   await assertAccessible(buy, "the catalogue");
   await assertPlainWords(buy, "the catalogue");
   const listed = await buy.locator("main").textContent();

@@ -105,6 +105,12 @@ export class Selling {
     this.#stop.abort();
   }
 
+  /** Again, quietly: what cannot be read now may be in a moment. */
+  async poll(): Promise<void> {
+    if (this.phase !== "ready" || this.isBusy) return;
+    await this.read().catch(() => undefined);
+  }
+
   async read(): Promise<void> {
     const { market } = this;
     if (market === null) return;

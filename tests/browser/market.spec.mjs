@@ -83,7 +83,9 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   await buy.getByRole("button", { name: "Make it" }).click();
   const [key] = await Promise.all([buy.waitForEvent("download"), buy.getByRole("button", { name: "Save the key as a file" }).click()]);
   assert.match(readFileSync(await key.path(), "utf8"), /\nAGE-SECRET-KEY-1[A-Z0-9]{58}\n$/);
+  await buy.getByText("What such a dataset looks like").click();
   await assertAccessible(buy, "an offer");
+  await assertPlainWords(buy, "an offer");
   await takePicture(buy, "buy");
   const kept = buy.waitForEvent("download");
   await buy.getByRole("button", { name: "Pay with my wallet" }).click();
@@ -93,7 +95,9 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   await kept;
   await buy.getByRole("heading", { name: "What you bought" }).waitFor();
   await buy.reload();
-  await buy.getByText("Paid. The seller is asked now.").waitFor({ timeout: SOLD_MS });
+  /** The newest stands first. */
+  const bought = buy.locator("main article").first();
+  await bought.getByText("Paid. The seller is asked now.").waitFor({ timeout: SOLD_MS });
 
   await sell.getByRole("link", { name: /^Waiting for you/ }).click();
   const asking = sell.getByRole("region", { name: "Buyers who wait for your yes" });
@@ -109,16 +113,16 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   approving.approve();
   await sell.getByText("You said yes. The data are being prepared for this buyer.").waitFor();
 
-  await buy.getByText("The seller was paid.").waitFor({ timeout: SOLD_MS });
-  await buy.getByRole("button", { name: "Download and check" }).click();
-  await buy.getByText(/The file’s SHA-256, counted on this device, is the one that the log names/).waitFor();
-  await buy.getByText("That line stands in the log that the chain locked.").waitFor();
-  await buy.getByLabel("The key’s file").setInputFiles(await key.path());
-  await buy.getByRole("button", { name: "Open it" }).click();
-  await buy.getByText(/Both seals opened/).waitFor();
-  await buy.getByText(/The chain shows the key, and it fits the lock/).waitFor();
-  await buy.getByText(/The contract was shown the same file when it paid the seller/).waitFor();
-  await buy.getByText(/measurements between .* and .* mmol\/L/).waitFor();
+  await bought.getByText("The seller was paid.").waitFor({ timeout: SOLD_MS });
+  await bought.getByRole("button", { name: "Download and check" }).click();
+  await bought.getByText(/The file’s SHA-256, counted on this device, is the one that the log names/).waitFor();
+  await bought.getByText("That line stands in the log that the chain locked.").waitFor();
+  await bought.getByLabel("The key’s file").setInputFiles(await key.path());
+  await bought.getByRole("button", { name: "Open it" }).click();
+  await bought.getByText(/Both seals opened/).waitFor();
+  await bought.getByText(/The chain shows the key, and it fits the lock/).waitFor();
+  await bought.getByText(/The contract was shown the same file when it paid the seller/).waitFor();
+  await bought.getByText(/measurements between .* and .* mmol\/L/).waitFor();
   await assertAccessible(buy, "what was bought");
   await assertPlainWords(buy, "what was bought");
   await takePicture(buy, "bought");

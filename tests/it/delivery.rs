@@ -3,11 +3,14 @@
 
 mod sale;
 
-use journeys::anvil::Anvil;
+use crate::strangers::tools::Stranger;
+use alloy::primitives::U256;
+use journeys::anvil::{Anvil, SECRETS};
 use journeys::medtrail::run;
+use medtrail_ledger::entry::details_hash;
 use medtrail_market::identity::locked;
 use sale::{PRICE, SELLER, Sale};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -165,6 +168,34 @@ async fn a_buyer_checks_pays_waits_and_opens_what_was_sold() {
         inputs.decrypt(&sale, &out).has(1, &["exists: name a folder that does not"]);
         assert_eq!(read("manifest.json"), b"mine");
     }
+}
+
+/// No code of ours on this side: viem, typage, and what the documents say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_somebody_else_settles_and_opens_what_was_sold() {
+    let sale = Sale::start().await;
+    let before = sale.balance(SELLER).await;
+    // Whoever it is: here the buyer, who was shown the key.
+    let Some(settled) = Stranger::Buyer.run(sale.task("settle", &SECRETS[2])).await else { return };
+    assert_eq!(settled["order"], sale.id().to_string());
+    assert_eq!(sale.balance(SELLER).await, before + U256::from(PRICE));
+    sale.mine(4).await;
+    let opened = Stranger::Buyer.run(sale.task("open", &SECRETS[2])).await.unwrap();
+    assert_eq!(opened["records"], 2);
+    let sha256 = |bytes: &[u8]| details_hash(bytes).to_string();
+    let files = [
+        ("manifest.json", sale.assembly.manifest.bytes()),
+        ("data.ndjson", sale.assembly.files[0].1.clone()),
+    ];
+    for (name, bytes) in files {
+        assert_eq!(
+            opened["files"][name],
+            json!({ "bytes": bytes.len(), "sha256": sha256(&bytes) })
+        );
+    }
+    // Ours says the same of the same file.
+    let checked = Inputs::online(&sale).check(&["--identity", &sale.path("buyer.key")]);
+    checked.has(0, &["Verified."]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod events;
 mod fhir_clients;
 mod gateway;
 mod tiles;
-mod tools;
+pub(crate) mod tools;
 mod wallets;
 
 use crate::site::{Node, Settings, Site, skipped};

@@ -29,6 +29,18 @@ mod market_sol {
     );
 }
 
+/// Of ERC-20 what a buyer needs who pays in a token.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod token_sol {
+    alloy::sol! {
+        interface Erc20 {
+            function approve(address spender, uint256 amount) external returns (bool);
+            function allowance(address owner, address spender) external view returns (uint256);
+            function balanceOf(address owner) external view returns (uint256);
+        }
+    }
+}
+
 pub(crate) use market_sol::DataMarket::{self, BYTECODE as DATA_MARKET};
 pub(crate) use market_sol::{IAnchorRegistry as market_anchors, IDataMarket as market_types};
 use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
@@ -38,9 +50,10 @@ pub(crate) use sol::AnchorRegistry::{
 };
 pub(crate) use sol::ConsentRegistry::{
     BYTECODE as CONSENT_REGISTRY, ConsentRegistryEvents, ControlMoved, EpochStarted, Frozen,
-    Granted, Revoked, UnfreezeStarted,
+    Granted, Revoked, UnfreezeStarted, controllerOfCall, freezeOfCall,
 };
 pub(crate) use sol::IAnchorRegistry as types;
+pub(crate) use token_sol::Erc20;
 
 impl From<&Anchor> for types::Anchor {
     fn from(anchor: &Anchor) -> Self {

@@ -2,7 +2,8 @@
 //! the consent registry and the market, read.
 //!
 //! Invariants:
-//! - No key is ever here: whoever signs stands behind [`medtrail_ledger::ports::Courier`].
+//! - No key is ever here: whoever signs stands behind [`medtrail_ledger::ports::Courier`], or signs
+//!   what [`own`] has prepared.
 //! - What decides anything is read at a block hash (EIP-1898), never at `pending`, and the block
 //!   is looked at again afterwards.
 //! - Every request ends: 3 s to connect, 10 s in all, a bounded answer.
@@ -11,15 +12,18 @@
 
 mod bindings;
 mod consents;
+mod control;
 mod deploy;
 mod follow;
 mod history;
 pub mod market;
+pub mod own;
 mod pool;
 mod rpc;
 mod view;
 
 pub use bindings::{calldata, domain};
+pub use control::Control;
 pub use deploy::{Contract, DeployError, Deployment, deploy};
 pub use history::OpenedSeen;
 pub use rpc::{Rpc, RpcError};

@@ -15,7 +15,7 @@ use crate::local::LocalSigner;
 use crate::operator::{self, Request};
 use alloy::consensus::{SignableTransaction, TxEip1559};
 use alloy::eips::eip2718::Encodable2718;
-use alloy::primitives::{Address, B256, Bytes, Signature, b256, hex};
+use alloy::primitives::{Address, B256, Bytes, Signature, U256, b256, hex};
 use alloy::sol_types::SolStruct;
 use medtrail_ledger::plan::Attempt;
 use medtrail_ledger::ports::TxFields;
@@ -92,21 +92,23 @@ pub enum Disagreement {
 }
 
 /// Holds a signed transaction against the fields it was planned with: read back by the second
-/// encoder, its signer recovered, encoded again, hashed. Without the feature it agrees.
+/// encoder, its signer recovered, encoded again, hashed. `value` is the coin it moves: none where
+/// the operator signs. Without the feature it agrees.
 ///
 /// # Errors
 /// The first [`Disagreement`], by the name of the field.
 pub fn agree_on_transaction(
     fields: &TxFields,
+    value: U256,
     signing_hash: B256,
     attempt: &Attempt,
     account: Address,
 ) -> Result<(), Disagreement> {
     #[cfg(feature = "cross-check")]
-    return second::agree_on_transaction(fields, signing_hash, attempt, account);
+    return second::agree_on_transaction(fields, value, signing_hash, attempt, account);
     #[cfg(not(feature = "cross-check"))]
     {
-        let _ = (fields, signing_hash, attempt, account);
+        let _ = (fields, value, signing_hash, attempt, account);
         Ok(())
     }
 }

@@ -172,24 +172,34 @@ impl Courier for OperatorKey {
 
     fn build(&self, fields: &TxFields) -> Result<Attempt, CourierError> {
         let tx = transaction(fields);
-        let request = Request::Transaction(&tx);
-        let signing_hash = request.digest();
-        let signature =
-            self.sign(&request).map_err(|error| CourierError::Signer(error.to_string()))?;
-        let signature = alloy::primitives::Signature::from_raw_array(signature.as_bytes())
-            .expect("a signature that came through the door has v 27 or 28");
-        let signed = tx.into_signed(signature);
-        let attempt = Attempt {
-            hash: *signed.hash(),
-            raw: signed.encoded_2718().into(),
-            tip: fields.tip,
-            max_fee: fields.max_fee,
-            built_at_block: fields.at_block,
-        };
-        cross_check::agree_on_transaction(fields, signing_hash, &attempt, self.address())
-            .map_err(|_| CourierError::Disagreement { nonce: fields.nonce })?;
-        Ok(attempt)
+        let signature = self
+            .sign(&Request::Transaction(&tx))
+            .map_err(|error| CourierError::Signer(error.to_string()))?;
+        signed(tx, &signature, fields, self.address())
     }
+}
+
+/// The bytes of a transaction under its signature, held against the second encoder.
+pub(crate) fn signed(
+    tx: TxEip1559,
+    signature: &Signature,
+    fields: &TxFields,
+    account: Address,
+) -> Result<Attempt, CourierError> {
+    let (signing_hash, value) = (tx.signature_hash(), tx.value);
+    let signature = alloy::primitives::Signature::from_raw_array(signature.as_bytes())
+        .expect("a signature that came through the door has v 27 or 28");
+    let signed = tx.into_signed(signature);
+    let attempt = Attempt {
+        hash: *signed.hash(),
+        raw: signed.encoded_2718().into(),
+        tip: fields.tip,
+        max_fee: fields.max_fee,
+        built_at_block: fields.at_block,
+    };
+    cross_check::agree_on_transaction(fields, value, signing_hash, &attempt, account)
+        .map_err(|_| CourierError::Disagreement { nonce: fields.nonce })?;
+    Ok(attempt)
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! A person's key, for programs that stand in for a wallet.
 
 use crate::local::{InvalidKey, KeystoreError, LocalSigner};
-use crate::operator::Signer;
-use alloy::primitives::{Address, Bytes, eip191_hash_message};
+use crate::operator::{Signer, signed, transaction};
+use alloy::consensus::{SignableTransaction, TxEip1559};
+use alloy::primitives::{Address, Bytes, U256, eip191_hash_message};
 use alloy::sol_types::{Eip712Domain, SolStruct};
-use medtrail_ledger::schema;
+use medtrail_ledger::plan::Attempt;
+use medtrail_ledger::ports::{CourierError, TxFields};
+use medtrail_ledger::{schema, signature};
 use secrecy::SecretString;
 use std::path::Path;
 
-/// Signs what a wallet signs: texts and documents, never transactions.
+/// Signs what a wallet signs: texts, documents, and transactions of its own account.
 pub struct PersonKey(LocalSigner);
 
 impl PersonKey {
@@ -43,13 +46,60 @@ impl PersonKey {
     pub fn sign_document(&self, document: &impl SolStruct, domain: &Eip712Domain) -> Bytes {
         self.0.sign_digest(schema::digest(document, domain)).into()
     }
+
+    /// A transaction that moves `value` wei beside what it calls (EIP-1559). Sends nothing.
+    ///
+    /// # Errors
+    /// [`CourierError`] if the signature is not this key's, as after a fault of the memory: signed
+    /// twice with one nonce, a spoiled signature gives the key away. Or if two encoders disagree.
+    pub fn sign_transaction(
+        &self,
+        fields: &TxFields,
+        value: U256,
+    ) -> Result<Attempt, CourierError> {
+        let tx = TxEip1559 { value, ..transaction(fields) };
+        let digest = tx.signature_hash();
+        let made = signature::parse(&self.0.sign_digest(digest))
+            .and_then(|made| made.recover(digest).map(|by| (made, by)));
+        match made {
+            Ok((made, by)) if by == self.address() => signed(tx, &made, fields, by),
+            Ok((_, by)) => Err(CourierError::Signer(format!("signed by {by}"))),
+            Err(error) => Err(CourierError::Signer(error.to_string())),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy::consensus::TxEnvelope;
+    use alloy::eips::eip2718::Decodable2718;
     use alloy::signers::{SignerSync, local::PrivateKeySigner};
     use medtrail_ledger::binding;
+
+    #[test]
+    fn a_transaction_moves_just_the_coin_that_was_said() {
+        let key = PersonKey::from_bytes(&[3; 32]).unwrap();
+        let fields = TxFields {
+            chain_id: 31_338,
+            to: Address::repeat_byte(0x22),
+            nonce: 7,
+            gas: 90_000,
+            tip: 1_500_000_000,
+            max_fee: 40_000_000_000,
+            data: Bytes::from_static(&[0xaa; 68]),
+            at_block: 12,
+        };
+        let value = U256::from(50_000_000_000_000_000_u64);
+        let made = key.sign_transaction(&fields, value).unwrap();
+        let read = TxEnvelope::decode_2718_exact(&made.raw).unwrap();
+        assert_eq!(*read.tx_hash(), made.hash);
+        let read = read.as_eip1559().unwrap();
+        let by = signature::parse(&read.signature().as_bytes()).unwrap();
+        assert_eq!(by.recover(read.tx().signature_hash()).unwrap(), key.address());
+        assert_eq!(*read.tx(), TxEip1559 { value, ..transaction(&fields) });
+        assert_eq!(made, key.sign_transaction(&fields, value).unwrap(), "the same bytes again");
+    }
 
     #[test]
     fn it_signs_what_a_wallet_signs() {

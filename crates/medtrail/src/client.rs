@@ -57,6 +57,12 @@ impl Client {
         Ok(Some(checked(response).await?.bytes().await?.to_vec()))
     }
 
+    /// A JSON document that anybody may read.
+    pub(crate) async fn document(&self, path: &str) -> Result<Value, Failure> {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await?;
+        Ok(checked(response).await?.json().await?)
+    }
+
     /// Any JSON document, with its status.
     pub(crate) async fn get(&self, path: &str) -> Result<(StatusCode, Value), Failure> {
         let response = self.http.get(format!("{}{path}", self.url)).send().await?;

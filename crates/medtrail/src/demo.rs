@@ -34,8 +34,8 @@ mod past;
 mod permissions;
 mod reporters;
 mod routes;
-mod rpc;
 mod routine;
+mod rpc;
 mod tell;
 mod tide;
 mod trail;
@@ -392,6 +392,7 @@ fn configure(
             countries: [("EE".to_owned(), Rule::On)].into(),
             delivery_s_min: SALE_S_MIN,
             grace_s_min: SALE_S_MIN,
+            withdrawal_s: ANSWER_WITHIN_S,
         }),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };

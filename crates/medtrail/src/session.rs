@@ -4,7 +4,7 @@ use crate::client::checked;
 use crate::exit::Failure;
 use alloy_primitives::Address;
 use medtrail_keys::person::PersonKey;
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -24,19 +24,14 @@ impl Session {
             // A token is for this host only.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        let asked = http.get(format!("{url}/v1/session/nonce?address={}", key.address()));
-        let challenge: Value = checked(asked.send().await?).await?.json().await?;
-        let message = text(&challenge, "message")?;
-        require_sign_in(message, url, key.address())?;
-        let signed = json!({
-            "message": message,
-            "signature": key.sign_text(message),
-            "bearer": true,
-        });
-        let sent = http.post(format!("{url}/v1/session")).json(&signed);
-        let who: Value = checked(sent.send().await?).await?.json().await?;
-        let token = text(&who, "token")?.to_owned();
+        let token = sign_in(&http, url, &key).await?;
         Ok(Self { http, url: url.to_owned(), token, key })
+    }
+
+    /// Signs in anew, for whoever stays longer than a session.
+    pub(crate) async fn renew(&mut self) -> Result<(), Failure> {
+        self.token = sign_in(&self.http, &self.url, &self.key).await?;
+        Ok(())
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -80,9 +75,42 @@ impl Session {
         checked(self.request(Method::GET, path).send().await?).await
     }
 
+    /// A file from its `from`th byte on, if it is still the one of this entity tag.
+    pub(crate) async fn part(&self, path: &str, from: u64, tag: &str) -> Result<Response, Failure> {
+        let mut request = self.request(Method::GET, path);
+        if from > 0 {
+            request = request.header("range", format!("bytes={from}-")).header("if-range", tag);
+        }
+        checked(request.send().await?).await
+    }
+
+    /// An answer, or none where the service knows no such thing.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let answer = self.request(Method::GET, path).send().await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Ok(Some(checked(answer).await?.json().await?)),
+        }
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
     }
+}
+
+async fn sign_in(http: &reqwest::Client, url: &str, key: &PersonKey) -> Result<String, Failure> {
+    let asked = http.get(format!("{url}/v1/session/nonce?address={}", key.address()));
+    let challenge: Value = checked(asked.send().await?).await?.json().await?;
+    let message = text(&challenge, "message")?;
+    require_sign_in(message, url, key.address())?;
+    let signed = json!({
+        "message": message,
+        "signature": key.sign_text(message),
+        "bearer": true,
+    });
+    let sent = http.post(format!("{url}/v1/session")).json(&signed);
+    let who: Value = checked(sent.send().await?).await?.json().await?;
+    Ok(text(&who, "token")?.to_owned())
 }
 
 /// A text of an answer.

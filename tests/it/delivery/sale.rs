@@ -1,6 +1,6 @@
 //! A whole sale: contracts on a chain, an order that is paid, its delivery in an anchored log.
 
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolStruct;
@@ -200,9 +200,36 @@ impl Sale {
         send(&self.anvil, self.operator, market, call.calldata(), 0).await;
     }
 
+    /// For a client that is none of ours: where everything is, beside what is to be done.
+    pub(super) fn task(&self, act: &str, secret: &[u8; 32]) -> Value {
+        let identity = fs::read_to_string(self.path("buyer.key")).unwrap();
+        json!({
+            "act": act,
+            "secret": hex::encode_prefixed(secret),
+            "rpc": self.anvil.url(),
+            "chainId": self.anvil.chain_id(),
+            "market": self.market.data_market,
+            "consents": Contract::ConsentRegistry.address(),
+            "log": self.order.offer.log,
+            "folder": self.folder.path(),
+            "identity": identity.lines().last().unwrap(),
+            "k": B256::from(K),
+            "approval": {
+                "expiresAt": self.settlement.approval.expiresAt,
+                "signature": self.settlement.approval.signature,
+            },
+            "patienceMs": 20_000,
+        })
+    }
+
     pub(super) async fn decline(&self) {
         let call = MarketCall::Decline(bare(&self.order));
         send(&self.anvil, SELLER, self.market.data_market, call.calldata(), 0).await;
+    }
+
+    pub(super) async fn balance(&self, of: Address) -> U256 {
+        let held = self.anvil.call("eth_getBalance", json!([of, "latest"])).await.unwrap();
+        serde_json::from_value(held).unwrap()
     }
 
     pub(super) async fn mine(&self, blocks: u64) {

@@ -1,5 +1,5 @@
-//! Foreign programs, installed as their lockfiles say: npm's below tests/interop/node, Python's in
-//! a virtual environment below target/.
+//! Foreign programs, installed as their lockfiles say: npm's below tests/interop/node and tests/buyer,
+//! Python's in a virtual environment below target/.
 //!
 //! What cannot be installed fails the test. With MEDTRAIL_OFFLINE=1 it is skipped, and said so.
 
@@ -8,17 +8,23 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Who reads the task from its standard input, and tells what it saw on its last line.
 #[derive(Clone, Copy)]
-pub(super) enum Stranger {
+pub(crate) enum Stranger {
     Node(&'static str),
+    /// The second client of the market.
+    Buyer,
     Python(&'static str),
 }
 
+fn tests() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn interop(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(name)
+    tests().join("interop").join(name)
 }
 
 /// Below target/, of whichever profile.
@@ -30,45 +36,55 @@ fn target(name: &str) -> PathBuf {
 
 impl Stranger {
     /// Runs it to its end; `None` if it is not installed, and must not be.
-    pub(super) async fn run(self, task: Value) -> Option<Value> {
+    pub(crate) async fn run(self, task: Value) -> Option<Value> {
         tokio::task::spawn_blocking(move || self.run_blocking(&task)).await.unwrap()
     }
 
-    fn run_blocking(self, task: &Value) -> Option<Value> {
-        let mut command = match self {
-            Self::Node(script) => {
-                node_modules()?;
-                let mut command = Command::new("node");
-                command.arg(interop("node").join(script));
-                command
-            }
+    /// The command that runs it, once it is installed.
+    fn command(self) -> Option<Command> {
+        let node = |folder: PathBuf, script: &str| {
+            node_modules(&folder)?;
+            let mut command = Command::new("node");
+            command.arg(folder.join(script));
+            Some(command)
+        };
+        match self {
+            Self::Node(script) => node(interop("node"), script),
+            Self::Buyer => node(tests().join("buyer"), "buyer.mjs"),
             Self::Python(script) => {
                 let mut command = Command::new(python()?);
                 command.arg(interop("python").join(script));
-                command
+                Some(command)
             }
-        };
+        }
+    }
+
+    fn run_blocking(self, task: &Value) -> Option<Value> {
+        let output = self.start(task)?.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}\n{text}\n{error}", output.status);
+        Some(serde_json::from_str(text.lines().last().unwrap()).unwrap())
+    }
+
+    /// Starts it, with its output piped, for a test that acts meanwhile.
+    pub(crate) fn start(self, task: &Value) -> Option<Child> {
+        let mut command = self.command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Loopback is where the log is; a proxy of this machine is for everything else.
         command.env("NO_PROXY", "127.0.0.1");
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         input.write_all(task.to_string().as_bytes()).unwrap();
-        drop(input);
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}\n{text}\n{error}", output.status);
-        Some(serde_json::from_str(text.lines().last().unwrap()).unwrap())
+        Some(child)
     }
 }
 
-fn node_modules() -> Option<()> {
-    let folder = interop("node");
+fn node_modules(folder: &Path) -> Option<()> {
     let lockfile = fs::read(folder.join("package-lock.json")).unwrap();
     install("npm packages", &lockfile, &folder.join("node_modules/.medtrail-lock"), || {
         let mut npm = Command::new("npm");
-        npm.arg("ci").current_dir(&folder);
+        npm.arg("ci").current_dir(folder);
         vec![(npm, "install Node 20 or newer, with npm; is the npm registry reachable?")]
     })
 }

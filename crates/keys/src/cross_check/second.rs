@@ -17,6 +17,7 @@ use medtrail_ledger::signature::SIGNATURE_BYTES;
 /// See [`super::agree_on_transaction`].
 pub(super) fn agree_on_transaction(
     fields: &TxFields,
+    value: alloy::primitives::U256,
     signing_hash: B256,
     attempt: &Attempt,
     account: Address,
@@ -24,7 +25,7 @@ pub(super) fn agree_on_transaction(
     let (read, signature) = TypedTransaction::decode_signed(&Rlp::new(&attempt.raw))
         .map_err(|_| Disagreement::Unreadable)?;
     let TypedTransaction::Eip1559(read) = read else { return Err(Disagreement::Field("type")) };
-    let planned = request(fields);
+    let planned = request(fields).value(U256::from_big_endian(&value.to_be_bytes::<32>()));
     agree_on_fields(&planned, &read)?;
     // ethers takes any other parity for a legacy v, and subtracts below zero.
     if signature.v > 1 {
@@ -136,6 +137,9 @@ mod tests {
     use medtrail_ledger::ports::Courier;
     use proptest::prelude::*;
 
+    /// The operator moves no coin.
+    const NONE: alloy::primitives::U256 = alloy::primitives::U256::ZERO;
+
     fn operator() -> OperatorKey {
         OperatorKey::from_bytes(&known::SECRET).unwrap()
     }
@@ -155,7 +159,7 @@ mod tests {
     fn compare(attempt: &Attempt) -> Result<(), Disagreement> {
         let fields = known::transaction();
         let signing_hash = transaction(&fields).signature_hash();
-        agree_on_transaction(&fields, signing_hash, attempt, operator().address())
+        agree_on_transaction(&fields, NONE, signing_hash, attempt, operator().address())
     }
 
     #[test]
@@ -206,9 +210,9 @@ mod tests {
 
         let signing_hash = transaction(&fields).signature_hash();
         let other = Address::repeat_byte(0x77);
-        let refused = agree_on_transaction(&fields, signing_hash, &good, other);
+        let refused = agree_on_transaction(&fields, NONE, signing_hash, &good, other);
         assert_eq!(refused, Err(Disagreement::Sender(other)));
-        let refused = agree_on_transaction(&fields, B256::ZERO, &good, operator().address());
+        let refused = agree_on_transaction(&fields, NONE, B256::ZERO, &good, operator().address());
         assert_eq!(refused, Err(Disagreement::SigningHash));
     }
 

@@ -8,7 +8,7 @@ use crate::exit::{Failure, Outcome, exit_code};
 use crate::render;
 use folder::NewFolder;
 use medtrail_ledger::verify::Verdict;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Opens both seals of a delivery and writes its files, after every check of `medtrail delivery
 /// check`. Nothing is written if one of them is red.
@@ -28,9 +28,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
+    into_folder(&args.inputs, &args.identity, &args.out).await
+}
+
+/// Checks a delivery, and opens it into a new folder.
+pub(super) async fn into_folder(inputs: &Inputs, identity: &Path, out: &Path) -> Outcome {
     // Told before anything is asked or opened.
-    NewFolder::require_free(&args.out)?;
-    let (given, rpc) = Given::read(&args.inputs, Some(&args.identity)).await?;
+    NewFolder::require_free(out)?;
+    let (given, rpc) = Given::read(inputs, Some(identity)).await?;
     let checked = check(&given, rpc.as_ref()).await?;
     let verdict = checked.findings.verdict();
     render::findings(&given.path.display().to_string(), &checked.findings);
@@ -46,14 +51,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let Some(buyer) = given.buyer() else {
         return Err(Failure::new("nothing was written: --identity is not the order's recipient"));
     };
-    let mut folder = NewFolder::begin(&args.out)?;
+    let mut folder = NewFolder::begin(out)?;
     // All is checked once more as it is written: the file may be another by now.
     let manifest = open(&given, key, buyer, &mut |path, bytes| folder.write(path, bytes))?;
     folder.publish()?;
-    println!(
-        "manifest.json and its files ({}) are in {}.",
-        manifest.files.len(),
-        args.out.display()
-    );
+    println!("manifest.json and its files ({}) are in {}.", manifest.files.len(), out.display());
     Ok(exit_code(verdict))
 }

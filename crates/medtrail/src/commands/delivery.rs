@@ -16,7 +16,7 @@ use medtrail_ledger::entry::Kind;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::verify::{Findings, Step, Verdict};
 use medtrail_market::seal::LockKey;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Checks what was delivered.
 #[derive(clap::Subcommand)]
@@ -75,6 +75,29 @@ pub(crate) struct Inputs {
     key: Option<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+}
+
+impl Inputs {
+    /// Those of a purchase's folder.
+    pub(super) fn of_purchase(
+        folder: &Path,
+        rpc: String,
+        trust: PathBuf,
+        passphrase: PassphraseArgs,
+    ) -> Self {
+        Self {
+            file: folder.join("delivery.age"),
+            proof: folder.join("proof.json"),
+            order: folder.join("order.json"),
+            dataset: Some(folder.join("dataset.json")),
+            rpc: Some(rpc),
+            trust: Some(trust),
+            chain_id: None,
+            market: None,
+            key: None,
+            passphrase,
+        }
+    }
 }
 
 pub(crate) async fn run(command: Command) -> Outcome {

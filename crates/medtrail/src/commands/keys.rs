@@ -21,6 +21,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Makes relay.json: the account that carries settlements of sales, and pays their gas; never
+    /// overwrites
+    Relay {
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// Makes a custodian's key, to sign reports with; never overwrites
     Reporter {
         /// The keystore to make
@@ -57,6 +63,17 @@ pub(crate) fn run(command: Command) -> Outcome {
             println!("Log:       {}", config.log_of(operator));
             println!(
                 "Give the operator's address some coin for gas; it can do nothing but anchor."
+            );
+        }
+        Command::Relay { configured } => {
+            let config = configured.load()?;
+            create_folder(&config.keys_dir)?;
+            let path = config.keys_dir.join(crate::node::RELAY);
+            let key = LocalSigner::create(&path, &configured.passphrase().read()?)?;
+            println!("Relay:  {}", key.address());
+            println!(
+                "Give it some coin for gas. It carries settlements, which anybody may, and can do \
+                 nothing else: keep no more on it than you want to spend."
             );
         }
         Command::Reporter { file, passphrase } => {

@@ -95,6 +95,16 @@ pub(crate) struct Signed {
 }
 
 impl Signing {
+    /// Where the log's trust file is.
+    pub(crate) fn trust_file(&self) -> &std::path::Path {
+        &self.trust
+    }
+
+    /// Where the passphrase of the keystore comes from.
+    pub(crate) fn passphrase(&self) -> &PassphraseArgs {
+        &self.sign_in.passphrase
+    }
+
     pub(crate) async fn open(self) -> Result<Signed, Failure> {
         let trust = read_trust(&self.trust)?;
         Ok(Signed { session: self.sign_in.open().await?, trust, json: self.json })

@@ -113,6 +113,11 @@ async fn check_bytes(
     trust: Option<&TrustFile>,
     rpc: &Rpc,
 ) -> Result<Findings, Failed> {
+    if bytes.starts_with(b"age-encryption.org/") {
+        let words = "A sealed delivery, no proof: medtrail delivery check FILE --proof PROOF \
+                     --order ORDER --rpc URL";
+        return Err(Failed::File(words.to_owned()));
+    }
     if bytes.len() > PROOF_BYTES_MAX {
         return Err(Failed::File(format!("more than {PROOF_BYTES_MAX} bytes; proofs have fewer")));
     }

@@ -133,7 +133,7 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn read_order(path: &Path) -> Result<Order, Failure> {
+pub(in crate::commands) fn read_order(path: &Path) -> Result<Order, Failure> {
     let bytes = read(path, ORDER_BYTES_MAX)?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let path = path.display();
@@ -146,7 +146,11 @@ fn read_dataset(path: &Path) -> Result<Dataset, Failure> {
     Dataset::parse(&read(path, DATASET_BYTES_MAX)?).map_err(named(path))
 }
 
-fn read_identity(path: &Path, passphrase: &PassphraseArgs) -> Result<Vec<BuyerKey>, Failure> {
+/// The keys of an identity file.
+pub(in crate::commands) fn read_identity(
+    path: &Path,
+    passphrase: &PassphraseArgs,
+) -> Result<Vec<BuyerKey>, Failure> {
     let bytes = file::read(path, IDENTITY_BYTES_MAX)?;
     let bytes = match identity::is_locked(&bytes) {
         false => bytes,

@@ -1,0 +1,189 @@
+//! What the commands of a sale share: which market they are about, how it is asked, how somebody's
+//! own transaction goes there.
+//!
+//! Which market, the trust file and this program say, never the service: an offer signed for another
+//! contract would sell by rules that nobody here knows.
+
+pub(super) mod amounts;
+pub(super) mod views;
+
+use super::PassphraseArgs;
+use super::signing::{Signed, Signing};
+use crate::exit::{Failure, OK, Outcome};
+use crate::render::harmless;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use medtrail_chain::market::MarketCall;
+use medtrail_chain::own::{self, Wish};
+use medtrail_chain::{At, Chain, Contract, Control, Finality, Rpc};
+use medtrail_keys::person::PersonKey;
+use medtrail_ledger::ports::Registry;
+use medtrail_ledger::trust::TrustFile;
+use medtrail_permit::sale::Market;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The highest price of gas that is offered, in gwei, unless another is named.
+const FEE_CAP_GWEI: u64 = 200;
+const GWEI: u128 = 1_000_000_000;
+
+/// Somebody who acts on the chain with a key of theirs. No service is asked: it may be gone.
+#[derive(clap::Args)]
+pub(super) struct Acting {
+    /// Your keystore
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    #[command(flatten)]
+    on: OnChain,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Acting {
+    pub(super) async fn open(self) -> Result<Actor, Failure> {
+        let place = Place::open(None, &self.on).await?;
+        let (path, passphrase) = (self.key, self.passphrase.read()?);
+        let opening = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
+        Ok(Actor { key: opening.await??, place, json: self.json })
+    }
+}
+
+/// A key and the market.
+pub(super) struct Actor {
+    pub(super) key: PersonKey,
+    pub(super) place: Place,
+    json: bool,
+}
+
+impl Actor {
+    /// Sends a call, and says what it did.
+    pub(super) async fn act(&self, call: &MarketCall, words: &str) -> Outcome {
+        let tx = self.place.act(&self.key, call, U256::ZERO).await?;
+        match self.json {
+            true => println!("{:#}", serde_json::json!({ "tx": tx })),
+            false => println!("{words}"),
+        }
+        Ok(ExitCode::from(OK))
+    }
+}
+
+/// Where money moves.
+#[derive(clap::Args)]
+pub(super) struct OnChain {
+    /// A JSON-RPC endpoint of the chain, of your own choice
+    #[arg(long, value_name = "URL")]
+    pub(super) rpc: String,
+    /// No transaction offers more than this for gas, in gwei
+    #[arg(long, value_name = "GWEI", default_value_t = FEE_CAP_GWEI)]
+    fee_cap_gwei: u64,
+}
+
+impl OnChain {
+    /// For commands that send nothing.
+    pub(super) fn at(rpc: String) -> Self {
+        Self { rpc, fee_cap_gwei: FEE_CAP_GWEI }
+    }
+}
+
+/// The market of a trust file's chain.
+pub(super) fn market_of(trust: &TrustFile) -> Market {
+    Market { chain_id: trust.chain_id, data_market: Contract::DataMarket.address() }
+}
+
+/// Refuses a service that sells elsewhere, or not at all.
+pub(super) async fn require_same_market(signed: &Signed) -> Result<(), Failure> {
+    let told = signed.session.get("/v1/market").await?;
+    let ours = Contract::DataMarket.address();
+    match told["dataMarket"].as_str().map(str::parse::<Address>) {
+        None => Err(Failure::new("this service has no market: nothing is bought or sold here")),
+        Some(Ok(theirs)) if theirs == ours => Ok(()),
+        Some(_) => Err(Failure::new(format!(
+            "the service sells at {}, this program knows the market {ours} only; nothing was signed",
+            harmless(&told["dataMarket"].to_string())
+        ))),
+    }
+}
+
+/// The market on the chain.
+pub(super) struct Place {
+    pub(super) market: Market,
+    pub(super) chain: Chain,
+    pub(super) rpc: Rpc,
+    fee_cap: u128,
+}
+
+impl Place {
+    /// The market at this endpoint. Fails if it is of another chain than the trust file's, or has no
+    /// market.
+    pub(super) async fn open(trust: Option<&TrustFile>, on: &OnChain) -> Result<Self, Failure> {
+        let rpc = Rpc::new(&[&on.rpc])?;
+        let found = rpc.chain_id().await;
+        let found =
+            found.map_err(|error| Failure::new(format!("{}: {}", on.rpc, Failure::from(error))))?;
+        if let Some(trust) = trust.filter(|trust| trust.chain_id != found) {
+            return Err(Failure::new(format!(
+                "--rpc is of chain {found}, the trust file of chain {}: give those of one chain",
+                trust.chain_id
+            )));
+        }
+        let market = Market { chain_id: found, data_market: Contract::DataMarket.address() };
+        if !rpc.has_code(market.data_market).await? {
+            return Err(Failure::new(format!(
+                "no market stands at {} on chain {found}: is it the right endpoint?",
+                market.data_market
+            )));
+        }
+        let registry = Contract::AnchorRegistry.address();
+        let chain = Chain::new(rpc.clone(), found, registry, Finality::Tag);
+        let fee_cap = u128::from(on.fee_cap_gwei).saturating_mul(GWEI);
+        Ok(Self { market, chain, rpc, fee_cap })
+    }
+
+    /// Who acts for somebody now.
+    pub(super) async fn control(&self, subject: Address) -> Result<Control, Failure> {
+        let registry = Contract::ConsentRegistry.address();
+        Ok(self.chain.control_of(registry, subject, At::Latest).await?)
+    }
+
+    /// The time of the newest block: what the contract goes by.
+    pub(super) async fn now_s(&self) -> Result<u64, Failure> {
+        Ok(self.chain.tips().await?.head.time_s)
+    }
+
+    /// Sends a call from this key's account, and waits until it stands in a block.
+    pub(super) async fn act(
+        &self,
+        key: &PersonKey,
+        call: &MarketCall,
+        value: U256,
+    ) -> Result<B256, Failure> {
+        self.transact(key, self.market.data_market, call.calldata(), value).await
+    }
+
+    pub(super) async fn transact(
+        &self,
+        key: &PersonKey,
+        to: Address,
+        data: Bytes,
+        value: U256,
+    ) -> Result<B256, Failure> {
+        let wish = Wish { from: key.address(), to, data, value };
+        let prepared = own::prepare(&self.rpc, &wish, self.fee_cap).await?;
+        let fee = amounts::ether(prepared.fee_max());
+        eprintln!("Transaction of {}, gas at most {fee} ETH …", wish.from);
+        let made = key.sign_transaction(&prepared.fields, value)?;
+        let mined = own::send(&self.rpc, &made).await?;
+        eprintln!("… in block {}: {}", mined.block, mined.tx);
+        Ok(mined.tx)
+    }
+}
+
+/// Somebody signed in, and the market on the chain.
+pub(super) async fn enter(signing: Signing, on: &OnChain) -> Result<(Signed, Place), Failure> {
+    let signed = signing.open().await?;
+    let place = Place::open(Some(&signed.trust), on).await?;
+    require_same_market(&signed).await?;
+    Ok((signed, place))
+}

@@ -1,0 +1,224 @@
+//! `medtrail offer`: somebody offers data of theirs for sale. The offer sells nothing by itself: each
+//! sale takes an approval of its own.
+
+use super::market::{OnChain, Place, amounts, market_of, require_same_market};
+use super::signing::{Signed, Signing, salt, shown};
+use crate::exit::{Failure, OK, Outcome};
+use alloy_primitives::Address;
+use clap::ValueEnum;
+use medtrail_chain::At;
+use medtrail_ledger::schema::domain;
+use medtrail_permit::dataset::{DATASET_BYTES_MAX, Dataset, Form, Layout, Origin, Profile};
+use medtrail_permit::sale::{Offer, Terms, check, words};
+use medtrail_permit::statements::Language;
+use serde_json::json;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Offers data of yours for sale: says what you sign, signs it with your key, and lists it.
+///
+/// An offer lets buyers pay. Nothing is delivered before you approve that one purchase (`medtrail
+/// sales approve`), and you can take it out of the catalogue (`medtrail offers withdraw`) or end it
+/// on the chain (`medtrail offers cancel`) at any time.
+///
+/// Exits with 0, or with 1 where nothing was listed.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: Data,
+    /// What for, one code of v3-PurposeOfUse: HRESCH is healthcare research
+    #[arg(long, value_name = "CODE")]
+    purpose: String,
+    /// The price of each copy, in ether (0.05); with --token in its smallest units
+    #[arg(long, value_name = "AMOUNT")]
+    price: String,
+    /// The ERC-20 token that is paid in; without it the chain's own coin
+    #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
+    token: Address,
+    /// Until when buyers can pay: a day, a moment, or a span from now (30d)
+    #[arg(long, value_name = "WHEN", value_parser = amounts::until)]
+    until: u64,
+    /// For how long a buyer may also look at the data where they are kept (30d); without it not at all
+    #[arg(long, value_name = "SPAN", value_parser = amounts::span)]
+    access: Option<u64>,
+    /// The country whose rules hold for you, as two letters
+    #[arg(long, value_name = "CODE", value_parser = country)]
+    country: String,
+    /// Who sells, if you act for another account; without it yourself
+    #[arg(long, value_name = "ADDRESS")]
+    seller: Option<Address>,
+    /// The language of what you sign
+    #[arg(long, value_enum, default_value_t = Words::En)]
+    language: Words,
+    /// Only show what you would sign
+    #[arg(long)]
+    show: bool,
+    /// A JSON-RPC endpoint of the chain: needed if you ever ended all your offers there
+    #[arg(long, value_name = "URL")]
+    rpc: Option<String>,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+/// Which data, and in what form: from a file, or from its parts.
+#[derive(clap::Args)]
+struct Data {
+    /// The description of the data (medtrail/dataset-v1); or --scopes, --from and --to
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scopes", "codes", "from", "to", "form", "origin"])]
+    dataset: Option<PathBuf>,
+    /// Data of which types, as SMART scopes with a blank between: "patient/Observation.rs"
+    #[arg(long, value_name = "SCOPES", required_unless_present = "dataset")]
+    scopes: Option<String>,
+    /// Only data with one of these codes, as system|code with a comma between
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    codes: Vec<String>,
+    /// Data from this day or moment on
+    #[arg(long, value_name = "WHEN", value_parser = amounts::moment, required_unless_present = "dataset")]
+    from: Option<u64>,
+    /// Data up to before this day or moment
+    #[arg(long, value_name = "WHEN", value_parser = amounts::moment, required_unless_present = "dataset")]
+    to: Option<u64>,
+    /// In what form they are delivered
+    #[arg(long, value_enum, default_value_t = FormWord::SafeHarbor)]
+    form: FormWord,
+    /// Whose word they are
+    #[arg(long, value_enum, default_value_t = OriginWord::Signed)]
+    origin: OriginWord,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormWord {
+    /// The very bytes that are kept, with all that stands in them
+    AsItIs,
+    /// Without the 18 identifiers of 45 CFR 164.514(b)(2); of dates the year
+    SafeHarbor,
+    /// The same, but all dates moved by one secret number of days
+    ShiftedDates,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OriginWord {
+    /// Only what an organisation signed
+    Signed,
+    /// That, and what you added yourself
+    SignedAndUploaded,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Words {
+    En,
+    Et,
+}
+
+impl Data {
+    fn read(self) -> Result<Dataset, Failure> {
+        if let Some(path) = &self.dataset {
+            return from_file(path);
+        }
+        let Self { scopes, mut codes, from, to, form, origin, .. } = self;
+        let form = match form {
+            FormWord::AsItIs => Form::AsItIs,
+            FormWord::SafeHarbor => Form::DeIdentified(Profile::SafeHarbor, Layout::Ndjson),
+            FormWord::ShiftedDates => Form::DeIdentified(Profile::ShiftedDates, Layout::Ndjson),
+        };
+        let origin = match origin {
+            OriginWord::Signed => Origin::Signed,
+            OriginWord::SignedAndUploaded => Origin::SignedAndUploaded,
+        };
+        // Their one spelling is ascending: not for a person to know.
+        codes.sort();
+        codes.dedup();
+        let (scopes, from, to) = (scopes.unwrap_or_default(), from.unwrap_or(0), to.unwrap_or(0));
+        Ok(Dataset::new(&scopes, codes, from, to, form, origin)?)
+    }
+}
+
+fn from_file(path: &Path) -> Result<Dataset, Failure> {
+    let named = |words: String| Failure::new(format!("{}: {words}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(DATASET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| named(error.to_string()))?;
+    // An editor's last line end is no part of it.
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Dataset::parse(text).map_err(|error| named(crate::render::harmless(&error.to_string())))
+}
+
+fn country(text: &str) -> Result<String, String> {
+    match text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        true => Ok(text.to_owned()),
+        false => Err("a country is two letters of ISO 3166-1, as EE".to_owned()),
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    // Told before anybody is asked for a passphrase.
+    let dataset = args.data.read()?;
+    let price = amounts::price(&args.price, args.token).map_err(Failure::new)?;
+    let (country, show, rpc) = (args.country, args.show, args.rpc);
+    let language = match args.language {
+        Words::En => Language::En,
+        Words::Et => Language::Et,
+    };
+    let signed = args.signing.open().await?;
+    let seller = args.seller.unwrap_or_else(|| signed.session.address());
+    let offer = Offer {
+        seller,
+        log: signed.trust.log,
+        token: args.token,
+        price,
+        accessS: args.access.unwrap_or(0),
+        expiresAt: args.until,
+        epoch: epoch(&signed, seller, rpc).await?,
+        terms: Terms {
+            statement: String::new(),
+            purpose: args.purpose,
+            dataset: dataset.id(),
+            salt: salt()?,
+        },
+    };
+    let unknown = || Failure::new("--purpose is no code of v3-PurposeOfUse: HRESCH is research");
+    let offer = words::worded(offer, &dataset, language).ok_or_else(unknown)?;
+    check::offer(&offer, &dataset)?;
+    let text = String::from_utf8(dataset.bytes())?;
+    if show {
+        match signed.json {
+            true => println!("{:#}", json!({ "offer": offer, "dataset": text, "signed": false })),
+            false => println!(
+                "You would sign:\n\n{}\n\nNothing was signed: leave out --show.",
+                offer.terms.statement
+            ),
+        }
+        return Ok(ExitCode::from(OK));
+    }
+    require_same_market(&signed).await?;
+    if !signed.json {
+        println!("{}\n", offer.terms.statement);
+    }
+    let market = market_of(&signed.trust);
+    let domain = domain(market.chain_id, market.data_market);
+    let body = json!({
+        "offer": offer,
+        "dataset": text,
+        "signature": signed.session.key().sign_document(&offer, &domain),
+        "country": country,
+    });
+    let answer = signed.session.post("/v1/offers", &body).await?;
+    signed.tell(&answer, |told| {
+        format!(
+            "Offer {} is in the catalogue. Buyers can pay; nothing is delivered before you approve \
+             a purchase (medtrail sales).",
+            shown(told, "id")
+        )
+    })
+}
+
+/// The seller's epoch at the market. Without an endpoint that of somebody who never ended all their
+/// offers: an offer of an older epoch cannot even be paid, and the service refuses it.
+async fn epoch(signed: &Signed, seller: Address, rpc: Option<String>) -> Result<u64, Failure> {
+    let Some(rpc) = rpc else { return Ok(0) };
+    let place = Place::open(Some(&signed.trust), &OnChain::at(rpc)).await?;
+    Ok(place.chain.selling_epoch(place.market.data_market, seller, At::Latest).await?)
+}

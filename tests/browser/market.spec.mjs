@@ -132,3 +132,38 @@ test("a sale, from the offer to the opened data", { skip }, async (t) => {
   await sell.getByRole("link", { name: "Sell", exact: true }).click();
   await sell.getByText("You were paid.").first().waitFor({ timeout: SOLD_MS });
 });
+
+/** Signs in through the demo's red window. */
+async function openWithDemoWallet(t, name, hash) {
+  const { page } = await open(t, { server: { url: demo.url }, hash });
+  await page.getByRole("button", { name: "Sign in with Demo wallet" }).click();
+  const prompt = page.getByRole("dialog", { name: "Who are you?" });
+  await prompt.getByLabel(name).check();
+  await prompt.getByRole("button", { name: "Connect" }).click();
+  await page.getByRole("dialog", { name: "Sign in" }).getByRole("button", { name: "Approve" }).click();
+  return page;
+}
+
+test("the demo's wallet pays, and a seller who says no is believed", { skip }, async (t) => {
+  const buy = await openWithDemoWallet(t, "Northwind University", "#/market/bought");
+  await buy.getByRole("link", { name: "All offers" }).click();
+  await buy.getByRole("link", { name: "measurements" }).first().click();
+  await buy.getByRole("button", { name: "Make it" }).click();
+  await Promise.all([buy.waitForEvent("download"), buy.getByRole("button", { name: "Save the key as a file" }).click()]);
+  await buy.getByRole("button", { name: "Pay with my wallet" }).click();
+  const asked = buy.getByRole("dialog", { name: "Send a transaction" });
+  await asked.getByText("0.05 ETH", { exact: true }).waitFor();
+  await asked.getByRole("button", { name: "Reject" }).click();
+  await buy.getByText("You did not pay. Nothing was done.").waitFor();
+  await buy.getByRole("button", { name: "Pay with my wallet" }).click();
+  await asked.getByRole("button", { name: "Approve" }).click();
+  const bought = buy.locator("main article").first();
+  await bought.getByText("Paid. The seller is asked now.").waitFor({ timeout: SOLD_MS });
+
+  const sell = await openWithDemoWallet(t, "Mari Tamm", "#/waiting");
+  const asking = sell.getByRole("region", { name: "Buyers who wait for your yes" });
+  await asking.getByRole("button", { name: "Say no" }).click({ timeout: 30_000 });
+  await sell.getByText("You said no. Nothing is delivered to this buyer.").waitFor();
+  await bought.getByText("It came to nothing: the seller said no, or withdrew the offer.").waitFor({ timeout: SOLD_MS });
+  await bought.getByText(/you take your money back from/).waitFor();
+});

@@ -1,4 +1,4 @@
-// Plays the demo's acts in the browser: starts the demo that MEDTRAIL names, runs demo.spec.mjs against it, and ends it.
+// Plays the demo's acts in the browser: starts the demo that MEDTRAIL names, runs demo.spec.mjs and market.spec.mjs against it, and ends it.
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -38,10 +38,10 @@ const running = new Promise((found, lost) => {
 let code = 1;
 try {
   await running;
-  const spec = fileURLToPath(new URL("demo.spec.mjs", import.meta.url));
+  const specs = ["demo.spec.mjs", "market.spec.mjs"].map((name) => fileURLToPath(new URL(name, import.meta.url)));
   const marker = join(folder, "demo.json");
   JSON.parse(await readFile(marker, "utf8"));
-  code = await ended(spawn(process.execPath, ["--test", "--test-timeout=120000", spec], {
+  code = await ended(spawn(process.execPath, ["--test", "--test-concurrency=1", "--test-timeout=120000", ...specs], {
     stdio: "inherit", env: { ...process.env, MEDTRAIL_DEMO: marker },
   }));
 } finally {

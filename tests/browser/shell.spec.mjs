@@ -18,7 +18,7 @@ test("the demo opens on four doors, its strip and its acts", async (t) => {
 test("outside the demo there are no names, no acts and no demo wallet", async (t) => {
   const { page } = await open(t, { isDemo: false });
   await page.getByRole("heading", { name: "See who used your medical data" }).waitFor();
-  assert.deepEqual(await page.locator(".doors strong").allTextContents(), ["My data", "Check a proof", "Organisations"]);
+  assert.deepEqual(await page.locator(".doors strong").allTextContents(), ["My data", "I buy data", "Check a proof", "Organisations"]);
   assert.equal(await page.locator(".strip, .acts").count(), 0);
   await page.getByRole("link", { name: /^My data Who/ }).click();
   await page.getByText("No wallet was found in this browser.").waitFor();

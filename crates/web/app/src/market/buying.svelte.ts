@@ -44,7 +44,9 @@ export class Buying {
   isBusy = $state(false);
   readAtMs = $state(0);
 
-  readonly isRunning = $derived(this.purchases.some(({ progress }) => progress.end === "running"));
+  /** Whether the service or the chain will say more: of money the chain may be ahead, and the key comes from the service after it. */
+  readonly isRunning = $derived(this.purchases.some(({ progress, view }) =>
+    progress.end === "running" || (view !== null && !["settled", "refunded", "over"].includes(view.state))));
 
   readonly #stop = new AbortController();
 

@@ -139,6 +139,16 @@ describe("what was bought", () => {
     expect(keptOrders(MARKET, KADRI)).toEqual([]);
   });
 
+  it("is asked for again while the chain is ahead of the service, which has the key", async () => {
+    const server = serve({ sales: [saleAnswer(order(), { role: "buyer", state: "settling", isApproved: true })] });
+    wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0) });
+    const buying = await opened();
+    expect([buying.purchases[0]?.progress.end, buying.isRunning]).toEqual(["settled", true]);
+    server.sales = [saleAnswer(order(), { role: "buyer", state: "settled", isApproved: true, key: LOG })];
+    await buying.poll();
+    expect([buying.purchases[0]?.view?.key, buying.isRunning]).toEqual([LOG, false]);
+  });
+
   it("is taken back after the deadline, and not before", async () => {
     serve({ sales: [saleAnswer(order(), { role: "buyer", state: "over", refusal: "not-approved" })] });
     const end = order().deliverBy + order().grace;

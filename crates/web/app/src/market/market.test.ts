@@ -3,13 +3,14 @@ import { createHash } from "node:crypto";
 import { Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { bytesToHex, utf8 } from "../ledger/bytes";
-import { repositoryFile } from "../ledger/testing";
+import { spell } from "../ledger/parse";
+import { fixture, repositoryFile } from "../ledger/testing";
 import type { Hex, Report } from "../ledger/types";
 import { Refused, Unreachable } from "../server/client";
 import { DATASET, LOG, MARKET, NOW_S, offer } from "../sales/testing";
 import { bech32, isRecipient, keyFile, keysIn, newKey, recipientOf, recipientText, secretBytes, secretText } from "./age-key";
 import { isAsked, noFacets, pathOf } from "./catalogue";
-import { contentsOf, DeliveryError, hashOf, isKey, unsealed, type Logged } from "./delivery";
+import { contentsOf, DeliveryError, hashOf, isKey, loggedIn, unsealed, type Logged } from "./delivery";
 import { download } from "./download";
 import { manifestOf } from "./manifest";
 import { orderFrom, windowChoices } from "./order-form";
@@ -77,6 +78,20 @@ describe("a delivery", () => {
     const records = recordsOf({ manifest, files });
     expect(records.every(({ type }) => type !== null)).toBe(true);
     expect(records[0]?.entry).toMatchObject({ number: null, word: "signedByOrganisation", origin: { open: { source: "Harbour Hospital", index: 4711 } } });
+  });
+
+  it("stands in the log as that of this order, and of no other", () => {
+    const seller: Hex = `0x${report.subject.slice(26)}`;
+    const ordered = { id: report.record, order: { offer: { ...offer(), seller, log: report.log } } as never };
+    const proof = (change: object = {}, details: object | null = { text: TOLD.details }) =>
+      new TextDecoder().decode(spell({ ...fixture(), index: 77, report: { ...fixture().report, ...report, ...change }, details }));
+    expect(loggedIn(proof(), ordered)).toEqual({ ...LOGGED, index: 77 });
+    const told = (text: string) => { try { loggedIn(text, ordered); return "none"; } catch (error) { return error instanceof DeliveryError ? error.fault : String(error); } };
+    for (const change of [{ log: LOG.replace("10", "11") }, { kind: 5 }, { action: 82 }, { subject: LOG }, { record: LOG }, { permission: LOG }]) expect(told(proof(change)), JSON.stringify(change)).toBe("entry");
+    for (const details of [null, { text: "{}" }, { text: TOLD.details.replace("0101", "0102") }]) expect(told(proof({}, details)), JSON.stringify(details)).toBe("details");
+    const loose = TOLD.details.replace('"version"', ' "version"');
+    expect(told(proof({ details: sha(utf8(loose)) }, { text: loose }))).toBe("details");
+    expect([told("{}"), told(JSON.stringify(JSON.parse(proof())))]).toEqual(["proof", "proof"]);
   });
 
   it("opens for nobody else, and not when a byte was changed", async () => {

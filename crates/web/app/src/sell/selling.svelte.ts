@@ -72,9 +72,11 @@ export class Selling {
   readAtMs = $state(0);
 
   readonly asking = $derived(this.sales.filter(({ view, flaws, progress }) =>
-    flaws.length === 0 && view.state === "waiting" && !view.isApproved && progress.end === "running"));
+    flaws.length === 0 && view.state === "waiting" && !view.isApproved && !this.#declined.has(view.id) && progress.end === "running"));
 
   readonly #stop = new AbortController();
+  /** To whom they said no: the service takes a moment until it says so. */
+  #declined = $state.raw<ReadonlySet<Hex>>(new Set());
   /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
   readonly #signed = new Map<Hex, Hex>();
 
@@ -103,6 +105,12 @@ export class Selling {
 
   close(): void {
     this.#stop.abort();
+  }
+
+  /** Again, quietly: what cannot be read now may be in a moment. */
+  async poll(): Promise<void> {
+    if (this.phase !== "ready" || this.isBusy) return;
+    await this.read().catch(() => undefined);
   }
 
   async read(): Promise<void> {
@@ -236,6 +244,7 @@ export class Selling {
   decline(id: Hex): Promise<void> {
     return this.#doing(async () => {
       await ask(`/v1/sales/${id}/decline`, { method: "POST" });
+      this.#declined = new Set([...this.#declined, id]);
       await this.#readAfter();
     });
   }

@@ -12,7 +12,7 @@ import { Selling } from "./selling.svelte";
 const ORDER_ID = saleId("Order", order(), MARKET);
 
 /** A service that lists what it was given; `posts` is what it was told. */
-function serve({ market = marketAnswer() as object, sales = [saleAnswer()] as object[], offers = [] as object[], change = {} as object, refuse = null as string | null } = {}) {
+function serve({ market = marketAnswer() as object, sales = [saleAnswer()] as object[], offers = [] as object[], change = {} as object, refuse = null as string | null, isSlow = false } = {}) {
   const server = { posts: [] as { path: string; method: string; body: unknown }[], sales, offers, out: false };
   vi.stubGlobal("fetch", async (path: string, { method = "GET", body }: RequestInit = {}) => {
     const json = (value: unknown, status = 200) => new Response(JSON.stringify(value), { status });
@@ -33,7 +33,7 @@ function serve({ market = marketAnswer() as object, sales = [saleAnswer()] as ob
         return json(server.offers[0], 201);
       }
       if (path.endsWith("/approval")) server.sales = [saleAnswer(order(), { isApproved: true, state: "preparing", ...change })];
-      if (path.endsWith("/decline")) server.sales = [saleAnswer(order(), { state: "over", refusal: "not-approved" })];
+      if (path.endsWith("/decline") && !isSlow) server.sales = [saleAnswer(order(), { state: "over", refusal: "not-approved" })];
       if (path.endsWith("/withdrawal")) server.offers = server.offers.map((one) => ({ ...one, state: "withdrawn" }));
       return json(server.sales[0] ?? server.offers[0]);
     }
@@ -181,6 +181,14 @@ describe("a buyer who waits", () => {
     expect([server.posts[0]?.path, selling.sales[0]?.progress.end]).toEqual([`/v1/sales/${ORDER_ID}/decline`, "over"]);
     await selling.declineOnChain(selling.sales[0]?.view as never);
     expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: orderData("decline", order()), value: "0x0" }]);
+  });
+
+  it("asks nothing any more once they said no, also while the service has not written it down", async () => {
+    serve({ isSlow: true });
+    wallet([[MARI, MARI_KEY]]);
+    const selling = await opened();
+    await selling.decline(ORDER_ID);
+    expect([selling.sales[0]?.view.state, selling.asking]).toEqual(["waiting", []]);
   });
 });
 

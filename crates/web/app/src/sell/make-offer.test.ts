@@ -1,0 +1,65 @@
+import { fireEvent, render, screen } from "@testing-library/svelte";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { MARI, OTHER } from "../permissions/testing";
+import type { Listed } from "../records/api";
+import { MARKET } from "../sales/testing";
+import MakeOffer from "./MakeOffer.svelte";
+import type { Draft } from "./offer-form";
+import type { Selling } from "./selling.svelte";
+
+const record = (resourceType: string | null, number: number) => ({ record: `0x${String(number).padStart(64, "0")}`, head: `0x${"1".repeat(64)}`, current: { resourceType, isKept: true } }) as unknown as Listed;
+const RECORDS = [record("Observation", 1), record("Observation", 2), record("DocumentReference", 3), record(null, 4)];
+
+const offered = vi.fn<(draft: Draft) => Promise<void>>(async () => undefined);
+const selling = { market: MARKET, address: MARI, aliases: () => [OTHER], isBusy: false, epochOf: async () => 4, offer: offered } as unknown as Selling;
+const press = (name: string | RegExp) => fireEvent.click(screen.getByRole("button", { name }));
+const next = () => press(/^Next/);
+
+beforeEach(() => { offered.mockClear(); });
+
+describe("making an offer", () => {
+  it("goes through its steps, and the wallet is asked for the very words that are shown", async () => {
+    const told: string[] = [];
+    const { container } = render(MakeOffer, { selling, records: RECORDS, onclose: (what: string) => told.push(what) });
+    await next();
+    expect(screen.getByText("Choose at least one kind of records.")).toBeTruthy();
+    await fireEvent.click(screen.getByRole("checkbox", { name: "measurements (2 records)" }));
+    await next();
+    expect(screen.getByRole("heading", { name: "In what form?" })).toBe(document.activeElement);
+    await fireEvent.click(screen.getByRole("radio", { name: "as it is, with names" }));
+    expect(container.textContent).toContain("The buyer learns who you are");
+    await fireEvent.click(screen.getByRole("radio", { name: /dates moved/ }));
+    await next();
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in ETH"), { target: { value: "a lot" } });
+    await next();
+    expect(screen.getByText("Write a price above zero, as in 0.05.")).toBeTruthy();
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in ETH"), { target: { value: "0,05" } });
+    await next();
+    await fireEvent.click(screen.getByRole("radio", { name: /^Your own address/ }));
+    expect(container.textContent).toContain("It can never be taken away.");
+    await fireEvent.click(screen.getByRole("radio", { name: new RegExp(OTHER, "i") }));
+    expect(container.textContent).not.toContain("It can never be taken away.");
+    await next();
+    const words = await vi.waitFor(() => container.querySelector("blockquote")?.textContent ?? Promise.reject(new Error("no words yet")));
+    expect(offered).not.toHaveBeenCalled();
+    await press("Sign this with my wallet");
+    const [draft] = offered.mock.calls[0] ?? [];
+    expect(draft?.offer).toMatchObject({ seller: OTHER, epoch: 4, price: "50000000000000000", terms: { statement: words } });
+    expect([draft?.country, told]).toEqual(["EE", ["Your offer is listed."]]);
+  });
+
+  it("lets nobody sell as it is where only de-identified data are sold, and nothing that cannot pass", async () => {
+    const { container } = render(MakeOffer, { selling, records: RECORDS, onclose: () => {} });
+    await fireEvent.click(screen.getByRole("checkbox", { name: "documents (one record)" }));
+    await next();
+    await fireEvent.change(screen.getByLabelText("Where you live"), { target: { value: "DE" } });
+    expect(screen.getByRole<HTMLInputElement>("radio", { name: "as it is, with names" }).disabled).toBe(true);
+    expect(container.textContent).toContain("they would be left out: documents.");
+    await next();
+    expect(container.textContent).toContain("Nothing of what you chose can pass in this form.");
+    await fireEvent.change(screen.getByLabelText("Where you live"), { target: { value: "other" } });
+    await fireEvent.input(screen.getByLabelText("Its two letters, as in FI"), { target: { value: "se" } });
+    await next();
+    expect(container.textContent).toContain("Choose a country in which this service may sell data.");
+  });
+});

@@ -271,6 +271,10 @@ kinds! {
         "Pay by `buy` in the market contract, and tell of it once that is mined.";
     SALE_TOO_FAR = "sale-too-far" CONFLICT: "This sale has gone too far",
         "Look at how it stands.";
+    NOT_DELIVERED = "not-delivered" CONFLICT: "Nothing was delivered yet",
+        "POST …/decline ends it.";
+    NOT_WITHDRAWN = "not-withdrawn" CONFLICT: "The seller has not withdrawn",
+        "Nothing: nobody asks you to delete anything.";
     NO_DELIVERY = "no-delivery" NOT_FOUND: "Nothing to download",
         "Look at how the sale stands: there is a file from `delivered` on.";
     RANGE = "range" RANGE_NOT_SATISFIABLE: "No such part of the file",

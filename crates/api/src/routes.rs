@@ -108,6 +108,8 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(sales::get)
         .service(sales::approve)
         .service(sales::decline)
+        .service(sales::withdraw)
+        .service(sales::deleted)
         .service(sales::download)
         .service(sales::proof)
         .service(holds::list)

@@ -21,7 +21,9 @@ pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
 pub use organisations::{ApiKeyRow, InviteRow, KeyRow, OrganisationRow};
-pub use sales::{ApprovalRow, OfferRow, OptOutRow, SaleRow, SaleState, SealedFile};
+pub use sales::{
+    ApprovalRow, OfferRow, OptOutRow, SaleRow, SaleState, SaleWithdrawalRow, SealedFile,
+};
 pub use sources::{SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState};
 
 use crate::ports::JournalError;

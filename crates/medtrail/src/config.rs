@@ -7,7 +7,7 @@ use medtrail_chain::Contract;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::trust::Organisation;
 use medtrail_oracle::erasure::{KEEP_MS, WAIT_MS};
-use medtrail_oracle::sales::Rule;
+use medtrail_oracle::sales::{Rule, WITHDRAWAL_MS};
 use medtrail_oracle::sources::{EVERY_MS, LOST_AFTER};
 use medtrail_permit::sale::check::Windows;
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,9 @@ pub(crate) struct MarketConfig {
     /// Seconds that it must leave after that.
     #[serde(default = "grace_s_min")]
     pub(crate) grace_s_min: u64,
+    /// Seconds that a buyer has to say that what was delivered is deleted.
+    #[serde(default = "withdrawal_s")]
+    pub(crate) withdrawal_s: u64,
 }
 
 fn data_market() -> Address {
@@ -227,6 +230,9 @@ fn data_market() -> Address {
 }
 fn delivery_s_min() -> u64 {
     Windows::DEFAULT.delivery_s_min
+}
+fn withdrawal_s() -> u64 {
+    WITHDRAWAL_MS / 1000
 }
 fn grace_s_min() -> u64 {
     Windows::DEFAULT.grace_s_min

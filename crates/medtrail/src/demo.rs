@@ -11,7 +11,7 @@
 //! - `vault`, `tide`, `desk_talk`: what Mari keeps here, where it came from, and what others ask and
 //!   do about it
 //! - `act_one`, `act_four`, `feed`, `trail`: what is played, over the product's HTTP
-//! - `live`, `routes`: what goes on while it runs, and what it adds to the page
+//! - `live`, `routes`, `rpc`: what goes on while it runs, and what it adds to the page
 //! - `tell`, `words`: what is said
 
 mod accounts;
@@ -35,6 +35,7 @@ mod permissions;
 mod reporters;
 mod routes;
 mod routine;
+mod rpc;
 mod tell;
 mod tide;
 mod trail;
@@ -391,6 +392,7 @@ fn configure(
             countries: [("EE".to_owned(), Rule::On)].into(),
             delivery_s_min: SALE_S_MIN,
             grace_s_min: SALE_S_MIN,
+            withdrawal_s: ANSWER_WITHIN_S,
         }),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };

@@ -38,6 +38,7 @@ pub(crate) fn sales(
     let rules = Rules {
         default: market.default,
         countries: market.countries.clone(),
+        withdrawal_ms: market.withdrawal_s.saturating_mul(1000),
         windows: Windows { delivery_s_min: market.delivery_s_min, grace_s_min: market.grace_s_min },
     };
     let log = service.trust().log;

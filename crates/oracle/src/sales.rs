@@ -10,6 +10,7 @@
 //! - `orders`: what was paid, and what a seller says to it
 //! - `deliver`: the way of one delivery
 //! - `told`: the entries of a sale
+//! - `withdrawal`: a seller who wants it deleted afterwards, and what the buyer says to that
 //! - [`settler`]: the account that pays for settlements
 
 mod deliver;
@@ -19,9 +20,11 @@ pub mod settler;
 pub(crate) mod stall;
 mod told;
 pub mod trade;
+mod withdrawal;
 
 pub use offers::{Card, OfferState, OfferView, Offered, Wish};
 pub use orders::{Approved, SaleView, Side};
+pub use withdrawal::{Deleted, WITHDRAWAL_MS};
 
 use crate::anchorer::Problem;
 use crate::intake::ReportError;
@@ -73,6 +76,8 @@ pub struct Rules {
     pub countries: BTreeMap<String, Rule>,
     /// The time that an order must leave.
     pub windows: Windows,
+    /// How long a buyer has to say that what was delivered is deleted, in milliseconds.
+    pub withdrawal_ms: u64,
 }
 
 impl Rules {
@@ -130,6 +135,12 @@ pub enum SalesError {
     /// The contract has no money for it.
     #[error("the market contract does not know this order as paid")]
     NotPaid,
+    /// Nothing was delivered yet.
+    #[error("nothing was delivered yet: decline it")]
+    NotDelivered,
+    /// The seller did not withdraw.
+    #[error("the seller of this sale has not withdrawn")]
+    NotAsked,
     /// It is too late for that.
     #[error("this sale has gone too far for that")]
     TooLate,

@@ -65,6 +65,18 @@ sol! {
     }
 }
 
+sol! {
+    /// A buyer's word that what was delivered is gone, after its seller withdrew.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Deletion {
+        string statement;
+        bytes32 order;
+        address buyer;
+        uint64 deletedAt;
+    }
+}
+
 /// The contract whose sales they are: the same document for another has another id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -121,6 +133,28 @@ impl Order {
     }
 }
 
+impl Deletion {
+    /// What a buyer signs: in the words of the law's language of contracts, and with its version.
+    pub const STATEMENT: &'static str = "I have deleted what was delivered to me for this order, \
+and every copy and part of it that I had. I have told everybody to whom I passed any of it on that \
+its seller has withdrawn. (Medtrail deletion 1)";
+
+    /// The statement of this order.
+    pub fn of(order: &Order, market: &Market, deleted_at: u64) -> Self {
+        Self {
+            statement: Self::STATEMENT.to_owned(),
+            order: order.id(market),
+            buyer: order.buyer,
+            deletedAt: deleted_at,
+        }
+    }
+
+    /// Its id: what the buyer signs.
+    pub fn id(&self, market: &Market) -> B256 {
+        market.id(self)
+    }
+}
+
 impl SaleApproval {
     /// Its id: what the seller signs.
     pub fn id(&self, market: &Market) -> B256 {
@@ -161,6 +195,10 @@ mod tests {
         assert_eq!(Order::eip712_encode_type(), format!("{order}{offer}{terms}"));
         let approval = "SaleApproval(bytes32 order,address seller,address buyer,address token,uint256 price,Terms terms,uint64 expiresAt)";
         assert_eq!(SaleApproval::eip712_encode_type(), format!("{approval}{terms}"));
+        let deletion = "Deletion(string statement,bytes32 order,address buyer,uint64 deletedAt)";
+        assert_eq!(Deletion::eip712_encode_type(), deletion);
+        // One paragraph, as a wallet shows it.
+        assert!(!Deletion::STATEMENT.contains("  ") && !Deletion::STATEMENT.contains('\n'));
     }
 
     #[test]

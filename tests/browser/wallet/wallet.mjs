@@ -3,6 +3,8 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { createWalletClient, http } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
 
 const require = createRequire(import.meta.url);
 const { detectSIWE, isValidSIWEOrigin } = require("@metamask/controller-utils");
@@ -110,7 +112,7 @@ export async function testWallet({ keys, chainId = 1, rpc = null }) {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
     });
     const { result, error } = await response.json();
-    if (error) throw rpcErrors.internal(error.message);
+    if (error) throw rpcErrors.internal({ message: error.message, data: error.data });
     answer.result = result;
   });
 
@@ -130,6 +132,12 @@ export async function testWallet({ keys, chainId = 1, rpc = null }) {
         checkChain(document);
         await ask("typed_data", origin, document);
         return keyring.signTypedData(message.from, document, { version: "V4" });
+      },
+      async processTransaction({ from, to, data, value }) {
+        await ask("transaction", origin, { from, to, data, value });
+        const account = keys.map((key) => privateKeyToAccount(key)).find(({ address }) => address.toLowerCase() === from.toLowerCase());
+        const chain = { id: chainId, name: "test", nativeCurrency: { name: "ETH", symbol: "ETH", decimals: 18 }, rpcUrls: { default: { http: [rpc] } } };
+        return createWalletClient({ account, chain, transport: http(rpc) }).sendTransaction({ to, data, value: BigInt(value ?? 0) });
       },
     }));
     engine.push(node);

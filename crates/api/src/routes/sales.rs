@@ -15,8 +15,9 @@ use actix_web::http::header::{
 use actix_web::web::{Bytes as Chunk, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{B256, Bytes};
-use medtrail_oracle::sales::{Approved, SaleView, Sales, SalesError, Side};
-use medtrail_permit::sale::{Order, SaleApproval};
+use medtrail_ledger::directory::SaleWithdrawalRow;
+use medtrail_oracle::sales::{Approved, Deleted, SaleView, Sales, SalesError, Side};
+use medtrail_permit::sale::{Deletion, Order, SaleApproval};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -77,9 +78,33 @@ struct OneSale {
     /// What opens the outer seal, once the chain shows it to everybody.
     #[schema(value_type = Option<String>)]
     key: Option<B256>,
+    /// The seller wants what was delivered deleted.
+    withdrawal: Option<Withdrawal>,
     /// What of the vault was not what was sold, by reason; told to the seller only.
     #[schema(value_type = Option<Object>)]
     left_out: Option<BTreeMap<String, u64>>,
+}
+
+/// A seller wants what was delivered deleted.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Withdrawal {
+    asked_ms: u64,
+    /// Until when the buyer has time.
+    due_ms: u64,
+    /// `waiting`, `deleted` (the buyer signed so) or `not-answered`.
+    state: &'static str,
+}
+
+impl From<&SaleWithdrawalRow> for Withdrawal {
+    fn from(row: &SaleWithdrawalRow) -> Self {
+        let state = match (&row.deletion, row.ended_entry) {
+            (Some(_), _) => "deleted",
+            (None, Some(_)) => "not-answered",
+            (None, None) => "waiting",
+        };
+        Self { asked_ms: row.asked_ms, due_ms: row.due_ms, state }
+    }
 }
 
 /// A delivery.
@@ -124,6 +149,7 @@ impl From<SaleView> for OneSale {
             revoked_at_s: view.revoked_at_s,
             delivery,
             key: view.key,
+            withdrawal: view.row.withdrawal.as_ref().map(Withdrawal::from),
             left_out: is_seller.then(|| view.row.left_out.into_iter().collect()),
         }
     }
@@ -254,6 +280,56 @@ pub(super) async fn decline(
 ) -> Result<HttpResponse, Problem> {
     let who = caller.session()?.address;
     let view = state.sales()?.decline(who, id_in(&order, Problem::no_such_sale)?).await?;
+    Ok(json(&OneSale::from(view)))
+}
+
+/// The seller wants what was delivered deleted. The buyer is told, and has some time to sign that it
+/// is; their silence is a line too.
+#[utoipa::path(post, path = "/v1/sales/{order}/withdrawal", operation_id = "withdrawSale",
+    tag = "sales", params(("order" = String, Path, description = "The order's id")),
+    responses((status = 200, body = OneSale)))]
+#[post("/v1/sales/{order}/withdrawal")]
+pub(super) async fn withdraw(
+    order: Path<String>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let view = state.sales()?.withdraw_sale(who, id_in(&order, Problem::no_such_sale)?).await?;
+    Ok(json(&OneSale::from(view)))
+}
+
+/// A buyer's word that what was delivered is gone.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewDeletion {
+    /// The EIP-712 document, under the market's domain.
+    #[schema(value_type = Object)]
+    deletion: Deletion,
+    /// By the buyer.
+    #[schema(value_type = String)]
+    signature: Bytes,
+}
+
+/// The buyer's word that what was delivered is deleted.
+#[utoipa::path(post, path = "/v1/sales/{order}/deletion", operation_id = "deletedSale",
+    tag = "sales", params(("order" = String, Path, description = "The order's id")),
+    request_body = NewDeletion, responses((status = 200, body = OneSale)))]
+#[post("/v1/sales/{order}/deletion")]
+pub(super) async fn deleted(
+    order: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let sales = state.sales()?;
+    let id = id_in(&order, Problem::no_such_sale)?;
+    state.rates.document(Client::of(&request))?;
+    let body: NewDeletion = state.bodies.json(&request, payload).await?;
+    let NewDeletion { deletion, signature } = body;
+    let view = sales.deleted(who, id, Deleted { deletion, signature }).await?;
     Ok(json(&OneSale::from(view)))
 }
 

@@ -253,6 +253,13 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             [401, 422, 422, 422, 422, 422, 403, 401, 401],
         ),
         post("/v1/sales/{order}/decline", &format!("/v1/sales/{word}/decline"), "", NOBODY_S),
+        post("/v1/sales/{order}/withdrawal", &format!("/v1/sales/{word}/withdrawal"), "", NOBODY_S),
+        post(
+            "/v1/sales/{order}/deletion",
+            &format!("/v1/sales/{word}/deletion"),
+            "{}",
+            [401, 422, 422, 422, 422, 422, 403, 401, 401],
+        ),
         get("/v1/sales/{order}/delivery", &format!("/v1/sales/{word}/delivery"), NOBODY_S),
         get("/v1/sales/{order}/proof", &format!("/v1/sales/{word}/proof"), NOBODY_S),
         same("/fhir/metadata", ANYBODY),

@@ -44,6 +44,7 @@ pub(crate) fn rules() -> Rules {
         default: Rule::Off,
         countries: [("EE".to_owned(), Rule::On)].into(),
         windows: Windows { delivery_s_min: 600, grace_s_min: 600 },
+        withdrawal_ms: 3_600_000,
     }
 }
 

@@ -37,6 +37,21 @@ pub struct ApprovalRow {
     pub signature: Bytes,
 }
 
+/// That a seller wants what was delivered deleted, and what the buyer says to it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SaleWithdrawalRow {
+    /// When the seller asked, milliseconds since 1970.
+    pub asked_ms: u64,
+    /// Until when the buyer has time.
+    pub due_ms: u64,
+    /// The entry that says so.
+    pub asked_entry: Option<u64>,
+    /// What the buyer signed, as JSON with its signature.
+    pub deletion: Option<Vec<u8>>,
+    /// The entry of that, or of the buyer's silence.
+    pub ended_entry: Option<u64>,
+}
+
 /// An order that was paid.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SaleRow {
@@ -66,6 +81,8 @@ pub struct SaleRow {
     pub ended_entry: Option<u64>,
     /// What of the person's records was not what was sold, by reason.
     pub left_out: Vec<(String, u64)>,
+    /// The seller wants it deleted.
+    pub withdrawal: Option<SaleWithdrawalRow>,
     /// How far it is.
     pub state: SaleState,
 }

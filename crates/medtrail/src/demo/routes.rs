@@ -3,6 +3,7 @@
 use super::anvil;
 use super::jaan;
 use super::live::Live;
+use super::rpc;
 use super::words::{ACTS, ANSWER, Act, LOOK, PROPERLY, STRIP};
 use alloy_primitives::bytes::Bytes;
 use futures::future::BoxFuture;
@@ -23,8 +24,21 @@ impl Routes {
 }
 
 impl DemoRoutes for Routes {
-    fn answer(&self, method: &str, path: &str, _: Bytes) -> BoxFuture<'static, Option<DemoAnswer>> {
+    fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> BoxFuture<'static, Option<DemoAnswer>> {
         let live = self.0.get().cloned();
+        if (method, path) == ("POST", "/demo/rpc") {
+            return Box::pin(async move {
+                Some(match live {
+                    Some(live) => rpc::pass(&live.rpc, &body).await,
+                    None => starting(),
+                })
+            });
+        }
         let button = [LOOK.1, ANSWER.1, PROPERLY.1].into_iter().find(|known| *known == path);
         let button = button.filter(|_| method == "POST");
         let found = match (method, path) {
@@ -77,7 +91,7 @@ fn wallet() -> Option<DemoAnswer> {
     Some(DemoAnswer { status: 200, media_type: asset.media_type, body: asset.bytes.into_owned() })
 }
 
-fn answer(status: u16, body: &Value) -> DemoAnswer {
+pub(super) fn answer(status: u16, body: &Value) -> DemoAnswer {
     DemoAnswer { status, media_type: "application/json", body: body.to_string().into_bytes() }
 }
 

@@ -157,6 +157,7 @@ impl Sales {
                 (row, offer.ok_or(SalesError::NoSuchOffer)?)
             };
             self.note_chain(&row, &offer, &ends)?;
+            self.note_withdrawal(id)?;
             let order = order_in(&row)?;
             if row.state.is_done() {
                 locked(&self.0.settling).remove(&id);

@@ -405,6 +405,10 @@ pub(super) fn offer_in(row: &OfferRow) -> Result<Offer, SalesError> {
     Ok(serde_json::from_slice(&row.document).map_err(|error| damaged(&error))?)
 }
 
+pub(super) fn dataset_bytes(row: &OfferRow) -> &[u8] {
+    &row.dataset
+}
+
 pub(super) fn dataset_in(row: &OfferRow) -> Result<Dataset, SalesError> {
     Ok(Dataset::parse(&row.dataset).map_err(|error| damaged(&error))?)
 }

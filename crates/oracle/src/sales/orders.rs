@@ -144,6 +144,7 @@ impl Sales {
             ended_at_s: None,
             ended_entry: None,
             left_out: Vec::new(),
+            withdrawal: None,
             state: SaleState::New,
         }
     }
@@ -319,7 +320,11 @@ impl Sales {
     }
 
     /// The rows of a sale, for whoever is a side of it.
-    fn rows_for(&self, who: Address, id: B256) -> Result<(SaleRow, OfferRow), SalesError> {
+    pub(super) fn rows_for(
+        &self,
+        who: Address,
+        id: B256,
+    ) -> Result<(SaleRow, OfferRow), SalesError> {
         let rows = self.0.service.0.live.rows();
         let row = rows.stall.sale(id).cloned().ok_or(SalesError::NoSuchSale)?;
         let offer = rows.stall.offer(row.offer).cloned().ok_or(SalesError::NoSuchSale)?;
@@ -358,7 +363,7 @@ impl Sales {
         Ok(ends)
     }
 
-    fn view_for(&self, who: Address, id: B256) -> Result<SaleView, SalesError> {
+    pub(super) fn view_for(&self, who: Address, id: B256) -> Result<SaleView, SalesError> {
         let (row, offer) = self.rows_for(who, id)?;
         let known = locked(&self.0.seen).get(&id).copied().filter(|_| !row.state.is_done());
         let ends = match known {

@@ -48,7 +48,8 @@ impl Stall {
         // Also one that is not delivered, until the money went back and an entry says so; not one
         // whose payment never became final.
         let is_over = row.ended_entry.is_some() || row.paid_at_s.is_none();
-        match row.state.is_done() && is_over {
+        let waits = row.withdrawal.as_ref().is_some_and(|one| one.ended_entry.is_none());
+        match row.state.is_done() && is_over && !waits {
             true => self.open.remove(&row.id),
             false => self.open.insert(row.id),
         };

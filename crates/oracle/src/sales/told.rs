@@ -24,6 +24,12 @@ pub(super) enum SaleAct {
     Paid,
     Settled,
     Refunded,
+    /// The seller wants what was delivered deleted.
+    Withdrawn,
+    /// The buyer signed that it is.
+    Deleted,
+    /// The buyer said nothing in time.
+    NotAnswered,
 }
 
 #[derive(Serialize)]
@@ -35,6 +41,9 @@ struct SaleDetails<'a> {
     order: &'a RawValue,
     dataset: &'a str,
     at_s: u64,
+    /// What the buyer signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +64,8 @@ struct DownloadDetails {
 }
 
 impl Sales {
-    /// Enters what happened on chain, at a final block; once for each act of a sale. Blocks.
+    /// Enters what happened: on chain, at a final block, or between the two. Once for each act of a
+    /// sale. Blocks.
     pub(super) fn tell(
         &self,
         row: &SaleRow,
@@ -66,8 +76,18 @@ impl Sales {
         let order = String::from_utf8_lossy(&row.document).into_owned();
         let order = RawValue::from_string(order).expect("an order is JSON");
         let dataset = String::from_utf8_lossy(dataset);
-        let details =
-            SaleDetails { version: SALE_VERSION, act, order: &order, dataset: &dataset, at_s };
+        let deletion = row.withdrawal.as_ref().and_then(|one| one.deletion.clone());
+        let deletion = deletion.filter(|_| act == SaleAct::Deleted);
+        let deletion = deletion.map(|text| String::from_utf8_lossy(&text).into_owned());
+        let deletion = deletion.map(|text| RawValue::from_string(text).expect("kept as JSON"));
+        let details = SaleDetails {
+            version: SALE_VERSION,
+            act,
+            order: &order,
+            dataset: &dataset,
+            at_s,
+            deletion: deletion.as_deref(),
+        };
         let details = serde_json::to_vec(&details).expect("plain data encodes");
         let service = &self.0.service;
         let subject = subject_of(row.seller);
@@ -140,6 +160,9 @@ fn event(label: &[u8], act: SaleAct, order: B256) -> Vec<u8> {
         SaleAct::Paid => b"paid\0",
         SaleAct::Settled => b"settled\0",
         SaleAct::Refunded => b"refunded\0",
+        SaleAct::Withdrawn => b"withdrawn\0",
+        SaleAct::Deleted => b"deleted\0",
+        SaleAct::NotAnswered => b"not-answered\0",
     };
     [label, act, order.as_slice()].concat()
 }

@@ -74,6 +74,8 @@ struct State {
     cancelled: Vec<B256>,
     shown: BTreeMap<B256, Told>,
     head: u64,
+    /// Seconds by which the chain's clock is ahead.
+    ahead_s: u64,
     is_away: bool,
 }
 
@@ -146,6 +148,11 @@ impl Bazaar {
         });
     }
 
+    /// Time passes on the chain.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.lock().ahead_s += seconds;
+    }
+
     pub(crate) fn cancel(&self, offer: B256) {
         self.lock().cancelled.push(offer);
     }
@@ -206,7 +213,7 @@ impl Trade for Bazaar {
             return Err(RegistryError::Unreachable("on purpose".into()));
         }
         let header = |number: u64| {
-            let time_s = now_ms() / 1000;
+            let time_s = now_ms() / 1000 + state.ahead_s;
             Header { block: block(number), parent: B256::ZERO, time_s }
         };
         let mut head = header(state.head);
@@ -308,7 +315,7 @@ pub(crate) fn rules() -> Rules {
     let countries =
         [("EE".to_owned(), Rule::On), ("DE".to_owned(), Rule::DeIdentified)].into_iter().collect();
     let windows = Windows { delivery_s_min: 600, grace_s_min: 600 };
-    Rules { default: Rule::Off, countries, windows }
+    Rules { default: Rule::Off, countries, windows, withdrawal_ms: 3_600_000 }
 }
 
 /// A measurement of glucose; each number another.

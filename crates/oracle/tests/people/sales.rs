@@ -5,7 +5,7 @@ use crate::bazaar::{
     BOREAL, MARKET, OTHER, SAFE, Shop, anna_address, buyer_key, dataset, order_of,
 };
 use crate::permits::{ANNA, KADRI, guardianship, signed};
-use crate::support::{CLINIC, FAULTS, address_of, now_ms, pseudonym, sign};
+use crate::support::{CLINIC, FAULTS, address_of, now_ms, pseudonym, sign, sign_digest};
 use alloy_primitives::B256;
 use medtrail_ledger::binding::alias::{self, Language};
 use medtrail_ledger::consents::ConsentEvent;
@@ -14,9 +14,9 @@ use medtrail_ledger::ports::{KeyFile, KeyTag};
 use medtrail_market::seal::LockKey;
 use medtrail_market::verify::{Ordered, delivery};
 use medtrail_oracle::aliases::Joining;
-use medtrail_oracle::sales::{OfferState, SaleView, SalesError, Side, Wish};
+use medtrail_oracle::sales::{Deleted, OfferState, SaleView, SalesError, Side, Wish};
 use medtrail_permit::dataset::Form;
-use medtrail_permit::sale::Order;
+use medtrail_permit::sale::{Deletion, Order};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -136,12 +136,8 @@ async fn an_approval_by_transaction_counts_once_it_is_final() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_is_not_final_moves_nothing_and_one_that_vanished_is_forgotten() {
-    static AHEAD_MS: AtomicU64 = AtomicU64::new(0);
-    fn later() -> u64 {
-        now_ms() + AHEAD_MS.load(Ordering::SeqCst)
-    }
     let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::over(&folder, Arc::default(), later);
+    let shop = Shop::start(&folder);
     shop.tick().await;
     shop.keep(ANNA, 4).await;
     let order = order_of(&shop.list(ANNA, 1).await, BOREAL, 1);
@@ -160,6 +156,16 @@ async fn a_payment_that_is_not_final_moves_nothing_and_one_that_vanished_is_forg
     shop.bazaar.pay(&order, true);
     shop.tick().await;
     assert_eq!(state(&shop, id).await, "delivered");
+    // Another one never comes back: once it could not be paid out any more it is forgotten.
+    let other = order_of(&order.offer, BOREAL, 9);
+    let gone = shop.bazaar.pay(&other, false);
+    shop.sales.take(address_of(BOREAL), other).await.unwrap();
+    shop.bazaar.reorganise(gone);
+    shop.tick().await;
+    assert_eq!(seen(&shop, gone).await.refusal, None);
+    shop.bazaar.pass(2 * 3600 + 60);
+    shop.tick().await;
+    assert_eq!(seen(&shop, gone).await.refusal, Some("late"));
     shop.stop().await;
 }
 
@@ -499,5 +505,57 @@ async fn a_chain_that_is_away_stops_nothing_but_sales() {
     shop.bazaar.go(false);
     shop.tick().await;
     assert_eq!(state(&shop, id).await, "delivered");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seller_who_withdraws_afterwards_is_answered_by_a_signature_or_by_an_entry_of_silence() {
+    static AHEAD_MS: AtomicU64 = AtomicU64::new(0);
+    fn later() -> u64 {
+        now_ms() + AHEAD_MS.load(Ordering::SeqCst)
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::over(&folder, Arc::default(), later);
+    let (order, id) = sold(&shop).await;
+    shop.tick().await;
+    let (anna, boreal) = (anna_address(), address_of(BOREAL));
+    let early = shop.sales.withdraw_sale(anna, id).await;
+    assert!(matches!(early, Err(SalesError::NotDelivered)));
+    shop.anchor(1);
+    shop.tick().await;
+    shop.bazaar.settle(&shop.sales.due()[0], true);
+    shop.tick().await;
+    let says = |by: u8, deletion: Deletion| {
+        let signature = sign_digest(by, deletion.id(&MARKET));
+        shop.sales.deleted(boreal, id, Deleted { deletion, signature })
+    };
+    let gone = Deletion::of(&order, &MARKET, now_ms() / 1000);
+    assert!(matches!(says(BOREAL, gone.clone()).await, Err(SalesError::NotAsked)));
+    assert!(matches!(shop.sales.withdraw_sale(boreal, id).await, Err(SalesError::NoSuchSale)));
+    for _ in 0..2 {
+        shop.sales.withdraw_sale(anna, id).await.unwrap();
+    }
+    assert_eq!(shop.acts(), ["paid", "settled", "withdrawn"]);
+    // Nobody says it for the buyer, in other words, or of another order.
+    assert!(matches!(says(ANNA, gone.clone()).await, Err(SalesError::Signature)));
+    for wrong in [
+        Deletion { statement: "I have deleted it.".into(), ..gone.clone() },
+        Deletion { order: B256::repeat_byte(1), ..gone.clone() },
+        Deletion { deletedAt: now_ms() / 1000 + 3600, ..gone.clone() },
+    ] {
+        assert!(matches!(says(BOREAL, wrong).await, Err(SalesError::Field { .. })));
+    }
+    AHEAD_MS.store(3_601_000, Ordering::SeqCst);
+    shop.tick().await;
+    shop.tick().await;
+    assert_eq!(shop.acts()[3..], ["not-answered"]);
+    // After all.
+    for _ in 0..2 {
+        says(BOREAL, gone.clone()).await.unwrap();
+    }
+    shop.tick().await;
+    assert_eq!(shop.acts()[4..], ["deleted"]);
+    let told = shop.world().details_of_kind(5).pop().unwrap();
+    assert_eq!(told["deletion"]["document"]["statement"], Deletion::STATEMENT);
     shop.stop().await;
 }

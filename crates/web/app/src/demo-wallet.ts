@@ -2,6 +2,7 @@
 // anything. It announces itself like every other wallet (EIP-6963) and asks in a red frame before it does anything.
 // Its keys come with the demo's story; outside the demo this file is not served.
 import { privateKeyToAccount } from "viem/accounts";
+import { formatEther } from "viem/utils";
 import type { Account } from "./demo/story.svelte";
 import type { Chain, Provider } from "./session/wallets.svelte";
 import { drawPrompt, type Question } from "./demo-wallet/prompt";
@@ -12,6 +13,29 @@ class WalletError extends Error {
   constructor(readonly code: number, message: string) {
     super(message);
   }
+}
+
+interface Sent {
+  readonly from: string;
+  readonly to: `0x${string}`;
+  readonly data?: `0x${string}`;
+  readonly value?: `0x${string}`;
+}
+
+/** What wallets pass on to a node without asking anybody. */
+const READ: readonly string[] = [
+  "eth_blockNumber", "eth_call", "eth_estimateGas", "eth_gasPrice", "eth_getBalance", "eth_getBlockByNumber", "eth_getCode", "eth_getLogs",
+  "eth_getTransactionByHash", "eth_getTransactionCount", "eth_getTransactionReceipt",
+];
+
+/** The chain, through the demo's own server: the page's policy lets nothing in it speak to any other. */
+async function ask(method: string, params: readonly unknown[] | object): Promise<unknown> {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
+  const response = await fetch("/demo/rpc", { method: "POST", headers: { "content-type": "application/json" }, body });
+  const { result, error } = (await response.json()) as { result?: unknown; error?: { code: number; message: string; data?: unknown } };
+  if (error) throw Object.assign(new WalletError(error.code, error.message), { data: error.data });
+  if (!response.ok || result === undefined) throw new WalletError(-32603, "The demo’s chain does not answer.");
+  return result;
 }
 
 type Listener = (value: never) => void;
@@ -38,12 +62,14 @@ class DemoWallet implements Provider {
 
   async request({ method, params }: { readonly method: string; readonly params?: readonly unknown[] | object }): Promise<unknown> {
     const [first, second] = Array.isArray(params) ? (params as unknown[]) : [];
+    if (READ.includes(method)) return ask(method, params ?? []);
     switch (method) {
       case "eth_chainId": return `0x${this.#chainId.toString(16)}`;
       case "eth_accounts": return this.#connected;
       case "eth_requestAccounts": return this.#connect();
       case "personal_sign": return this.#signText(String(first), String(second));
       case "eth_signTypedData_v4": return this.#signDocument(String(first), second);
+      case "eth_sendTransaction": return this.#send(first as Sent);
       case "wallet_switchEthereumChain": return this.#switch(Number((first as { chainId: string }).chainId));
       case "wallet_addEthereumChain": {
         const chainId = Number((first as { chainId: string }).chainId);
@@ -95,6 +121,24 @@ class DemoWallet implements Provider {
     return account.signTypedData({
       domain: { ...document.domain, chainId: this.#chainId } as object, types, primaryType: document.primaryType, message: document.message,
     } as never);
+  }
+
+  async #send({ from, to, data = "0x", value = "0x0" }: Sent): Promise<unknown> {
+    const account = this.#account(from);
+    const call = { from, to, data, value };
+    const words = (name: string, params: readonly unknown[]) => ask(name, params) as Promise<string>;
+    // What it costs, or why it would fail, is known before anybody is asked.
+    const [gas, price, nonce] = await Promise.all([words("eth_estimateGas", [call]), words("eth_gasPrice", []), words("eth_getTransactionCount", [from, "pending"])]);
+    const gasMost = (BigInt(gas) * 13n) / 10n;
+    await this.#ask({
+      title: "Send a transaction", from: this.#nameOf(from), choices: [],
+      lines: [["To the contract", to], ["You send", `${formatEther(BigInt(value))} ETH`], ["Fee, at most", `${formatEther(gasMost * BigInt(price) * 2n)} ETH`], ["Call", data.slice(0, 10)]],
+    });
+    const raw = await account.signTransaction({
+      chainId: this.#chainId, type: "eip1559", to, data, value: BigInt(value), gas: gasMost, nonce: Number(nonce),
+      maxFeePerGas: BigInt(price) * 2n, maxPriorityFeePerGas: BigInt(price),
+    });
+    return ask("eth_sendRawTransaction", [raw]);
   }
 
   #switch(chainId: number): null {

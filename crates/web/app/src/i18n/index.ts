@@ -11,7 +11,12 @@ const language = "en-GB";
 const rules = new Intl.PluralRules(language);
 const whole = new Intl.NumberFormat(language);
 
-function fill(text: string, values: Values): string {
+/** Of a count: the form for one, or that for others. */
+export function formOf(count: number): "one" | "other" {
+  return rules.select(count) === "one" ? "one" : "other";
+}
+
+export function fill(text: string, values: Values): string {
   return text.replace(/\{(\w+)\}/g, (all, name: string) => {
     const value = values[name];
     if (value === undefined) return all;

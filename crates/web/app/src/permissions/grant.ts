@@ -65,7 +65,7 @@ export function addMonths(ms: number, months: number): number {
 }
 
 /** When it ends, seconds since 1970, on a full minute: a wallet shows no seconds. Null: no such day, or one that is over. */
-export function untilS({ term, date }: Choices, nowMs: number): number | null {
+export function untilS({ term, date }: Pick<Choices, "term" | "date">, nowMs: number): number | null {
   const endMs = term === "date" ? endOf(date) : addMonths(nowMs, MONTHS[term]);
   const seconds = Math.ceil(endMs / 60_000) * 60;
   return seconds * 1000 > nowMs && seconds <= TIME_S_MAX ? seconds : null;

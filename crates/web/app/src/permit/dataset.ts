@@ -1,5 +1,5 @@
-// No page uses it yet: a second implementation, held to tests/vectors/offers.json.
-// `medtrail/dataset-v1`: which data a sale is about, and in what form they are delivered; as in crates/permit (dataset.rs).
+// `medtrail/dataset-v1`: which data a sale is about, and in what form they are delivered; as in crates/permit (dataset.rs);
+// tests/vectors/offers.json holds both to it.
 import { textOf, utf8 } from "../ledger/bytes";
 import { sha256 } from "../ledger/merkle";
 import type { Hex } from "../ledger/types";

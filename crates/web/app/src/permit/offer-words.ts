@@ -1,4 +1,3 @@
-// No page uses it yet: a second implementation, held to tests/vectors/offers.json.
 // What a seller reads in the wallet: the statement of an offer's terms, which stands unchanged in every approval. The same
 // as in crates/permit (sale/english.rs, sale/estonian.rs); tests/vectors/offers.json holds both to it.
 import { checksummed } from "../ledger/schema";

@@ -1,6 +1,5 @@
-// No page uses it yet: a second implementation, held to tests/vectors/sales.json.
 // What is signed in a sale (EIP-712, the market contract's domain), and what makes it valid by itself; as in crates/permit
-// (sale.rs, sale/check.rs). A price is a decimal text: beyond 2^53 a JSON number means several things.
+// (sale.rs, sale/check.rs), held to tests/vectors/sales.json. A price is a decimal text: beyond 2^53 a JSON number means several things.
 import { concat, hexToBytes, isHex, utf8 } from "../ledger/bytes";
 import { digest, keccak, type Domain } from "../ledger/schema";
 import type { Hex } from "../ledger/types";
@@ -31,7 +30,7 @@ interface Structs {
 export type SaleStruct = keyof Structs;
 
 /** The fields of each struct in their order; a type that is a struct's name is that struct. */
-const SALE_TYPES: { readonly [K in SaleStruct]: readonly (readonly [type: string, name: keyof Structs[K] & string])[] } = {
+export const SALE_TYPES: { readonly [K in SaleStruct]: readonly (readonly [type: string, name: keyof Structs[K] & string])[] } = {
   Terms: [["string", "statement"], ["string", "purpose"], ["bytes32", "dataset"], ["bytes32", "salt"]],
   Offer: [
     ["address", "seller"], ["bytes32", "log"], ["address", "token"], ["uint256", "price"], ["uint64", "accessS"],

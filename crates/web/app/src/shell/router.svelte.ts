@@ -16,6 +16,10 @@ export type Place =
   | { readonly name: "confirm"; readonly code: string }
   | { readonly name: "desk" }
   | { readonly name: "permissions" }
+  | { readonly name: "sell" }
+  | { readonly name: "market" }
+  | { readonly name: "offer"; readonly id: Hex }
+  | { readonly name: "bought" }
   | { readonly name: "organisations" }
   | { readonly name: "invite"; readonly code: string }
   | { readonly name: "unknown" };
@@ -30,6 +34,8 @@ export function placeOf(hash: string): Place {
   // An address in 32 bytes is the same one.
   const of = /^#\/trail\?of=0x(?:0{24})?([0-9a-f]{40}|[0-9a-f]{64})$/i.exec(hash)?.[1];
   if (of) return { name: "trail", of: `0x${of.toLowerCase()}` };
+  const offer = /^#\/market\/offer\/(0x[0-9a-f]{64})$/i.exec(hash)?.[1];
+  if (offer) return { name: "offer", id: offer.toLowerCase() as Hex };
   switch (hash) {
     case "": case "#": case "#/": return { name: "home" };
     // The mails lead to #/data: their link, too, says nothing.
@@ -41,6 +47,9 @@ export function placeOf(hash: string): Place {
     case "#/notices": return { name: "notices" };
     case "#/desk": return { name: "desk" };
     case "#/permissions": return { name: "permissions" };
+    case "#/sell": return { name: "sell" };
+    case "#/market": return { name: "market" };
+    case "#/market/bought": return { name: "bought" };
     case "#/organisations": return { name: "organisations" };
     default: return { name: "unknown" };
   }

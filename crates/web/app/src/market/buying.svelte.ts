@@ -1,0 +1,184 @@
+import { s } from "../i18n/sales";
+import type { Hex, TrustFile } from "../ledger";
+import { utf8 } from "../ledger/bytes";
+import { datasetOf, type Dataset } from "../permit/dataset";
+import { orderProblem, saleId, type Order } from "../permit/sale";
+import { buyData, orderData } from "../sales/abi";
+import { saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
+import { saleFlaws, type Flaw } from "../sales/check";
+import type { MarketChain, Standing } from "../sales/chain";
+import { explain } from "../sales/explain";
+import { chainOf, openMarket, orNull } from "../sales/open";
+import { progressOf, type Progress } from "../sales/progress";
+import { mined, transact } from "../sales/transact";
+import { allPages } from "../sell/selling.svelte";
+import { ask } from "../server/client";
+import { isDeclined } from "../session/explain";
+import { session } from "../session/session.svelte";
+import { forgetOrder, keepOrder, keptOrders, type Kept } from "./orders";
+
+/** One purchase: from this device, from the service, or both. */
+export interface Purchase {
+  readonly id: Hex;
+  readonly order: Order;
+  readonly dataset: Dataset | null;
+  readonly atMs: number | null;
+  /** Null: the service does not know it, yet. */
+  readonly view: SaleView | null;
+  readonly flaws: readonly Flaw[];
+  readonly chain: Standing | null;
+  readonly progress: Progress;
+  /** The payment as this device sent it. */
+  readonly tx: Hex | null;
+}
+
+/** What a buyer bought: kept on this device, known to the service, and seen on the chain. */
+export class Buying {
+  readonly address: Hex;
+  phase = $state<"loading" | "ready" | "off" | "failed">("loading");
+  error = $state("");
+  market = $state.raw<MarketInfo | null>(null);
+  trust = $state.raw<TrustFile | null>(null);
+  purchases = $state.raw<readonly Purchase[]>([]);
+  hasChain = $state(false);
+  isBusy = $state(false);
+  readAtMs = $state(0);
+
+  readonly isRunning = $derived(this.purchases.some(({ progress }) => progress.end === "running"));
+
+  readonly #stop = new AbortController();
+
+  constructor(address: string) {
+    this.address = address.toLowerCase() as Hex;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  async open(): Promise<void> {
+    this.phase = "loading";
+    this.error = "";
+    try {
+      const { market, trust } = await openMarket(this.#stop.signal);
+      [this.market, this.trust] = [market, trust];
+      if (market !== null) await this.read();
+      this.phase = market === null ? "off" : "ready";
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      this.phase = "failed";
+      this.error = explain(error);
+      void session.probe();
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  /** Again, quietly: what cannot be read now may be in a moment. */
+  async poll(): Promise<void> {
+    if (this.phase !== "ready" || this.isBusy) return;
+    await this.read().catch((error: unknown) => { if (!this.#stop.signal.aborted) this.error = explain(error); });
+  }
+
+  async read(): Promise<void> {
+    const { market } = this;
+    if (market === null) return;
+    const { found } = await allPages("/v1/sales?as=buyer", salesOf, this.#stop.signal);
+    const chain = await chainOf(market);
+    const nowS = (await orNull(chain?.nowS())) ?? null;
+    this.hasChain = nowS !== null;
+    const views = new Map(found.filter(({ role }) => role === "buyer").map((view) => [view.id, view]));
+    const kept = new Map(keptOrders(market, this.address).map((one) => [one.id, one]));
+    const ids = [...new Set([...kept.keys(), ...views.keys()])];
+    const all = await Promise.all(ids.map((id) => this.#purchase(id, kept.get(id) ?? null, views.get(id) ?? null, market, chain, nowS ?? Math.floor(Date.now() / 1000))));
+    const since = ({ atMs, view }: Purchase) => atMs ?? (view?.paidAtS ?? 0) * 1000;
+    this.purchases = all.sort((a, b) => since(b) - since(a));
+    this.readAtMs = Date.now();
+    this.error = "";
+  }
+
+  async #purchase(id: Hex, kept: Kept | null, view: SaleView | null, market: MarketInfo, chain: MarketChain | null, nowS: number): Promise<Purchase> {
+    // What this device kept is believed before what the service tells.
+    const order = kept?.order ?? view?.order;
+    if (order === undefined) throw new Error("a purchase is kept, or told");
+    const standing = await orNull(chain?.standing(id));
+    return {
+      id, order, dataset: kept ? datasetOf(utf8(kept.text)) : view?.dataset ?? null, atMs: kept?.atMs ?? null, view,
+      flaws: view ? saleFlaws(view, market, [this.address]) : [], chain: standing, progress: progressOf(order, view, standing, nowS), tx: kept?.tx ?? null,
+    };
+  }
+
+  /** The clock of the chain, or of this device. */
+  async nowS(): Promise<number> {
+    const chain = this.market && await chainOf(this.market);
+    return (await orNull(chain?.nowS())) ?? Math.floor(Date.now() / 1000);
+  }
+
+  async #doing<T>(what: () => Promise<T>): Promise<T> {
+    this.isBusy = true;
+    try {
+      return await what();
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  #market(): MarketInfo {
+    if (this.market === null) throw new Error("the market comes before what is bought in it");
+    return this.market;
+  }
+
+  /** Pays. The order is kept before the wallet is asked: whatever happens then, the money can be found again. */
+  pay(order: Order, { dataset, text, signature }: OfferView): Promise<Hex> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      if (dataset === null || orderProblem(order, dataset) !== null) throw new Error(s("sale.notThat"));
+      const id = saleId("Order", order, market);
+      const kept: Kept = { id, order, text, tx: null, atMs: Date.now() };
+      if (!keepOrder(market, kept)) throw new Error(s("buy.notKept"));
+      let tx: Hex;
+      try {
+        tx = await transact({ from: this.address, to: market.dataMarket, data: buyData(order, signature), value: BigInt(order.offer.price) }, market.chainId);
+      } catch (error) {
+        // Nothing was sent; of any other fault nobody knows that.
+        if (isDeclined(error) || (error instanceof Error && error.name === "Reverted")) forgetOrder(market, this.address, id);
+        throw error;
+      }
+      keepOrder(market, { ...kept, tx });
+      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
+      await this.#tell(order);
+      await this.read().catch((error: unknown) => { this.error = explain(error); });
+      return id;
+    });
+  }
+
+  /** So that the service need not wait for its own look at the chain; it finds the order there anyway. */
+  async #tell(order: Order): Promise<void> {
+    await ask("/v1/sales", { method: "POST", body: { order } }).catch(() => undefined);
+  }
+
+  tell(order: Order): Promise<void> {
+    return this.#doing(async () => {
+      const view = saleOf(await ask<unknown>("/v1/sales", { method: "POST", body: { order } }));
+      if (view?.id !== saleId("Order", order, this.#market())) throw new Error(s("sale.notThat"));
+      await this.read();
+    });
+  }
+
+  refund({ order }: Purchase): Promise<void> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      const tx = await transact({ from: this.address, to: market.dataMarket, data: orderData("refund", order) }, market.chainId);
+      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
+      await this.read();
+    });
+  }
+
+  /** Of an order that never came to the chain. */
+  forget({ id }: Purchase): void {
+    forgetOrder(this.#market(), this.address, id);
+    this.purchases = this.purchases.filter((one) => one.id !== id);
+  }
+}

@@ -1,0 +1,151 @@
+import { s } from "../i18n/sales";
+import { hexToBytes } from "../ledger/bytes";
+import { operatorSpeaks } from "../ledger/trust";
+import type { Hex, TrustFile, Verdict } from "../ledger/types";
+import { parseProof, verifyProof } from "../ledger";
+import type { SaleView } from "../sales/api";
+import { chainOf, orNull } from "../sales/open";
+import { askText, Refused } from "../server/client";
+import { session } from "../session/session.svelte";
+import { readerThrough } from "../trail/chain-reader";
+import type { BuyerKey } from "./age-key";
+import type { Buying } from "./buying.svelte";
+import { contentsOf, DeliveryError, hashOf, isKey, loggedIn, unsealed, type Contents, type Logged } from "./delivery";
+import { download } from "./download";
+
+export interface Check {
+  readonly name: "proof" | "entry" | "file" | "chainFile" | "key" | "opened";
+  readonly verdict: Verdict;
+  readonly words: string;
+}
+
+/** One delivery on its way from the service to its buyer's eyes: each step checked on this device. */
+export class Opening {
+  isBusy = $state(false);
+  /** What goes on now, and how far. */
+  doing = $state<"download" | "open" | null>(null);
+  progress = $state.raw({ done: 0, all: 0 });
+  checks = $state.raw<readonly Check[]>([]);
+  contents = $state.raw<Contents | null>(null);
+  file = $state.raw<Uint8Array<ArrayBuffer> | null>(null);
+  proof = $state.raw<string | null>(null);
+
+  readonly isWrong = $derived(this.checks.some(({ verdict }) => verdict === "red"));
+
+  #logged: Logged | null = null;
+
+  constructor(private readonly buying: Buying) {}
+
+  #say(name: Check["name"], verdict: Verdict, words: string): void {
+    this.checks = [...this.checks.filter((one) => one.name !== name), { name, verdict, words }];
+  }
+
+  readonly #onprogress = (done: number, all: number): void => { this.progress = { done, all }; };
+
+  async #step<T>(doing: "download" | "open", what: () => Promise<T>): Promise<T> {
+    this.isBusy = true;
+    this.doing = doing;
+    this.progress = { done: 0, all: 0 };
+    try {
+      return await what();
+    } finally {
+      this.isBusy = false;
+      this.doing = null;
+    }
+  }
+
+  /** Reads the proof and the file, and holds one against the other. Throws what went wrong on the way; what is false is said. */
+  fetch(view: SaleView): Promise<void> {
+    return this.#step("download", async () => {
+      const { delivery } = view;
+      if (delivery === null) throw new Error("there is no delivery yet");
+      await this.#readProof(view);
+      const file = await download(`/v1/sales/${view.id}/delivery`, delivery.bytes, this.#onprogress, this.buying.signal);
+      const hash = await hashOf(file);
+      const named = this.#logged?.file ?? delivery.file;
+      if (hash !== named || hash !== delivery.file) {
+        this.#say("file", "red", s("check.fileOther", { sum: hash, named }));
+        return;
+      }
+      this.file = file;
+      this.#say("file", this.#logged === null ? "amber" : "green", s(this.#logged === null ? "check.fileTold" : "check.file", { sum: hash }));
+    });
+  }
+
+  async #readProof(view: SaleView): Promise<void> {
+    try {
+      this.proof = await askText(`/v1/sales/${view.id}/proof`, { signal: this.buying.signal });
+    } catch (error) {
+      if (!(error instanceof Refused) || error.kind !== "not-anchored") throw error;
+      this.#say("proof", "amber", s("check.notAnchored"));
+      return;
+    }
+    try {
+      this.#logged = loggedIn(this.proof, view);
+    } catch (error) {
+      if (!(error instanceof DeliveryError)) throw error;
+      this.#say("entry", "red", s(`fault.${error.fault}`));
+      return;
+    }
+    this.#say("entry", "green", s("check.entry", { index: this.#logged.index }));
+    await this.#verify(this.proof);
+  }
+
+  /** Whether the entry stands in the anchored log: as every proof of this page is checked. */
+  async #verify(proof: string): Promise<void> {
+    const { trust } = this.buying;
+    const reader = readerThrough(await session.findWallet());
+    if (reader === null || trust === null) return this.#say("proof", "amber", s("check.noWallet"));
+    const findings = await verifyProof(proof, trust, reader).catch(() => null);
+    if (findings === null) return this.#say("proof", "amber", s("check.chainUnread"));
+    const isByOperator = isRelayedByOperator(proof, trust);
+    const bad = findings.filter(({ name, verdict }) => verdict !== "green" && !(name === "report" && verdict === "amber" && isByOperator));
+    const [worst] = [...bad].sort((a, b) => Number(b.verdict === "red") - Number(a.verdict === "red"));
+    this.#say("proof", worst?.verdict ?? "green", worst ? s("check.proofNot", { why: worst.words }) : s("check.proof"));
+  }
+
+  /** Takes the seals off with the key that the chain shows and the buyer's own. */
+  open(view: SaleView, keys: readonly BuyerKey[]): Promise<void> {
+    return this.#step("open", async () => {
+      if (this.file === null) throw new Error("the file comes before it is opened");
+      if (this.#logged === null) await this.#readProof(view);
+      const logged = this.#logged;
+      if (logged === null) throw new Error(s("check.noProof"));
+      const k = await this.#key(view, logged);
+      if (k === null) return;
+      try {
+        const plain = await unsealed(this.file, hexToBytes(k), keys.map(({ secret }) => secret), this.#onprogress);
+        this.contents = await contentsOf(plain, logged, view);
+        this.#say("opened", "green", s("check.opened", { files: this.contents.manifest.files.length, records: this.contents.manifest.records.length }));
+      } catch (error) {
+        if (!(error instanceof DeliveryError)) throw error;
+        this.#say("opened", "red", s(`fault.${error.fault}`));
+      }
+    });
+  }
+
+  async #key(view: SaleView, logged: Logged): Promise<Hex | null> {
+    const { market } = this.buying;
+    const chain = market && await chainOf(market);
+    const shown = await orNull(chain?.settled(view.id));
+    const k = shown?.k ?? view.key;
+    if (k === null) throw new Error(s("check.noKey"));
+    if (!isKey(k, logged)) {
+      this.#say("key", "red", s("fault.key"));
+      return null;
+    }
+    this.#say("key", shown === null ? "amber" : "green", s(shown === null ? "check.keyTold" : "check.key", { k }));
+    if (shown?.file) {
+      const isSame = shown.file === logged.file;
+      this.#say("chainFile", isSame ? "green" : "red", s(isSame ? "check.chainFile" : "check.chainFileOther", { sum: shown.file }));
+      if (!isSame) return null;
+    }
+    return k;
+  }
+}
+
+/** The operator delivers: of its own act its own word is all there is. */
+function isRelayedByOperator(text: string, trust: TrustFile): boolean {
+  const { evidence, report } = parseProof(new TextEncoder().encode(text));
+  return evidence === "relayed" && operatorSpeaks(trust, report.actor, report.timeMs);
+}

@@ -1,0 +1,41 @@
+// What a dataset is, and where a sale stands, in the words of the page.
+import { list, when } from "../i18n";
+import { s, sn } from "../i18n/sales";
+import type { Hex } from "../ledger/types";
+import type { Dataset } from "../permit/dataset";
+import { PURPOSES } from "../permit/purposes";
+import { dataOf } from "../permit/statements";
+import { isEther } from "./api";
+import { etherOf } from "./price";
+
+export const dataWords = ({ scopes }: Dataset): string => list(scopes.map((scope) => dataOf(scope, "en")));
+
+export const formKey = ({ form }: Dataset) => (form === "as-it-is" ? form : form.profile);
+
+export const purposeWords = (code: string): string => PURPOSES.get(code)?.english ?? code;
+
+export function priceWords(price: string, token: Hex): string {
+  return isEther(token) ? s("price.ether", { amount: etherOf(price) }) : s("price.token", { amount: price, token });
+}
+
+export function periodWords({ fromS, toS }: Dataset): string {
+  return s("dataset.period", { from: when(fromS * 1000, "date"), to: when(toS * 1000, "date") });
+}
+
+/** The largest unit in which a length of time is a whole number. */
+export function lengthWords(seconds: number): string {
+  for (const [words, length] of [["length.days", 86_400], ["length.hours", 3_600], ["length.minutes", 60]] as const) {
+    if (seconds >= length && seconds % length === 0) return sn(words, seconds / length);
+  }
+  return sn("length.seconds", seconds);
+}
+
+const names = new Intl.DisplayNames("en-GB", { type: "region", fallback: "code" });
+
+export const countryWords = (code: string): string => {
+  try {
+    return names.of(code) ?? code;
+  } catch {
+    return code;
+  }
+};

@@ -1,0 +1,271 @@
+import { s } from "../i18n/sales";
+import type { Hex, TrustFile } from "../ledger";
+import { approvalOf, approvalProblem, saleId } from "../permit/sale";
+import { ask, Refused } from "../server/client";
+import { session } from "../session/session.svelte";
+import { offersOf, offerViewOf, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
+import { judgeOffer, saleFlaws, type Flaw } from "../sales/check";
+import type { MarketChain, Standing } from "../sales/chain";
+import { explain } from "../sales/explain";
+import { chainOf, openMarket, orNull } from "../sales/open";
+import { progressOf, type Progress } from "../sales/progress";
+import { signSale } from "../sales/sign";
+import { mined, transact } from "../sales/transact";
+import { orderData, wordsData } from "../sales/abi";
+import { approvalForWallet, offerForWallet } from "../sales/typed-data";
+import { get } from "../reading/json";
+import type { Draft } from "./offer-form";
+
+export interface MyOffer {
+  readonly view: OfferView;
+  readonly flaws: readonly Flaw[];
+}
+
+export interface MySale {
+  readonly view: SaleView;
+  readonly flaws: readonly Flaw[];
+  readonly chain: Standing | null;
+  readonly progress: Progress;
+}
+
+/** Wei that wait in the contract for one of the person's addresses. */
+export interface Waiting {
+  readonly account: Hex;
+  readonly wei: bigint;
+}
+
+const NO_TOKEN: Hex = `0x${"0".repeat(40)}`;
+const PAGES_MAX = 20;
+
+/** Reads a list to its end, or so far that nobody would scroll. */
+export async function allPages<T>(path: string, read: (value: unknown) => { found: readonly T[]; next: string | null; unread: number }, signal: AbortSignal): Promise<{ found: readonly T[]; unread: number }> {
+  const found: T[] = [];
+  let unread = 0;
+  let before = "";
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const answer = read(await ask<unknown>(`${path}${before}`, { signal }));
+    found.push(...answer.found);
+    unread += answer.unread;
+    if (answer.next === null) break;
+    before = `&before=${encodeURIComponent(answer.next)}`;
+  }
+  return { found, unread };
+}
+
+/** What a person sells, while the page is open: checked on this device, and the ways to change it. */
+export class Selling {
+  phase = $state<"loading" | "ready" | "off" | "failed">("loading");
+  error = $state("");
+  market = $state.raw<MarketInfo | null>(null);
+  trust = $state.raw<TrustFile | null>(null);
+  offers = $state.raw<readonly MyOffer[]>([]);
+  sales = $state.raw<readonly MySale[]>([]);
+  waiting = $state.raw<readonly Waiting[]>([]);
+  /** The person sells nothing at all, and since when. */
+  isOut = $state(false);
+  outSinceMs = $state<number | null>(null);
+  /** What the service told in no form that this page knows. */
+  unread = $state(0);
+  /** Whether the chain could be asked, through the wallet. */
+  hasChain = $state(false);
+  isBusy = $state(false);
+  readAtMs = $state(0);
+
+  readonly asking = $derived(this.sales.filter(({ view, flaws, progress }) =>
+    flaws.length === 0 && view.state === "waiting" && !view.isApproved && progress.end === "running"));
+
+  readonly #stop = new AbortController();
+  /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
+  readonly #signed = new Map<Hex, Hex>();
+
+  /** `aliases`: the addresses that the person sells under besides their own. */
+  constructor(readonly address: Hex, readonly aliases: () => readonly Hex[], private readonly onlySales = false) {}
+
+  get own(): readonly Hex[] {
+    return [this.address, ...this.aliases()];
+  }
+
+  async open(): Promise<void> {
+    this.phase = "loading";
+    this.error = "";
+    try {
+      const { market, trust } = await openMarket(this.#stop.signal);
+      [this.market, this.trust] = [market, trust];
+      if (market !== null) await this.read();
+      this.phase = market === null ? "off" : "ready";
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      this.phase = "failed";
+      this.error = explain(error);
+      void session.probe();
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  async read(): Promise<void> {
+    const { market } = this;
+    if (market === null) return;
+    const { signal } = this.#stop;
+    const [sales, offers, out] = await Promise.all([
+      allPages("/v1/sales?as=seller", salesOf, signal),
+      this.onlySales ? { found: [], unread: 0 } : allPages("/v1/offers?as=seller", offersOf, signal),
+      this.onlySales ? null : ask<unknown>("/v1/market/opt-out", { signal }),
+    ]);
+    const chain = await chainOf(market);
+    const nowMs = Date.now();
+    const nowS = (await orNull(chain?.nowS())) ?? Math.floor(nowMs / 1000);
+    this.sales = await Promise.all(sales.found.filter(({ role }) => role === "seller").map((view) => this.#sale(view, market, chain, nowS)));
+    this.offers = await Promise.all(offers.found.map((view) => this.#offer(view, market, nowMs)));
+    this.unread = sales.unread + offers.unread;
+    if (out !== null) this.#setOut(out);
+    await this.#readWaiting(chain);
+    this.readAtMs = nowMs;
+    this.error = "";
+  }
+
+  async #sale(view: SaleView, market: MarketInfo, chain: MarketChain | null, nowS: number): Promise<MySale> {
+    const flaws = saleFlaws(view, market, this.own);
+    const standing = await orNull(chain?.standing(view.id));
+    return { view, flaws, chain: standing, progress: progressOf(view.order, view, standing, nowS) };
+  }
+
+  async #offer(view: OfferView, market: MarketInfo, nowMs: number): Promise<MyOffer> {
+    const { flaws } = await judgeOffer(view, market, null, nowMs);
+    const isOwn = this.own.includes(view.offer.seller);
+    return { view, flaws: [...flaws.filter((flaw) => flaw !== "expired"), ...(isOwn ? [] : ["signer" as const])] };
+  }
+
+  async #readWaiting(chain: MarketChain | null): Promise<void> {
+    if (this.onlySales) return;
+    const found = await Promise.all(this.own.map(async (account) => ({ account, wei: await orNull(chain?.credit(account)) })));
+    this.hasChain = found.every(({ wei }) => wei !== null);
+    this.waiting = found.flatMap(({ account, wei }) => (wei !== null && wei > 0n ? [{ account, wei }] : []));
+  }
+
+  #setOut(answer: unknown): void {
+    const sinceMs = get(answer, "sinceMs");
+    this.isOut = get(answer, "isOut") === true;
+    this.outSinceMs = this.isOut && typeof sinceMs === "number" ? sinceMs : null;
+  }
+
+  async #doing<T>(what: () => Promise<T>): Promise<T> {
+    this.isBusy = true;
+    try {
+      return await what();
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) void session.probe();
+      throw error;
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  /** It is done: that the lists cannot be read just now is another matter. */
+  async #readAfter(): Promise<void> {
+    await this.read().catch((error: unknown) => { this.error = explain(error); });
+  }
+
+  #market(): MarketInfo {
+    if (this.market === null) throw new Error("the market comes before what is sold in it");
+    return this.market;
+  }
+
+  /** The seller's count of cancellations of all offers: an offer of another one is dead. */
+  async epochOf(seller: Hex): Promise<number> {
+    const chain = await chainOf(this.#market());
+    if (chain === null) throw new Error(s("wallet.needed"));
+    return chain.epoch(seller);
+  }
+
+  /** Who signs for an address: itself, or whom control moved to. */
+  async #signerFor(seller: Hex, order: SaleView["order"] | null): Promise<Hex> {
+    if (order === null) return seller;
+    const chain = await chainOf(this.#market());
+    return (await orNull(chain?.offer(order.offer)))?.controller ?? seller;
+  }
+
+  async #signature(id: Hex, sign: () => Promise<Hex>): Promise<Hex> {
+    const signature = this.#signed.get(id) ?? await sign();
+    this.#signed.set(id, signature);
+    return signature;
+  }
+
+  offer({ offer, text, country }: Draft): Promise<void> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      const id = saleId("Offer", offer, market);
+      const signature = await this.#signature(id, () => signSale(offer.seller, offerForWallet(offer, market), id, market.chainId));
+      const written = offerViewOf(await ask<unknown>("/v1/offers", { method: "POST", body: { offer, dataset: text, signature, country } }));
+      if (written?.id !== id || saleId("Offer", written.offer, market) !== id) throw new Error(s("sell.otherWritten"));
+      this.#signed.delete(id);
+      await this.#readAfter();
+    });
+  }
+
+  withdrawOffer(id: Hex): Promise<void> {
+    return this.#doing(async () => {
+      await ask(`/v1/offers/${id}/withdrawal`, { method: "POST" });
+      await this.#readAfter();
+    });
+  }
+
+  /** On the chain: then nobody can even pay. */
+  cancelOffer({ id, offer }: OfferView): Promise<void> {
+    return this.#send(offer.seller, wordsData("cancelOffer", offer.seller, id));
+  }
+
+  /** The yes to this one buyer. It is carried when the sale is settled, and costs the seller nothing. */
+  approve({ id, order, dataset }: SaleView): Promise<void> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      const approval = approvalOf(order, market, order.deliverBy + order.grace);
+      if (dataset === null || approvalProblem(approval, order, market, dataset) !== null) throw new Error(s("sale.notThat"));
+      const signed = saleId("SaleApproval", approval, market);
+      const signature = await this.#signature(signed, async () =>
+        signSale(await this.#signerFor(order.offer.seller, order), approvalForWallet(approval, market), signed, market.chainId));
+      const written = saleOf(await ask<unknown>(`/v1/sales/${id}/approval`, { method: "POST", body: { approval, signature } }));
+      if (written?.id !== id) throw new Error(s("sell.otherWritten"));
+      this.#signed.delete(signed);
+      await this.#readAfter();
+    });
+  }
+
+  decline(id: Hex): Promise<void> {
+    return this.#doing(async () => {
+      await ask(`/v1/sales/${id}/decline`, { method: "POST" });
+      await this.#readAfter();
+    });
+  }
+
+  /** On the chain: the money goes back at once. */
+  declineOnChain({ order }: SaleView): Promise<void> {
+    return this.#send(order.offer.seller, orderData("decline", order));
+  }
+
+  endAccess({ order }: SaleView): Promise<void> {
+    return this.#send(order.offer.seller, orderData("revoke", order));
+  }
+
+  withdraw(account: Hex, to: Hex): Promise<void> {
+    return this.#send(account, wordsData("withdraw", account, NO_TOKEN, to));
+  }
+
+  setOut(isOut: boolean): Promise<void> {
+    return this.#doing(async () => {
+      this.#setOut(await ask<unknown>("/v1/market/opt-out", { method: "PUT", body: { isOut } }));
+      await this.#readAfter();
+    });
+  }
+
+  #send(from: Hex, data: Hex): Promise<void> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      const tx = await transact({ from, to: market.dataMarket, data }, market.chainId);
+      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
+      await this.#readAfter();
+    });
+  }
+}

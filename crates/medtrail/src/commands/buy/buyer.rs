@@ -1,0 +1,403 @@
+//! Somebody who buys, from the look at the offer to the opened files.
+
+use super::next::{Ending, Next, Seen, Served, Waiting, next};
+use super::purchase::Purchase;
+use super::{fetch, judge};
+use crate::commands::PassphraseArgs;
+use crate::commands::market::views::{OfferView, SaleView, read, refusal_words};
+use crate::commands::market::{Place, amounts};
+use crate::commands::signing::{Signed, salt};
+use crate::commands::{decrypt, delivery};
+use crate::exit::{Failure, OK, Outcome, exit_code};
+use crate::render;
+use crate::trade::{bare_offer, bare_order};
+use alloy_primitives::B256;
+use medtrail_chain::At;
+use medtrail_chain::market::{MarketCall, Status};
+use medtrail_chain::own;
+use medtrail_ledger::binding::minute;
+use medtrail_ledger::proof::Proof;
+use medtrail_market::seal::text_of;
+use medtrail_permit::sale::Order;
+use medtrail_permit::sale::check::{self, Windows};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// From one look to the next while it waits: short at first, a quarter of a minute later.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(15);
+/// Looks that may fail one after the other: the service or the endpoint is started anew, say.
+const FAILURES_MAX: u32 = 40;
+/// What is not protected, in the words that every buyer reads.
+const PROTECTED: &str = "You are protected against no delivery. You are not protected against poor \
+                         or false content, nor against the same data being sold to others.";
+
+/// What a buyer asks for beside the offer.
+pub(super) struct Wanted {
+    pub(super) recipient: B256,
+    pub(super) deliver_within: u64,
+    pub(super) grace: u64,
+}
+
+/// A buyer, their market, and the folder of this purchase.
+pub(super) struct Buyer {
+    pub(super) purchase: Purchase,
+    pub(super) identity: Option<PathBuf>,
+    pub(super) passphrase: PassphraseArgs,
+    pub(super) trust: PathBuf,
+    pub(super) rpc: String,
+    pub(super) offer: B256,
+    pub(super) signed: Signed,
+    pub(super) place: Place,
+}
+
+impl Buyer {
+    fn say(&self, words: &str) {
+        match self.signed.json {
+            true => eprintln!("{words}"),
+            false => println!("{words}"),
+        }
+    }
+
+    /// The offer as the service shows it, held against its signature and the chain.
+    async fn judged(&self) -> Result<(OfferView, Value), Failure> {
+        let answer = self.signed.session.get(&format!("/v1/offers/{}", self.offer)).await?;
+        let view: OfferView = read(answer.clone())?;
+        let place = &self.place;
+        let control = place.control(view.offer.seller).await?;
+        let (bare, id) = (bare_offer(&view.offer), view.offer.id(&place.market));
+        let market = place.market.data_market;
+        let (controller, signature) = (control.controller, &view.signature);
+        let wallet = place.chain.accepts_signature(controller, id, signature, At::Latest);
+        let seen = judge::OnChain {
+            is_accepted: wallet.await?,
+            is_open: place.chain.offer_is_open(market, &bare, At::Latest).await?,
+            now_s: place.now_s().await?,
+            control,
+        };
+        let (log, own) = (self.signed.trust.log, self.signed.session.address());
+        judge::judge(&view, self.offer, &place.market, log, &seen, own)?;
+        Ok((view, answer))
+    }
+
+    /// Makes the order and keeps it, before anything is paid; none: it was only shown.
+    pub(super) async fn order(
+        &self,
+        wanted: &Wanted,
+        show: bool,
+    ) -> Result<Option<Order>, Failure> {
+        let (view, answer) = self.judged().await?;
+        let order = Order {
+            offer: view.offer.clone(),
+            buyer: self.signed.session.address(),
+            recipient: wanted.recipient,
+            deliverBy: self.place.now_s().await?.saturating_add(wanted.deliver_within),
+            grace: wanted.grace,
+            salt: salt()?,
+        };
+        let dataset = view.described(&self.place.market)?;
+        check::order(&order, &dataset)?;
+        self.require_windows(&order).await?;
+        self.tell(&order);
+        if show {
+            self.say("\nNothing was paid: leave out --show.");
+            return Ok(None);
+        }
+        self.purchase.begin(&order, &view.dataset, &answer)?;
+        let id = order.id(&self.place.market);
+        self.say(&format!("Order {id} is in {}.", self.purchase.order_file().display()));
+        Ok(Some(order))
+    }
+
+    /// Refuses to pay for what the service would not deliver.
+    async fn require_windows(&self, order: &Order) -> Result<(), Failure> {
+        let told = self.signed.session.get("/v1/market").await?;
+        let least = |name: &str| told["rules"][name].as_u64().unwrap_or(0);
+        let windows =
+            Windows { delivery_s_min: least("deliverySMin"), grace_s_min: least("graceSMin") };
+        match windows.leave(order, self.place.now_s().await?) {
+            true => Ok(()),
+            false => Err(Failure::new(format!(
+                "the order leaves too little time: this service does not deliver with less than {}s \
+                 to deliverBy and {}s of grace; give longer --deliver-within and --grace (a kept \
+                 order does not change: name another folder with --into)",
+                windows.delivery_s_min, windows.grace_s_min
+            ))),
+        }
+    }
+
+    /// What is bought, from whom, and what is not protected.
+    fn tell(&self, order: &Order) {
+        let offer = &order.offer;
+        let until = order.settled_by().map(minute).unwrap_or_default();
+        self.say(&format!(
+            "The seller signed:\n\n{}\n\nPrice: {}, and gas. It waits in the market contract {} \
+             until the log shows the delivery; after {until} UTC you can take it back.\n\
+             Encrypted to: {}\n{PROTECTED}",
+            offer.terms.statement,
+            amounts::told(offer.price, offer.token),
+            self.place.market.data_market,
+            text_of(order.recipient),
+        ));
+    }
+
+    /// The order of an earlier run, if it is of this offer, this buyer and this key.
+    pub(super) fn resumed(&self, order: Order, recipient: B256) -> Result<Order, Failure> {
+        let path = self.purchase.order_file();
+        let path = path.display();
+        let differs = |what: &str| {
+            Err(Failure::new(format!(
+                "{path} is of {what}: name another folder with --into, or the same as before"
+            )))
+        };
+        if order.offer.id(&self.place.market) != self.offer {
+            return differs("another offer");
+        }
+        if order.buyer != self.signed.session.address() {
+            return differs("another buyer");
+        }
+        if order.recipient != recipient {
+            return differs("another recipient");
+        }
+        let id = order.id(&self.place.market);
+        self.say(&format!("Going on with order {id} of {path}."));
+        Ok(order)
+    }
+
+    /// Takes every step that can be taken; with `wait` stays for those that cannot yet.
+    pub(super) async fn follow(&mut self, order: &Order, wait: bool) -> Outcome {
+        let (start, mut failures, mut said) = (Instant::now(), 0, None);
+        loop {
+            match self.step(order, &mut said, wait).await {
+                Ok(Some(code)) => return Ok(code),
+                Ok(None) => failures = 0,
+                Err(failure) if !wait || failures >= FAILURES_MAX || failure.is_final => {
+                    return Err(failure.why);
+                }
+                Err(failure) => {
+                    failures += 1;
+                    eprintln!("medtrail: {} – trying again", failure.why);
+                    // A session may have ended while it waited.
+                    let _ = self.signed.session.renew().await;
+                }
+            }
+            let pause = LOOK + start.elapsed() / 40;
+            tokio::time::sleep(pause.min(LOOK_MAX)).await;
+        }
+    }
+
+    /// One look, and what it asks for; a code: it has ended.
+    async fn step(
+        &self,
+        order: &Order,
+        said: &mut Option<Waiting>,
+        wait: bool,
+    ) -> Result<Option<ExitCode>, Stuck> {
+        let id = order.id(&self.place.market);
+        let (seen, sale) = self.look(order).await?;
+        match next(&seen) {
+            Next::Pay => self.pay(order).await.map_err(Stuck::for_good)?,
+            Next::Tell => {
+                self.signed.session.post("/v1/sales", &json!({ "order": order })).await?;
+                if !wait {
+                    return Ok(Some(self.end(id, "told", "The service knows of it.")));
+                }
+            }
+            Next::Download => {
+                let told = sale.and_then(|sale| sale.delivery);
+                let told = told.ok_or_else(|| Failure::new("the service names no delivery"))?;
+                self.say(&format!("Downloading {} bytes …", told.bytes));
+                fetch::delivery(&self.signed.session, &self.purchase, id, &told).await?;
+            }
+            Next::Prove => {
+                let path = format!("/v1/sales/{id}/proof");
+                let answer = self.signed.session.open_stream(&path).await?;
+                let bytes = answer.bytes().await.map_err(Failure::from)?;
+                // What cannot be read is asked for again, and not kept.
+                Proof::parse(&bytes).map_err(Failure::from)?;
+                self.purchase.replace("proof.json", &bytes)?;
+            }
+            Next::Open => return self.open(id).await.map(Some).map_err(Stuck::for_good),
+            Next::Wait(waiting) => {
+                if said.replace(waiting) != Some(waiting) {
+                    self.say(waiting_words(waiting));
+                }
+                if !wait {
+                    let words = "Run the same command again later, or with --wait.";
+                    return Ok(Some(self.end(id, "waiting", words)));
+                }
+                return Ok(None);
+            }
+            Next::Done => {
+                let place = self.purchase.path("data");
+                let words = format!("All is done: the files are in {}.", place.display());
+                return Ok(Some(self.end(id, "done", &words)));
+            }
+            Next::Ended(ending) => {
+                let words = ending_words(&ending, order, &self.purchase);
+                return Err(Stuck::for_good(Failure::new(words)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn end(&self, order: B256, state: &str, words: &str) -> ExitCode {
+        if self.signed.json {
+            let folder = self.purchase.folder();
+            println!("{:#}", json!({ "order": order, "state": state, "folder": folder }));
+        } else {
+            println!("{words}");
+        }
+        ExitCode::from(OK)
+    }
+
+    async fn look(&self, order: &Order) -> Result<(Seen, Option<SaleView>), Failure> {
+        let (place, id) = (&self.place, order.id(&self.place.market));
+        let market = place.market.data_market;
+        let status = place.chain.order_standing(market, id, At::Latest).await?.status;
+        let is_settled_final = match status {
+            Status::Settled => {
+                let held = place.chain.order_standing(market, id, At::Finalized).await?;
+                held.status == Status::Settled
+            }
+            _ => false,
+        };
+        let has_pending = match status {
+            Status::Unknown => own::free_nonce(&place.rpc, order.buyer).await?.is_err(),
+            _ => false,
+        };
+        let asks = matches!(status, Status::Paid | Status::Settled);
+        let sale = match asks {
+            true => self.signed.session.find(&format!("/v1/sales/{id}")).await?,
+            false => None,
+        };
+        let sale = sale.map(read::<SaleView>).transpose()?;
+        if let Some(sale) = &sale {
+            sale.described(&place.market, id)?;
+        }
+        let seen = Seen {
+            status,
+            is_settled_final,
+            has_pending,
+            now_s: place.now_s().await?,
+            expires_at_s: order.offer.expiresAt,
+            deliver_by_s: order.deliverBy,
+            settled_by_s: order.settled_by().unwrap_or(u64::MAX),
+            served: sale.as_ref().map(|sale| Served {
+                state: sale.state.clone(),
+                refusal: sale.refusal.clone(),
+                has_file: sale.delivery.is_some()
+                    && matches!(sale.state.as_str(), "delivered" | "settling" | "settled"),
+                has_proof: sale.delivery.is_some_and(|delivery| delivery.is_anchored),
+            }),
+            held: self.purchase.held(),
+        };
+        Ok((seen, sale))
+    }
+
+    /// Pays. The offer is judged once more: time has passed since the order was written.
+    async fn pay(&self, order: &Order) -> Result<(), Failure> {
+        let (view, _) = self.judged().await?;
+        self.require_windows(order).await?;
+        let key = self.signed.session.key();
+        let (offer, place) = (&order.offer, &self.place);
+        let market = place.market.data_market;
+        let value = if offer.token.is_zero() { offer.price } else { Default::default() };
+        if !offer.token.is_zero() {
+            let (allowed, held) =
+                own::token_of(&place.rpc, offer.token, order.buyer, market).await?;
+            if held < offer.price {
+                let words =
+                    format!("you hold {held} units of {}, and need {}", offer.token, offer.price);
+                return Err(Failure::new(words));
+            }
+            if allowed < offer.price {
+                self.say("Allowing the market to take just the price …");
+                let data = own::allow(market, offer.price);
+                place.transact(key, offer.token, data, Default::default()).await?;
+            }
+        }
+        let call =
+            MarketCall::Buy { order: bare_order(order), offer_signature: view.signature.clone() };
+        place.act(key, &call, value).await?;
+        self.say("Paid. The money waits in the market contract.");
+        Ok(())
+    }
+
+    /// Every check of `delivery check`; then the files, if there is a key to open them.
+    async fn open(&self, id: B256) -> Outcome {
+        let inputs = delivery::Inputs::of_purchase(
+            self.purchase.folder(),
+            self.rpc.clone(),
+            self.trust.clone(),
+            self.passphrase.clone(),
+        );
+        let Some(identity) = &self.identity else {
+            let (given, rpc) = delivery::input::Given::read(&inputs, None).await?;
+            let checked = delivery::check(&given, rpc.as_ref()).await?;
+            render::findings(
+                &self.purchase.path("delivery.age").display().to_string(),
+                &checked.findings,
+            );
+            let words = "The seller was paid and the key is public. Open it with the same command \
+                         and --identity FILE, or with medtrail decrypt.";
+            self.end(id, "settled", words);
+            return Ok(exit_code(checked.findings.verdict()));
+        };
+        decrypt::into_folder(&inputs, identity, &self.purchase.path("data")).await
+    }
+}
+
+/// Why a step was not taken.
+struct Stuck {
+    why: Failure,
+    /// Trying again would change nothing, or might cost something.
+    is_final: bool,
+}
+
+impl Stuck {
+    fn for_good(why: Failure) -> Self {
+        Self { why, is_final: true }
+    }
+}
+
+impl From<Failure> for Stuck {
+    fn from(why: Failure) -> Self {
+        Self { why, is_final: false }
+    }
+}
+
+fn waiting_words(waiting: Waiting) -> &'static str {
+    match waiting {
+        Waiting::Transaction => "A transaction of yours waits to be mined …",
+        Waiting::Final => "Paid. Waiting for the block to be final …",
+        Waiting::Approval => "Waiting for the seller's approval …",
+        Waiting::Delivery => "Waiting for the delivery …",
+        Waiting::Anchor => "Delivered. Waiting for the log's next anchor …",
+        Waiting::Settlement => {
+            "Delivered. Waiting for the seller to be paid, and the key with it …"
+        }
+        Waiting::SettledFinal => "Settled. Waiting for the block to be final …",
+    }
+}
+
+fn ending_words(ending: &Ending, order: &Order, purchase: &Purchase) -> String {
+    let until = order.settled_by().map(minute).unwrap_or_default();
+    let refund = format!("medtrail sales refund --order {}", purchase.order_file().display());
+    match ending {
+        Ending::NotPaid => "it was never paid, and now it is too late: nothing is owed. Name \
+                            another folder with --into to order anew"
+            .to_owned(),
+        Ending::Refunded => "the money went back to you; there is no delivery".to_owned(),
+        Ending::TakeBack => {
+            format!("it was not settled until {until} UTC: take the money back with {refund}")
+        }
+        Ending::Refused(word) => format!(
+            "it is not delivered: {}. If the seller does not give the money back before, take it \
+             back after {until} UTC with {refund}",
+            refusal_words(word)
+        ),
+    }
+}

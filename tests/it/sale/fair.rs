@@ -1,0 +1,234 @@
+//! A log with a market on a real chain, who sells there and who buys.
+
+use crate::site::{Node, PATIENCE, Said, Settings, Site, must, ticking_chain};
+use alloy::primitives::{Address, Bytes, U256};
+use alloy::sol_types::SolCall;
+use journeys::anvil::{ACCOUNTS, Anvil};
+use journeys::medtrail::Running;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+pub(super) const PRICE: &str = "0.05";
+pub(super) const COIN_WEI: u64 = 5_000_000_000_000_000_000;
+const MARKET: &str =
+    "\n[market]\ncountries = { EE = \"on\" }\ndelivery_s_min = 20\ngrace_s_min = 20\n";
+
+alloy::sol! {
+    contract Token {
+        function transfer(address to, uint256 amount) external returns (bool);
+        function balanceOf(address owner) external view returns (uint256);
+        function allowance(address owner, address spender) external view returns (uint256);
+    }
+}
+
+/// Somebody with a key in a file.
+pub(super) struct Who {
+    pub(super) key: &'static str,
+    pub(super) address: Address,
+}
+
+/// A log with a market, a person who keeps glucose readings in it, and somebody who wants them.
+pub(super) struct Fair {
+    pub(super) anvil: Anvil,
+    pub(super) site: Site,
+    pub(super) node: Node,
+    pub(super) mari: Who,
+    pub(super) lab: Who,
+    pub(super) relay: Address,
+}
+
+impl Fair {
+    pub(super) async fn open() -> Self {
+        let anvil = ticking_chain().await;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let site = Site::new(Settings {
+            listen: format!("127.0.0.1:{port}"),
+            public_url: format!("http://127.0.0.1:{port}"),
+            more: MARKET.to_owned(),
+            ..Settings::on(&anvil)
+        });
+        site.give_coin(&anvil).await;
+        let said = must(site.run(["keys", "relay"]));
+        let relay = said.lines().find_map(|line| line.strip_prefix("Relay:")).unwrap();
+        let relay = relay.trim().parse().unwrap();
+        assert!(site.keys_dir().join("relay.json").exists());
+        let again = site.run(["keys", "relay"]);
+        assert!(again.err.contains("a key is never overwritten"), "{again:?}");
+        must(site.run(["deploy"]));
+        let made = |key| {
+            let said = must(site.run(["keys", "reporter", key]));
+            Who { key, address: said.trim().parse().unwrap() }
+        };
+        let (mari, lab) = (made("mari.json"), made("lab.json"));
+        for account in [relay, lab.address] {
+            anvil.set_balance(account, COIN_WEI).await;
+        }
+        let node = site.serve();
+        site.write("trust.json", node.trust_bytes().await);
+        must(site.run(["keys", "buyer", "my.key"]));
+        let fair = Self { anvil, site, node, mari, lab, relay };
+        let readings: Vec<Value> = (0..6).map(|n| json!({ "resource": reading(n) })).collect();
+        let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": readings });
+        fair.site.write("readings.json", bundle.to_string());
+        let said = fair.says(&fair.mari, &["records", "import", "readings.json"], true);
+        assert!(said.contains("6 of 6 records are kept"), "{said}");
+        fair
+    }
+
+    pub(super) fn command(&self, who: &Who, command: &[&str], needs_trust: bool) -> Vec<String> {
+        let trust: &[&str] = if needs_trust { &["--trust", "trust.json"] } else { &[] };
+        let url = ["--url", &self.node.url, "--key", who.key];
+        command.iter().chain(&url).chain(trust).map(|one| (*one).to_owned()).collect()
+    }
+
+    pub(super) fn run(&self, who: &Who, command: &[&str], needs_trust: bool) -> Said {
+        self.site.run(self.command(who, command, needs_trust))
+    }
+
+    pub(super) fn start(&self, who: &Who, command: &[&str]) -> Running {
+        Running::start_command(self.site.command(self.command(who, command, true)))
+    }
+
+    pub(super) fn says(&self, who: &Who, command: &[&str], needs_trust: bool) -> String {
+        must(self.run(who, command, needs_trust))
+    }
+
+    pub(super) fn json(&self, who: &Who, command: &[&str], needs_trust: bool) -> Value {
+        let said = self.says(who, &[command, &["--json"]].concat(), needs_trust);
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
+    /// On the chain, where no service is asked.
+    pub(super) fn on_chain(&self, who: &Who, command: &[&str]) -> Said {
+        let rpc = self.anvil.url();
+        self.site.run(command.iter().chain(&["--key", who.key, "--rpc", &rpc]))
+    }
+
+    pub(super) fn offer(&self) -> String {
+        self.offer_for(PRICE, &[])
+    }
+
+    pub(super) fn offer_for(&self, price: &str, more: &[&str]) -> String {
+        let offer = [
+            "offer",
+            "--scopes",
+            "patient/Observation.rs",
+            "--codes",
+            "http://loinc.org|15074-8",
+            "--from",
+            "2025-01-01",
+            "--to",
+            "2027-01-01",
+            "--form",
+            "safe-harbor",
+            "--origin",
+            "signed-and-uploaded",
+            "--purpose",
+            "HRESCH",
+            "--price",
+            price,
+            "--until",
+            "30d",
+            "--country",
+            "EE",
+        ];
+        self.json(&self.mari, &[&offer, more].concat(), true)["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) fn buying<'a>(&self, offer: &'a str, rpc: &'a str, into: &'a str) -> Vec<&'a str> {
+        let mut buying = vec!["buy", offer, "--identity", "my.key", "--deliver-within", "5m"];
+        buying.extend(["--grace", "2m", "--into", into, "--rpc", rpc]);
+        buying
+    }
+
+    /// The order in a purchase's folder.
+    pub(super) fn order(&self, into: &str) -> Option<Value> {
+        let bytes = fs::read(self.site.path(into).join("order.json")).ok()?;
+        Some(serde_json::from_slice(&bytes).unwrap())
+    }
+
+    pub(super) async fn balance(&self, of: Address) -> U256 {
+        let held = self.anvil.call("eth_getBalance", json!([of, "latest"])).await.unwrap();
+        serde_json::from_value(held).unwrap()
+    }
+
+    /// What an account's transactions cost it beside what they moved, and how many there were.
+    pub(super) async fn fees(&self, of: Address) -> (U256, usize) {
+        let (mut fees, mut count) = (U256::ZERO, 0);
+        for number in 0..=self.anvil.block_number().await {
+            let at = json!([format!("{number:#x}")]);
+            let receipts = self.anvil.call("eth_getBlockReceipts", at).await.unwrap();
+            for receipt in receipts.as_array().into_iter().flatten() {
+                if receipt["from"] == json!(of).as_str().unwrap().to_lowercase() {
+                    let of = |name: &str| -> U256 {
+                        serde_json::from_value(receipt[name].clone()).unwrap()
+                    };
+                    fees += of("gasUsed") * of("effectiveGasPrice");
+                    count += 1;
+                }
+            }
+        }
+        (fees, count)
+    }
+
+    /// Waits until there is a sale for Mari to answer, and returns its order's id.
+    pub(super) async fn asked(&self) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let told = self.json(&self.mari, &["sales", "list", "--as", "seller"], false);
+            let mut sales = told["sales"].as_array().unwrap().iter();
+            if let Some(sale) = sales.find(|sale| sale["state"] == "waiting") {
+                return sale["id"].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < end, "{told:#}");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+}
+
+fn reading(number: u32) -> Value {
+    json!({
+        "resourceType": "Observation", "id": format!("g{number}"), "status": "final",
+        "code": { "coding": [{ "system": "http://loinc.org", "code": "15074-8" }] },
+        "subject": { "reference": "Patient/mari", "display": "Mari Tamm" },
+        "effectiveDateTime": format!("2025-11-{:02}T07:30:00Z", number + 1),
+        "valueQuantity": {
+            "value": 5.5, "unit": "mmol/L", "system": "http://unitsofmeasure.org",
+            "code": "mmol/L",
+        },
+        "note": [{ "text": "Call Mari" }],
+    })
+}
+
+/// A token on the fair's chain, of which the laboratory has some.
+pub(super) async fn token(fair: &Fair, some: u64) -> Address {
+    let send = async |to: Option<Address>, data: Bytes| {
+        let transaction = json!([{ "from": ACCOUNTS[0], "to": to, "data": data }]);
+        let hash = fair.anvil.call("eth_sendTransaction", transaction).await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let asked = json!([hash]);
+            let receipt = fair.anvil.call("eth_getTransactionReceipt", asked).await.unwrap();
+            if receipt["status"].is_string() {
+                assert_eq!(receipt["status"], "0x1");
+                return receipt;
+            }
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let code = include_str!("../../data/token/Token.hex").trim().parse().unwrap();
+    let made = send(None, code).await;
+    let at = made["contractAddress"].as_str().unwrap().parse().unwrap();
+    let call = Token::transferCall { to: fair.lab.address, amount: U256::from(some) };
+    send(Some(at), call.abi_encode().into()).await;
+    at
+}
+
+pub(super) async fn view(fair: &Fair, token: Address, call: impl SolCall) -> U256 {
+    let data = Bytes::from(call.abi_encode());
+    let asked = json!([{ "to": token, "data": data }, "latest"]);
+    serde_json::from_value(fair.anvil.call("eth_call", asked).await.unwrap()).unwrap()
+}

@@ -156,8 +156,18 @@ mod tests {
     fn a_refusal_is_told_in_the_contract_s_words() {
         use alloy::sol_types::SolError;
         let error = sol::AnchorRegistry::LogClosed { log: keccak256("log") }.abi_encode();
-        assert!(revert_reason(&error).contains("LogClosed"));
-        assert_eq!(revert_reason(&[]), "without a reason");
-        assert!(revert_reason(&[1, 2, 3, 4]).contains("0x01020304"));
+        let (log, root) = (keccak256("log"), B256::ZERO);
+        let call = Call::Anchor { log, old: Anchor::default(), size: 1, root, proof: vec![] };
+        let reason = |data: &[u8]| revert_reason(&call, data);
+        assert!(reason(&error).contains("LogClosed"));
+        assert_eq!(reason(&[]), "without a reason");
+        assert!(reason(&[1, 2, 3, 4]).contains("0x01020304"));
+        let (market, order) = (Address::ZERO, log);
+        let settling = Call::Settle { market, order, data: Bytes::new() };
+        let late = crate::bindings::DataMarket::TooLate {
+            order,
+            settleUntil: alloy::primitives::U256::ONE,
+        };
+        assert!(revert_reason(&settling, &late.abi_encode()).contains("TooLate"));
     }
 }

@@ -22,7 +22,7 @@ mod told;
 pub mod trade;
 mod withdrawal;
 
-pub use offers::{Card, OfferState, OfferView, Offered, Wish};
+pub use offers::{Card, Ended, OfferState, OfferView, Offered, Wish};
 pub use orders::{Approved, SaleView, Side};
 pub use withdrawal::{Deleted, WITHDRAWAL_MS};
 

@@ -6,11 +6,12 @@ mod support;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
-    AliasRow, AliasState, ApiKeyRow, BindingParties, BindingRow, BindingState, ChannelsRow,
-    Contents, CorrectionRow, Directory, DirectoryChange, DueNotice, DueSort, EmailChannel,
-    EmergencyAnswer, EmergencyRow, ErasureRow, ErasureState, HoldRow, InquiryRow, InquirySort,
-    InviteRow, KeyRow, OrganisationRow, PendingEntry, SourceFinding, SourceFound, SourceOwner,
-    SourceRow, SourceState, WebhookChannel,
+    AliasRow, AliasState, ApiKeyRow, ApprovalRow, BindingParties, BindingRow, BindingState,
+    ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange, DueNotice, DueSort,
+    EmailChannel, EmergencyAnswer, EmergencyRow, ErasureRow, ErasureState, HoldRow, InquiryRow,
+    InquirySort, InviteRow, KeyRow, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow,
+    SaleState, SaleWithdrawalRow, SealedFile, SourceFinding, SourceFound, SourceOwner, SourceRow,
+    SourceState, WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -49,6 +50,10 @@ struct Model {
     sources: BTreeMap<B256, SourceRow>,
     emergencies: BTreeMap<B256, EmergencyRow>,
     aliases: BTreeMap<Address, AliasRow>,
+    offers: BTreeMap<B256, OfferRow>,
+    sales: BTreeMap<B256, SaleRow>,
+    opt_outs: BTreeMap<Address, OptOutRow>,
+    traded: Option<u64>,
 }
 
 impl Model {
@@ -130,6 +135,16 @@ impl Model {
                 DirectoryChange::PutAlias(row) => {
                     self.aliases.insert(row.alias, row);
                 }
+                DirectoryChange::PutOffer(row) => {
+                    self.offers.insert(row.id, row);
+                }
+                DirectoryChange::PutSale(row) => {
+                    self.sales.insert(row.id, row);
+                }
+                DirectoryChange::PutOptOut(row) => {
+                    self.opt_outs.insert(row.subject, row);
+                }
+                DirectoryChange::Traded(block) => self.traded = Some(block),
             }
         }
     }
@@ -156,6 +171,10 @@ impl Model {
             sources: self.sources.values().cloned().collect(),
             emergencies: self.emergencies.values().cloned().collect(),
             aliases: self.aliases.values().cloned().collect(),
+            offers: self.offers.values().cloned().collect(),
+            sales: self.sales.values().cloned().collect(),
+            opt_outs: self.opt_outs.values().copied().collect(),
+            traded: self.traded,
         }
     }
 }
@@ -266,6 +285,77 @@ fn erasure_state() -> impl Strategy<Value = ErasureState> {
             2 => ErasureState::Refused { at_ms, details },
             3 => ErasureState::Erasing { at_ms, ends_epoch },
             _ => ErasureState::Done { at_ms, index },
+        },
+    )
+}
+
+fn offer() -> impl Strategy<Value = OfferRow> {
+    let text = prop::collection::vec(any::<u8>(), 0..60);
+    (word(), address(), text, signature(), any::<[u64; 3]>(), any::<Option<u64>>()).prop_map(
+        |(id, seller, text, signature, [expires_at_s, listed_ms, records], withdrawn_ms)| {
+            let (document, dataset, country) = (text.clone(), text, "EE".to_owned());
+            OfferRow {
+                id,
+                seller,
+                document,
+                dataset,
+                signature,
+                country,
+                expires_at_s,
+                listed_ms,
+                records,
+                withdrawn_ms,
+            }
+        },
+    )
+}
+
+fn sale_state() -> impl Strategy<Value = SaleState> {
+    (0..7u8, word(), any::<[u64; 2]>(), any::<u8>()).prop_map(
+        |(which, hash, [time_ms, index], refusal)| {
+            let file = SealedFile { hash, bytes: index, manifest: hash, time_ms };
+            match which {
+                0 => SaleState::New,
+                1 => SaleState::Keyed { year: 2026 },
+                2 => SaleState::Sealed { year: 2026, file },
+                3 => SaleState::Entered { file, index },
+                4 => SaleState::Shown { file, index },
+                5 => SaleState::Settled { file, index },
+                _ => SaleState::Over { refusal },
+            }
+        },
+    )
+}
+
+fn sale() -> impl Strategy<Value = SaleRow> {
+    let approval = (any::<u64>(), signature());
+    let approval = prop::option::of(
+        approval.prop_map(|(expires_at_s, signature)| ApprovalRow { expires_at_s, signature }),
+    );
+    let ends = (any::<Option<u64>>(), any::<Option<u64>>(), any::<u64>(), any::<bool>());
+    (word(), word(), address(), address(), approval, ends, sale_state()).prop_map(
+        |(id, offer, seller, buyer, approval, (some, other, heard_ms, flag), state)| SaleRow {
+            id,
+            offer,
+            seller,
+            buyer,
+            document: id.to_vec(),
+            heard_ms,
+            approval,
+            declined_ms: some,
+            paid_at_s: other,
+            paid_entry: some,
+            ended_at_s: other,
+            ended_entry: some,
+            left_out: vec![("out-of-period".to_owned(), heard_ms)],
+            withdrawal: flag.then(|| SaleWithdrawalRow {
+                asked_ms: heard_ms,
+                due_ms: heard_ms,
+                asked_entry: some,
+                deletion: other.map(|_| id.to_vec()),
+                ended_entry: other,
+            }),
+            state,
         },
     )
 }
@@ -405,6 +495,12 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         .prop_map(|(alias, subject, id, state)| AliasRow { alias, subject, id, state });
     prop_oneof![
         alias.prop_map(DirectoryChange::PutAlias),
+        offer().prop_map(DirectoryChange::PutOffer),
+        sale().prop_map(DirectoryChange::PutSale),
+        (address(), any::<bool>(), any::<u64>()).prop_map(|(subject, is_out, since_ms)| {
+            DirectoryChange::PutOptOut(OptOutRow { subject, is_out, since_ms })
+        }),
+        any::<u64>().prop_map(DirectoryChange::Traded),
         erasure.prop_map(DirectoryChange::PutErasure),
         hold.prop_map(DirectoryChange::PutHold),
         word().prop_map(DirectoryChange::DropHold),

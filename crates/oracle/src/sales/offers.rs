@@ -22,6 +22,9 @@ const PAGE_MAX: usize = 100;
 /// Offers that are looked at for one page: a filter that fits little gives a short page.
 const LOOKED_AT_MAX: usize = 2_000;
 
+/// Where a page of the catalogue ends: when an offer was listed, and which.
+pub type Ended = (u64, B256);
+
 /// What somebody wants listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offered {
@@ -90,7 +93,7 @@ pub struct Wish {
     /// A purpose.
     pub purpose: Option<String>,
     /// The `next` of the page before.
-    pub before: Option<(u64, B256)>,
+    pub before: Option<Ended>,
     /// At most.
     pub limit: usize,
 }
@@ -335,7 +338,7 @@ impl Sales {
     ///
     /// # Errors
     /// Where a row makes no sense.
-    pub fn catalogue(&self, wish: &Wish) -> Result<(Vec<Card>, Option<(u64, B256)>), SalesError> {
+    pub fn catalogue(&self, wish: &Wish) -> Result<(Vec<Card>, Option<Ended>), SalesError> {
         let now_s = self.now_ms() / 1000;
         let limit = wish.limit.clamp(1, PAGE_MAX);
         let rows: Vec<OfferRow> = {

@@ -189,7 +189,7 @@ impl Bazaar {
             record: *id,
             fromVersion: lock,
             permission: *id,
-            ..report.clone()
+            ..report
         };
         let hash = commitment_of(expected.hash(), place);
         let path: Vec<[u8; 32]> = path.iter().map(|word| word.0).collect();

@@ -92,6 +92,12 @@ impl Line {
         let Entry { index, report, place, evidence, details } = entry;
         let corrected =
             |row: CorrectionRow| Corrected { index: row.by, wrong_person: row.is_wrong_person };
+        let corrections = service.corrections_of(index);
+        // The entry was read before: a correction that came in between is told here, and what it says
+        // is another's must not stand beside it.
+        let is_of_another =
+            view == View::Opened && corrections.iter().any(|row| row.is_wrong_person);
+        let details = details.filter(|_| !is_of_another);
         Ok(Self {
             version: VERSION,
             index,
@@ -104,7 +110,7 @@ impl Line {
             evidence,
             state: covering.as_ref().map_or("recorded", |(_, is_final)| word(*is_final)),
             anchor: covering.as_ref().map(|(record, _)| LineAnchor::of(record)),
-            corrections: service.corrections_of(index).into_iter().map(corrected).collect(),
+            corrections: corrections.into_iter().map(corrected).collect(),
             corrects: service.corrected_by(index),
         })
     }

@@ -68,8 +68,9 @@ impl Metrics {
     /// Counts and times an answer. `route` is a pattern, so that there are few.
     pub(crate) fn answered(&self, method: &Method, route: String, status: u16, took: Duration) {
         // Whatever else a caller invents is one label.
-        let known =
-            ["GET", "HEAD", "POST", "DELETE"].into_iter().find(|known| *known == method.as_str());
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+            .into_iter()
+            .find(|known| *known == method.as_str());
         let labels = Request { method: known.unwrap_or("other"), route, status };
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
@@ -89,6 +90,7 @@ fn read(state: &State) -> Result<String, Problem> {
     let filed = state.service.filed()?;
     let (size, status) = (state.service.head().size, state.service.status());
     let size_of = |anchor: Option<Anchor>| anchor.map_or(0, |anchor| anchor.size);
+    let sales_open = state.extras.sales.as_ref().map_or(0, |sales| sales.selling().open);
     let mut registry = Registry::default();
     if let Some(bytes) = resident_bytes() {
         let help = "Memory of this process";
@@ -108,6 +110,7 @@ fn read(state: &State) -> Result<String, Problem> {
         ("questions_open", "Questions that wait for their answers", state.service.clerking().open),
         ("notices_waiting", "Notices that wait to be sent", state.service.heralding().waiting),
         ("erasures_waiting", "Erasures that wait for their day", state.service.eraser().waiting),
+        ("sales_open", "Sales with something left to do, also for the buyer", sales_open),
         (
             "emergencies_open",
             "Emergency changes whose people are asked about them",

@@ -8,6 +8,7 @@ mod bindings;
 mod chain;
 mod claims;
 mod corrections;
+mod cursor;
 pub(crate) mod docs;
 mod emergencies;
 mod entries;

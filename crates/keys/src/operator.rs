@@ -1,5 +1,6 @@
 //! The operator's hot key: it signs checkpoints and pays for anchors, and can do nothing else for
-//! anybody. Permissions are signed by people, with their own keys.
+//! anybody. Permissions are signed by people, with their own keys. The relay's key, which pays for
+//! settlements, is one of the same make that is never asked for a checkpoint.
 
 use crate::cross_check;
 use crate::local::{InvalidKey, LocalSigner};

@@ -22,7 +22,8 @@ pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
 pub use organisations::{ApiKeyRow, InviteRow, KeyRow, OrganisationRow};
 pub use sales::{
-    ApprovalRow, OfferRow, OptOutRow, SaleRow, SaleState, SaleWithdrawalRow, SealedFile,
+    ApprovalRow, MarketCursor, OfferRow, OptOutRow, SaleRow, SaleState, SaleWithdrawalRow,
+    SealedFile,
 };
 pub use sources::{SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState};
 
@@ -123,7 +124,7 @@ pub struct Contents {
     /// By person.
     pub opt_outs: Vec<OptOutRow>,
     /// Up to which final block the market was read; none: nobody has begun to.
-    pub traded: Option<u64>,
+    pub traded: Option<MarketCursor>,
 }
 
 /// One change of the directory.
@@ -190,7 +191,11 @@ pub enum DirectoryChange {
     /// Adds or replaces what a person wants.
     PutOptOut(OptOutRow),
     /// The market was read up to this final block.
-    Traded(u64),
+    Traded(MarketCursor),
+    /// Removes an offer by its id: its seller had it erased.
+    DropOffer(B256),
+    /// Removes a sale by its id: its seller had it erased.
+    DropSale(B256),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -345,6 +345,8 @@ pub trait Parcels: Send + Sync {
     fn read(&self, order: B256, offset: u64, most: usize) -> Result<Vec<u8>, JournalError>;
     /// Removes it; durable when this returns.
     fn remove(&self, order: B256) -> Result<(), JournalError>;
+    /// The orders of all files.
+    fn orders(&self) -> Result<Vec<B256>, JournalError>;
 }
 
 /// Seals rows that tell who is whose patient, so that a disk without its keys does not.

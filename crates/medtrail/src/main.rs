@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod demo;
 mod exit;
+mod files;
 mod node;
 mod notices;
 mod outbound;

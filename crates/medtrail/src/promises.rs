@@ -2,7 +2,7 @@
 //! another than at the last start. No address of a machine, no path and no secret is among it.
 
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config::{Config, MarketConfig};
 use alloy_primitives::{B256, hex};
 use medtrail_ledger::entry::details_hash;
 use medtrail_ledger::ports::JournalError;
@@ -64,7 +64,14 @@ fn promises(config: &Config) -> Promises {
     for one in &config.organisations {
         told.insert(format!("organisations.{}", one.name), json!(one));
     }
+    told.extend(config.market.iter().flat_map(of_market));
     told
+}
+
+/// What may be sold, and what orders must leave.
+fn of_market(market: &MarketConfig) -> Promises {
+    let Value::Object(fields) = json!(market) else { return Promises::new() };
+    fields.into_iter().map(|(name, value)| (format!("market.{name}"), value)).collect()
 }
 
 /// Enters that the configuration is another than at the last start. A log's first is no change. To
@@ -116,6 +123,19 @@ fn details(was: &Promises, is: &Promises) -> Result<String, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_of_a_market_is_told() {
+        let market: MarketConfig = serde_json::from_value(
+            json!({ "default": "de-identified", "countries": { "EE": "on" } }),
+        )
+        .unwrap();
+        let told = of_market(&market);
+        assert_eq!(told["market.default"], "de-identified");
+        assert_eq!(told["market.countries"], json!({ "EE": "on" }));
+        let names: Vec<&str> = told.keys().map(String::as_str).collect();
+        assert_eq!(names.len(), 6, "{names:?}");
+    }
 
     #[test]
     fn only_what_differs_is_told_with_what_it_was_and_is() {

@@ -45,6 +45,6 @@ pub(crate) fn sales(
     let sales = Sales::new(service, vault, trade, parcels, rules);
     let limits = Limits::with_fee_cap(u128::from(config.chain.fee_cap_gwei) * 1_000_000_000);
     let ports = settler::Ports { registry: chain(), outbox, courier: relay };
-    let (settler, _) = Settler::new(ports, sales.clone(), log, limits);
+    let settler = Settler::new(ports, sales.clone(), log, limits);
     Ok((sales, settler))
 }

@@ -144,6 +144,13 @@ impl Service {
         Ok(anchors.get(covering).map(|record| (record.clone(), record.is_final)))
     }
 
+    /// The newest anchor that is final and covers entry `index`.
+    pub(crate) fn final_anchor_over(&self, index: u64) -> Result<Option<Anchor>, JournalError> {
+        let anchors = self.recent_anchors()?;
+        let newest = anchors.iter().rev().find(|record| record.is_final);
+        Ok(newest.map(|record| record.anchor).filter(|anchor| anchor.size > index))
+    }
+
     /// All anchors, oldest first; read again whenever the anchorer says that they changed.
     pub(crate) fn recent_anchors(&self) -> Result<Arc<Vec<AnchorRecord>>, JournalError> {
         let seen = {

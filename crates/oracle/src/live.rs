@@ -232,7 +232,9 @@ impl Rows {
             DirectoryChange::PutOffer(row) => self.stall.put_offer(row),
             DirectoryChange::PutSale(row) => self.stall.put_sale(row),
             DirectoryChange::PutOptOut(row) => self.stall.put_opt_out(row),
-            DirectoryChange::Traded(block) => self.stall.traded = Some(block),
+            DirectoryChange::DropOffer(id) => self.stall.drop_offer(id),
+            DirectoryChange::DropSale(id) => self.stall.drop_sale(id),
+            DirectoryChange::Traded(read) => self.stall.traded = Some(read),
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
             | DirectoryChange::Inquired(_)

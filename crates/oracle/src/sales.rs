@@ -6,27 +6,35 @@
 //!
 //! - [`trade`]: what is asked of the chain
 //! - `stall`: offers and sales as they are now
-//! - `offers`: listing, the catalogue, the opt-out
-//! - `orders`: what was paid, and what a seller says to it
-//! - `deliver`: the way of one delivery
+//! - `offers`, `catalogue`: what is listed, and what everybody sees of it
+//! - `seller`: whose signature counts for one, and whether they may and want to sell
+//! - `orders`, `view`: what was paid, what a seller says to it, and how it looks to both sides
+//! - `deliver`, `made`: the way of one delivery, and what is made for it
 //! - `told`: the entries of a sale
 //! - `withdrawal`: a seller who wants it deleted afterwards, and what the buyer says to that
 //! - [`settler`]: the account that pays for settlements
 
+mod catalogue;
 mod deliver;
+mod made;
 mod offers;
 mod orders;
+mod seller;
 pub mod settler;
 pub(crate) mod stall;
 mod told;
 pub mod trade;
+mod view;
 mod withdrawal;
 
-pub use offers::{Card, Ended, OfferState, OfferView, Offered, Wish};
-pub use orders::{Approved, SaleView, Side};
+pub use catalogue::{Card, Ended, Wish};
+pub use offers::{OfferState, OfferView, Offered};
+pub use orders::Approved;
+pub use view::{SaleView, Side};
 pub use withdrawal::{Deleted, WITHDRAWAL_MS};
 
 use crate::anchorer::Problem;
+use crate::behind::warn_once;
 use crate::intake::ReportError;
 use crate::opener::EntryError;
 use crate::own::NoRandomness;
@@ -150,9 +158,6 @@ pub enum SalesError {
     /// Nothing to download yet, or any more.
     #[error("there is nothing to download")]
     NoFile,
-    /// No anchor covers it yet.
-    #[error("no anchor covers the delivery's entry yet")]
-    NotAnchored,
     /// What must be known stands on the chain.
     #[error("the chain, which must tell how this stands, cannot be read just now")]
     ChainUnreadable(#[from] RegistryError),
@@ -186,6 +191,15 @@ fn told_of(left_out: &[(String, u64)]) -> String {
     }
 }
 
+/// How sales are doing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Selling {
+    /// Sales with something left to do, also for the buyer.
+    pub open: u64,
+    /// What is in the way.
+    pub problem: Option<Problem>,
+}
+
 /// Sales of a running log. Cheap to clone.
 #[derive(Clone)]
 pub struct Sales(Arc<Inner>);
@@ -200,7 +214,10 @@ struct Inner {
     settling: Mutex<BTreeMap<B256, Call>>,
     /// As the contract showed orders when it was asked last.
     seen: Mutex<BTreeMap<B256, Ends>>,
-    problem: Mutex<Option<Problem>>,
+    /// What is in the way of a delivery.
+    delivering: Mutex<Option<Problem>>,
+    /// What is in the way of a settlement.
+    sending: Mutex<Option<Problem>>,
     /// When sales that are not delivered were last looked at, seconds since 1970.
     done_looked_s: Mutex<u64>,
 }
@@ -229,7 +246,8 @@ impl Sales {
             rules,
             settling: Mutex::default(),
             seen: Mutex::default(),
-            problem: Mutex::default(),
+            delivering: Mutex::default(),
+            sending: Mutex::default(),
             done_looked_s: Mutex::default(),
         }))
     }
@@ -244,9 +262,18 @@ impl Sales {
         &self.0.rules
     }
 
-    /// What is in the way of a delivery, if something is.
-    pub fn problem(&self) -> Option<Problem> {
-        locked(&self.0.problem).clone()
+    /// How sales are doing.
+    pub fn selling(&self) -> Selling {
+        let open = self.0.service.0.live.rows().stall.open().count() as u64;
+        let problem = locked(&self.0.delivering).clone();
+        Selling { open, problem: problem.or_else(|| locked(&self.0.sending).clone()) }
+    }
+
+    /// Notes how sending settlements goes.
+    pub(crate) fn note_sending(&self, problem: Option<Problem>) {
+        let mut known = locked(&self.0.sending);
+        warn_once(known.as_ref(), problem.as_ref());
+        *known = problem;
     }
 
     /// The settlements to be sent now.

@@ -13,8 +13,8 @@ use crate::files::{FileName, Files, Folder};
 use alloy_primitives::Address;
 use medtrail_ledger::directory::{
     AliasRow, ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory,
-    DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow, OfferRow,
-    OptOutRow, OrganisationRow, PendingEntry, SaleRow, SourceRow,
+    DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow,
+    MarketCursor, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow, SourceRow,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -209,7 +209,7 @@ impl Reader<'_> {
             offers: self.all(OFFERS, |row: &OfferRow| row.id)?,
             sales: self.all(SALES, |row: &SaleRow| row.id)?,
             opt_outs: self.all(OPT_OUTS, |row: &OptOutRow| row.subject)?,
-            traded: self.all(TRADED, |block: &u64| *block)?.pop(),
+            traded: self.all(TRADED, |read: &MarketCursor| read.block)?.pop(),
         })
     }
 }
@@ -273,7 +273,9 @@ impl Writer<'_> {
             DirectoryChange::PutOffer(row) => self.put(OFFERS, &row.id[..], row),
             DirectoryChange::PutSale(row) => self.put(SALES, &row.id[..], row),
             DirectoryChange::PutOptOut(row) => self.put(OPT_OUTS, &row.subject[..], row),
-            DirectoryChange::Traded(block) => self.put(TRADED, &[], block),
+            DirectoryChange::DropOffer(id) => self.drop(OFFERS, &id[..]),
+            DirectoryChange::DropSale(id) => self.drop(SALES, &id[..]),
+            DirectoryChange::Traded(read) => self.put(TRADED, &[], read),
         }
     }
 }

@@ -97,6 +97,17 @@ impl Parcels for ParcelFolder {
         Ok(bytes)
     }
 
+    fn orders(&self) -> Result<Vec<B256>, JournalError> {
+        let mut orders = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let is_file = path.extension().is_some_and(|ending| ending == "age");
+            let name = path.file_stem().and_then(|name| name.to_str()).filter(|_| is_file);
+            orders.extend(name.and_then(|name| name.parse::<B256>().ok()));
+        }
+        Ok(orders)
+    }
+
     fn remove(&self, order: B256) -> Result<(), JournalError> {
         if absent(fs::remove_file(self.file(order)))?.is_some() {
             self.handle.sync_all().map_err(failed)?;
@@ -132,6 +143,7 @@ mod tests {
         drop(parcels);
         let parcels = ParcelFolder::open(dir.path()).unwrap();
         assert_eq!(parcels.bytes(order).unwrap(), Some(11));
+        assert_eq!(parcels.orders().unwrap(), [order]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         parcels.remove(order).unwrap();
         assert_eq!(parcels.bytes(order).unwrap(), None);

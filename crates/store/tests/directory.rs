@@ -9,9 +9,9 @@ use medtrail_ledger::directory::{
     AliasRow, AliasState, ApiKeyRow, ApprovalRow, BindingParties, BindingRow, BindingState,
     ChannelsRow, Contents, CorrectionRow, Directory, DirectoryChange, DueNotice, DueSort,
     EmailChannel, EmergencyAnswer, EmergencyRow, ErasureRow, ErasureState, HoldRow, InquiryRow,
-    InquirySort, InviteRow, KeyRow, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow,
-    SaleState, SaleWithdrawalRow, SealedFile, SourceFinding, SourceFound, SourceOwner, SourceRow,
-    SourceState, WebhookChannel,
+    InquirySort, InviteRow, KeyRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow,
+    PendingEntry, SaleRow, SaleState, SaleWithdrawalRow, SealedFile, SourceFinding, SourceFound,
+    SourceOwner, SourceRow, SourceState, WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -53,7 +53,7 @@ struct Model {
     offers: BTreeMap<B256, OfferRow>,
     sales: BTreeMap<B256, SaleRow>,
     opt_outs: BTreeMap<Address, OptOutRow>,
-    traded: Option<u64>,
+    traded: Option<MarketCursor>,
 }
 
 impl Model {
@@ -144,7 +144,9 @@ impl Model {
                 DirectoryChange::PutOptOut(row) => {
                     self.opt_outs.insert(row.subject, row);
                 }
-                DirectoryChange::Traded(block) => self.traded = Some(block),
+                DirectoryChange::Traded(read) => self.traded = Some(read),
+                DirectoryChange::DropOffer(id) => drop(self.offers.remove(&id)),
+                DirectoryChange::DropSale(id) => drop(self.sales.remove(&id)),
             }
         }
     }
@@ -311,7 +313,7 @@ fn offer() -> impl Strategy<Value = OfferRow> {
 }
 
 fn sale_state() -> impl Strategy<Value = SaleState> {
-    (0..7u8, word(), any::<[u64; 2]>(), any::<u8>()).prop_map(
+    (0..8u8, word(), any::<[u64; 2]>(), any::<u8>()).prop_map(
         |(which, hash, [time_ms, index], refusal)| {
             let file = SealedFile { hash, bytes: index, manifest: hash, time_ms };
             match which {
@@ -321,7 +323,8 @@ fn sale_state() -> impl Strategy<Value = SaleState> {
                 3 => SaleState::Entered { file, index },
                 4 => SaleState::Shown { file, index },
                 5 => SaleState::Settled { file, index },
-                _ => SaleState::Over { refusal },
+                6 => SaleState::Over { refusal },
+                _ => SaleState::Refusing { refusal },
             }
         },
     )
@@ -343,9 +346,7 @@ fn sale() -> impl Strategy<Value = SaleRow> {
             heard_ms,
             approval,
             declined_ms: some,
-            paid_at_s: other,
             paid_entry: some,
-            ended_at_s: other,
             ended_entry: some,
             left_out: vec![("out-of-period".to_owned(), heard_ms)],
             withdrawal: flag.then(|| SaleWithdrawalRow {
@@ -500,7 +501,11 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         (address(), any::<bool>(), any::<u64>()).prop_map(|(subject, is_out, since_ms)| {
             DirectoryChange::PutOptOut(OptOutRow { subject, is_out, since_ms })
         }),
-        any::<u64>().prop_map(DirectoryChange::Traded),
+        any::<[u64; 2]>().prop_map(|[block, time_s]| {
+            DirectoryChange::Traded(MarketCursor { block, time_s })
+        }),
+        word().prop_map(DirectoryChange::DropOffer),
+        word().prop_map(DirectoryChange::DropSale),
         erasure.prop_map(DirectoryChange::PutErasure),
         hold.prop_map(DirectoryChange::PutHold),
         word().prop_map(DirectoryChange::DropHold),

@@ -383,7 +383,6 @@ impl From<SalesError> for Problem {
             SalesError::NotAsked => Self::new(&NOT_WITHDRAWN, told),
             SalesError::TooLate => Self::new(&SALE_TOO_FAR, told),
             SalesError::NoFile => Self::new(&NO_DELIVERY, told),
-            SalesError::NotAnchored => Self::new(&NOT_ANCHORED, told),
             SalesError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
             SalesError::Vault(error) => error.into(),
             SalesError::Report(error) => Self::from(&error),

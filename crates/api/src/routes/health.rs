@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, routes};
 use medtrail_ledger::plan::Anchor;
 use medtrail_oracle::anchorer::{Problem as Obstacle, State as Anchoring, Status};
 use medtrail_oracle::judge::Judging;
+use medtrail_oracle::sales::Sales;
 use medtrail_oracle::sequencer::UNFILED_ENTRIES_MAX;
 use serde_json::{Value, json as value};
 
@@ -48,6 +49,7 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
     };
     let (clerking, heralding) = (state.service.clerking(), state.service.heralding());
     let eraser = state.service.eraser();
+    let selling = state.extras.sales.as_ref().map(Sales::selling);
     let mut answer = json(&value!({
         "ready": problem.is_none(),
         "problem": problem.map(|(what, advice)| value!({ "what": what, "advice": advice })),
@@ -61,6 +63,9 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
             "waiting": heralding.waiting, "problem": problem_of(&heralding.problem),
         }),
         "erasures": value!({ "waiting": eraser.waiting, "problem": problem_of(&eraser.problem) }),
+        "sales": selling.map(|selling| {
+            value!({ "open": selling.open, "problem": problem_of(&selling.problem) })
+        }),
     }));
     if problem.is_some() {
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

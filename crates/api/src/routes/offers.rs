@@ -1,6 +1,7 @@
 //! `/v1/offers`: what people offer. The catalogue is everybody's and tells nobody's address; whoever
 //! wants to buy signs in and sees the document.
 
+use super::cursor;
 use crate::answer::{created, json};
 use crate::caller::Caller;
 use crate::client::Client;
@@ -199,16 +200,7 @@ pub(super) async fn catalogue(
         }
     }
     state.rates.ask(Client::of(&request))?;
-    let before = match before {
-        None => None,
-        Some(text) => {
-            let parsed = text
-                .split_once('-')
-                .and_then(|(at, id)| Some((at.parse::<u64>().ok()?, id.parse::<B256>().ok()?)));
-            let fault = || Problem::new(&problem::INVALID_QUERY, "before is the `next` of a page");
-            Some(parsed.ok_or_else(|| fault().at("before"))?)
-        }
-    };
+    let before = cursor::read(before)?;
     let limit = limit.unwrap_or(USUAL);
     let wish = Wish { resource: r#type, code, origin, form, purpose, before, limit };
     let sales = sales.clone();
@@ -216,12 +208,12 @@ pub(super) async fn catalogue(
     Ok(json(&Offers {
         version: "medtrail/offers-v1",
         offers: cards.into_iter().map(ListedOffer::from).collect(),
-        next: next.map(|(at, id)| format!("{at}-{id}")),
+        next: next.map(cursor::write),
     }))
 }
 
-pub(super) fn id_in(text: &str, none: fn() -> Problem) -> Result<B256, Problem> {
-    text.parse().map_err(|_| none())
+fn id_in(text: &str) -> Result<B256, Problem> {
+    text.parse().map_err(|_| Problem::no_such_offer())
 }
 
 /// An offer, whole, for whoever is signed in.
@@ -238,7 +230,7 @@ pub(super) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let who = caller.session()?.address;
     let sales = state.sales()?;
-    let view = sales.offer(id_in(&id, Problem::no_such_offer)?).await?;
+    let view = sales.offer(id_in(&id)?).await?;
     let is_seller = sales.is_party(who, view.row.seller);
     Ok(json(&told(view, is_seller)))
 }
@@ -255,6 +247,6 @@ pub(super) async fn withdraw(
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let who = caller.session()?.address;
-    let view = state.sales()?.withdraw(who, id_in(&id, Problem::no_such_offer)?).await?;
+    let view = state.sales()?.withdraw(who, id_in(&id)?).await?;
     Ok(json(&told(view, true)))
 }

@@ -1,6 +1,6 @@
 //! `/v1/sales`: orders that were paid, for their seller and their buyer.
 
-use super::offers::id_in;
+use super::cursor;
 use crate::answer::{created, document, json};
 use crate::caller::Caller;
 use crate::client::Client;
@@ -14,7 +14,7 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Bytes as Chunk, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::directory::SaleWithdrawalRow;
 use medtrail_oracle::sales::{Approved, Deleted, SaleView, Sales, SalesError, Side};
 use medtrail_permit::sale::{Deletion, Order, SaleApproval};
@@ -155,6 +155,26 @@ impl From<SaleView> for OneSale {
     }
 }
 
+/// Whoever is signed in, and the sale that the path names.
+struct Asked {
+    who: Address,
+    sales: Sales,
+    id: B256,
+}
+
+impl Asked {
+    fn of(order: &str, caller: &Caller, state: &State) -> Result<Self, Problem> {
+        let who = caller.session()?.address;
+        let sales = state.sales()?.clone();
+        let id = order.parse().map_err(|_| Problem::no_such_sale())?;
+        Ok(Self { who, sales, id })
+    }
+}
+
+fn told(view: SaleView) -> HttpResponse {
+    json(&OneSale::from(view))
+}
+
 /// Tells of an order that was paid, before it is found at a final block. 201; 200 if it is known.
 #[utoipa::path(post, path = "/v1/sales", operation_id = "tellOrder", tag = "sales",
     request_body = PaidOrder,
@@ -183,7 +203,7 @@ pub(super) struct Wished {
     /// `seller` or `buyer`; both if left out.
     r#as: Option<String>,
     /// Only those heard of earlier: the `next` of the page before.
-    before: Option<u64>,
+    before: Option<String>,
     /// At most, to 100; 25 if left out.
     limit: Option<usize>,
 }
@@ -195,7 +215,7 @@ struct SaleList {
     version: &'static str,
     sales: Vec<OneSale>,
     /// The `before` of the next page.
-    next: Option<u64>,
+    next: Option<String>,
 }
 
 /// The sales of whoever is signed in, also under the addresses that they sell under.
@@ -221,9 +241,10 @@ pub(super) async fn list(
             return Err(Problem::new(&problem::INVALID_QUERY, told).at("as"));
         }
     };
-    let limit = limit.unwrap_or(USUAL);
+    let (before, limit) = (cursor::read(before)?, limit.unwrap_or(USUAL));
     let (views, next) = state.sales()?.sales_of(who, side, before, limit).await?;
     let sales = views.into_iter().map(OneSale::from).collect();
+    let next = next.map(cursor::write);
     Ok(json(&SaleList { version: "medtrail/sales-v1", sales, next }))
 }
 
@@ -239,9 +260,8 @@ pub(super) async fn get(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let view = state.sales()?.sale(who, id_in(&order, Problem::no_such_sale)?).await?;
-    Ok(json(&OneSale::from(view)))
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
+    Ok(told(sales.sale(who, id).await?))
 }
 
 /// The seller's yes to this order. It is kept, and carried to the contract when it is settled: the
@@ -257,14 +277,11 @@ pub(super) async fn approve(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let sales = state.sales()?;
-    let id = id_in(&order, Problem::no_such_sale)?;
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
     state.rates.document(Client::of(&request))?;
     let body: NewApproval = state.bodies.json_up_to(DOCUMENT_BYTES_MAX, &request, payload).await?;
     let NewApproval { approval, signature } = body;
-    let view = sales.approve(who, id, Approved { approval, signature }).await?;
-    Ok(json(&OneSale::from(view)))
+    Ok(told(sales.approve(who, id, Approved { approval, signature }).await?))
 }
 
 /// The seller's no: it is never delivered, and the buyer takes the money back after the deadline. On
@@ -278,9 +295,8 @@ pub(super) async fn decline(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let view = state.sales()?.decline(who, id_in(&order, Problem::no_such_sale)?).await?;
-    Ok(json(&OneSale::from(view)))
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
+    Ok(told(sales.decline(who, id).await?))
 }
 
 /// The seller wants what was delivered deleted. The buyer is told, and has some time to sign that it
@@ -294,9 +310,8 @@ pub(super) async fn withdraw(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let view = state.sales()?.withdraw_sale(who, id_in(&order, Problem::no_such_sale)?).await?;
-    Ok(json(&OneSale::from(view)))
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
+    Ok(told(sales.withdraw_sale(who, id).await?))
 }
 
 /// A buyer's word that what was delivered is gone.
@@ -323,14 +338,11 @@ pub(super) async fn deleted(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let sales = state.sales()?;
-    let id = id_in(&order, Problem::no_such_sale)?;
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
     state.rates.document(Client::of(&request))?;
     let body: NewDeletion = state.bodies.json(&request, payload).await?;
     let NewDeletion { deletion, signature } = body;
-    let view = sales.deleted(who, id, Deleted { deletion, signature }).await?;
-    Ok(json(&OneSale::from(view)))
+    Ok(told(sales.deleted(who, id, Deleted { deletion, signature }).await?))
 }
 
 /// The sealed file, for the buyer, once the log has the line that says it was downloaded. In pieces
@@ -350,9 +362,7 @@ pub(super) async fn download(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let sales = state.sales()?.clone();
-    let id = id_in(&order, Problem::no_such_sale)?;
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
     let file = sales.download(who, id).await?;
     let etag = format!("\"{:x}\"", file.hash);
     // A piece of another file would spoil what the caller has.
@@ -411,8 +421,8 @@ pub(super) async fn proof(
     caller: Caller,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    let who = caller.session()?.address;
-    let proof = state.sales()?.proof(who, id_in(&order, Problem::no_such_sale)?).await?;
+    let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
+    let proof = sales.proof(who, id).await?;
     // Its one spelling: whoever checks it refuses any other.
     Ok(document(proof.to_bytes()))
 }

@@ -169,7 +169,8 @@ async fn an_offer_becomes_a_sale_and_the_file_comes_in_pieces() {
 
     let early = get(&log, &theirs, &format!("{path}/proof")).await;
     early.problem(404, "not-anchored");
-    log.anchor(1, true);
+    let anchor = log.anchor(1, true).anchor;
+    log.status.send_modify(|status| status.settled = Some(anchor));
     tick(&log).await;
     let proof = get(&log, &theirs, &format!("{path}/proof")).await.json();
     assert_eq!(

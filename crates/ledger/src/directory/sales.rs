@@ -71,13 +71,9 @@ pub struct SaleRow {
     pub approval: Option<ApprovalRow>,
     /// When the seller said no here.
     pub declined_ms: Option<u64>,
-    /// When it was paid, by a final block; none: not final.
-    pub paid_at_s: Option<u64>,
-    /// The entry that says so.
+    /// The entry that says that a final block shows it as paid.
     pub paid_entry: Option<u64>,
-    /// When it was settled or refunded, by a final block.
-    pub ended_at_s: Option<u64>,
-    /// The entry that says so.
+    /// The entry that says how it ended, by a final block.
     pub ended_entry: Option<u64>,
     /// What of the person's records was not what was sold, by reason.
     pub left_out: Vec<(String, u64)>,
@@ -138,8 +134,13 @@ pub enum SaleState {
         /// The entry's place.
         index: u64,
     },
-    /// It will not be delivered.
+    /// It will not be delivered; what was made for it is gone.
     Over {
+        /// Why, by its number.
+        refusal: u8,
+    },
+    /// It will not be delivered, and what was made for it is being destroyed.
+    Refusing {
         /// Why, by its number.
         refusal: u8,
     },
@@ -154,13 +155,22 @@ impl SaleState {
     /// The file, and its entry's place where the log has it.
     pub fn file(&self) -> Option<(SealedFile, Option<u64>)> {
         match *self {
-            Self::New | Self::Keyed { .. } | Self::Over { .. } => None,
+            Self::New | Self::Keyed { .. } | Self::Over { .. } | Self::Refusing { .. } => None,
             Self::Sealed { file, .. } => Some((file, None)),
             Self::Entered { file, index }
             | Self::Shown { file, index }
             | Self::Settled { file, index } => Some((file, Some(index))),
         }
     }
+}
+
+/// Up to which final block a market was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MarketCursor {
+    /// Its number.
+    pub block: u64,
+    /// Its time, seconds since 1970: what had expired by then nobody bought later.
+    pub time_s: u64,
 }
 
 /// Whether a person wants nothing of theirs sold, whatever was signed.

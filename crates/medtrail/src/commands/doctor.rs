@@ -140,11 +140,12 @@ async fn service(config: &Config, found: &mut Vec<Found>) -> Option<Address> {
 }
 
 /// What follows behind the head: where it stands in the service's answer, what of it waits.
-const FOLLOWERS: [(&str, &str, &str); 4] = [
+const FOLLOWERS: [(&str, &str, &str); 5] = [
     ("judging", "waiting", "changes wait for their turn"),
     ("questions", "open", "questions wait for their answers"),
     ("notices", "waiting", "notices wait to be sent"),
     ("erasures", "waiting", "erasures wait for their day"),
+    ("sales", "open", "sales are under way"),
 ];
 
 async fn chain(config: &Config, operator: Option<Address>, found: &mut Vec<Found>) {

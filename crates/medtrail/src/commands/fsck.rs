@@ -2,7 +2,8 @@
 
 use super::Configured;
 use crate::exit::{FAILED, OK, Outcome};
-use crate::node::{Keys, existing_vault, open_keys};
+use crate::files::{existing_vault, open_keys};
+use crate::node::Keys;
 use crate::render::Progress;
 use medtrail_ledger::entry::commitment;
 use medtrail_ledger::ports::KeyFile;

@@ -82,7 +82,7 @@ fn line_of(ready: &Value) -> String {
     if let Some(what) = judging["problem"]["what"].as_str() {
         line.push_str(&format!(" · {} changes not judged: {what}", text(&judging["waiting"])));
     }
-    for part in ["questions", "notices", "erasures"] {
+    for part in ["questions", "notices", "erasures", "sales"] {
         if let Some(what) = ready[part]["problem"]["what"].as_str() {
             line.push_str(&format!(" · {part}: {what}"));
         }
@@ -104,7 +104,10 @@ fn table_of(ready: &Value) {
         vec!["notices to be sent".to_owned(), text(&ready["notices"]["waiting"])],
         vec!["erasures that wait".to_owned(), text(&ready["erasures"]["waiting"])],
     ];
-    let parts = ["judging", "questions", "notices", "erasures"].map(|part| &ready[part]);
+    if !ready["sales"].is_null() {
+        rows.push(vec!["sales under way".to_owned(), text(&ready["sales"]["open"])]);
+    }
+    let parts = ["judging", "questions", "notices", "erasures", "sales"].map(|part| &ready[part]);
     for part in [anchoring].into_iter().chain(parts) {
         if let Some(problem) = part["problem"].as_object() {
             rows.push(vec!["in the way".to_owned(), text(&problem["what"])]);

@@ -13,7 +13,7 @@ use crate::sequencer::Ask;
 use crate::service::Service;
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{DirectoryChange, ErasureRow, ErasureState, PendingEntry};
-use medtrail_ledger::entry::{Kind, details_hash, subject_of};
+use medtrail_ledger::entry::{Kind, address_of, details_hash, subject_of};
 use medtrail_ledger::ports::{JournalError, KeyTag};
 use medtrail_ledger::schema::Report;
 use medtrail_permit::consents;
@@ -198,19 +198,37 @@ impl Service {
         let index = self.enter_own(report, details)?;
         let tag = |subject: &B256| self.0.tags.subject_tag(*subject);
         let eras: Vec<_> = row.parts.iter().map(|(part, end)| (tag(part), *end)).collect();
-        let vault: Vec<_> = row.subjects.iter().map(|one| KeyTag::Vault(tag(one))).collect();
+        let mut others: Vec<_> = row.subjects.iter().map(|one| KeyTag::Vault(tag(one))).collect();
+        // What was offered tells what there was, and a sale's key opens where it came from.
+        let (offers, sales) = self.sold_by(&row.subjects);
+        others.extend(sales.iter().map(|sale| KeyTag::Sale(*sale)));
         // First the rows: which they are stands in a row that their key opens.
         if let Some(records) = &self.0.erasing.records {
             row.subjects.iter().try_for_each(|subject| records.clear(*subject))?;
         }
-        self.0.keys.erase(&eras, &vault)?;
+        self.0.keys.erase(&eras, &others)?;
         // What was read of it before is no key, but as telling.
         row.subjects.iter().for_each(|subject| self.0.papers.forget(*subject));
         let form = if row.parts.is_empty() { Form::Records } else { Form::Everything };
         let done = ErasureRow { state: ErasureState::Done { at_ms, index }, ..row };
-        self.0.live.apply(vec![DirectoryChange::PutErasure(done)])?;
+        let mut changes: Vec<_> = offers.into_iter().map(DirectoryChange::DropOffer).collect();
+        changes.extend(sales.into_iter().map(DirectoryChange::DropSale));
+        changes.push(DirectoryChange::PutErasure(done));
+        self.0.live.apply(changes)?;
         tracing::info!(entry = index, form = form.word(), "erased");
         Ok(())
+    }
+
+    /// Offers and sales of these subjects themselves: what somebody sells under an alias is erased
+    /// with the alias.
+    fn sold_by(&self, subjects: &[B256]) -> (Vec<B256>, Vec<B256>) {
+        let rows = self.0.live.rows();
+        let sellers = || subjects.iter().filter_map(|subject| address_of(*subject));
+        let offers = sellers().flat_map(|seller| rows.stall.offers_of(seller));
+        let sales = sellers().flat_map(|seller| {
+            rows.stall.sales_of(seller).filter(move |sale| sale.seller == seller)
+        });
+        (offers.map(|offer| offer.id).collect(), sales.map(|sale| sale.id).collect())
     }
 
     fn erasure_report(&self, row: &ErasureRow, act: Act, details: &[u8], at_ms: u64) -> Report {

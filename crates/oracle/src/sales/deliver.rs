@@ -1,63 +1,26 @@
 //! The way of a delivery: what [`medtrail_market::delivery::step`] asks for is done, one step after
 //! the other, each durable before the next. A start is a tick like any other.
 
-use super::offers::{dataset_in, told};
+use super::offers::dataset_in;
 use super::orders::order_in;
 use super::told::SaleAct;
 use super::trade::Shown;
 use super::{Ends, Sales, SalesError, locked};
 use crate::anchorer::Problem;
-use crate::opener::EntryError;
-use crate::service::Service;
-use alloy_primitives::{Address, B256};
-use aws_lc_rs::hmac;
-use medtrail_ledger::directory::{OfferRow, SaleRow, SaleState, SealedFile};
-use medtrail_ledger::entry::{event_id, subject_of};
-use medtrail_ledger::plan::{Anchor, Call};
-use medtrail_ledger::ports::{JournalError, KeyFile, KeyTag, SecretKey, Tips};
-use medtrail_market::archive;
-use medtrail_market::assemble::{AssembleError, Sale, assemble};
+use crate::behind::warn_once;
+use alloy_primitives::B256;
+use medtrail_ledger::directory::{OfferRow, SaleRow, SaleState};
+use medtrail_ledger::plan::Call;
+use medtrail_ledger::ports::{JournalError, KeyTag, Tips};
 use medtrail_market::delivery::{
-    Alarm, Approval, Entered, OnChain, Refusal, Seen, State, Step, fault, step,
+    Alarm, Approval, OnChain, Refusal, Seen, State, Step, fault, step,
 };
-use medtrail_market::entry::{Delivered, DeliveryDetails, report};
-use medtrail_market::seal::{LockKey, SealError, Sealed, seal};
-use medtrail_market::secret::SaleSecret;
-use medtrail_market::year_at;
 use medtrail_permit::sale::Order;
-use std::io::Write;
 
 /// Seconds between two looks at sales that are not delivered and not refunded yet: nobody has to.
 const DONE_PAUSE_S: u64 = 20;
 /// Steps of one sale in one tick: more than a delivery has.
 const STEPS_MAX: usize = 12;
-
-/// What a sale's own key is made into. Each is 32 bytes that tell nothing of the others.
-#[derive(Clone, Copy)]
-enum Purpose {
-    /// The outer seal's key, which the contract shows.
-    Lock,
-    /// What hides origins and moves dates.
-    Secret,
-    /// The random bytes in the entry's details.
-    Details,
-}
-
-fn derived(key: &SecretKey, purpose: Purpose) -> [u8; 32] {
-    let label: &[u8] = match purpose {
-        Purpose::Lock => b"medtrail/sale/lock",
-        Purpose::Secret => b"medtrail/sale/secret",
-        Purpose::Details => b"medtrail/sale/details",
-    };
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), label);
-    tag.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
-}
-
-/// The key of the outer seal of a sale, if there is one.
-pub(super) fn key_of(keys: &dyn KeyFile, order: B256) -> Result<Option<B256>, JournalError> {
-    let key = keys.open(KeyTag::Sale(order))?;
-    Ok(key.map(|key| derived(&key, Purpose::Lock).into()))
-}
 
 /// Refusals as they are stored: a number never changes its meaning.
 const REFUSALS: [(u8, Refusal, &str); 10] = [
@@ -96,16 +59,9 @@ fn state(row: &SaleRow) -> State {
         SaleState::Entered { file, index } => State::Entered { file: file.hash, index },
         SaleState::Shown { file, index } => State::Shown { file: file.hash, index },
         SaleState::Settled { .. } => State::Settled,
-        SaleState::Over { refusal } => State::Over(refusal_of(refusal)),
-    }
-}
-
-impl Service {
-    /// The newest anchor that is final and covers entry `index`. Blocks.
-    pub(crate) fn final_anchor_over(&self, index: u64) -> Result<Option<Anchor>, JournalError> {
-        let anchors = self.anchors()?;
-        let newest = anchors.iter().rev().find(|record| record.is_final);
-        Ok(newest.map(|record| record.anchor).filter(|anchor| anchor.size > index))
+        SaleState::Refusing { refusal } | SaleState::Over { refusal } => {
+            State::Over(refusal_of(refusal))
+        }
     }
 }
 
@@ -116,6 +72,22 @@ impl Sales {
     /// # Errors
     /// Where chain or disk cannot be read at all. What is in the way of one sale holds up no other.
     pub fn tick(&self) -> Result<(), SalesError> {
+        let looked = self.look_at_all();
+        let problem = match &looked {
+            Ok(problem) => problem.clone(),
+            Err(error) => Some(Problem {
+                what: format!("sales wait: {error}"),
+                advice: "nothing at first: it is tried again; if it lasts, check disk and chain",
+            }),
+        };
+        let mut known = locked(&self.0.delivering);
+        warn_once(known.as_ref(), problem.as_ref());
+        *known = problem;
+        looked.map(drop)
+    }
+
+    /// What is in the way of the first sale that does not get on.
+    fn look_at_all(&self) -> Result<Option<Problem>, SalesError> {
         let tips = self.0.trade.tips()?;
         self.follow(&tips)?;
         let now_s = self.now_ms() / 1000;
@@ -127,6 +99,9 @@ impl Sales {
             }
             is_time
         };
+        if looks_at_done {
+            self.sweep()?;
+        }
         let open: Vec<B256> = {
             let rows = self.0.service.0.live.rows();
             let open = rows.stall.open().filter(|row| looks_at_done || !row.state.is_done());
@@ -141,14 +116,25 @@ impl Sales {
                 });
             }
         }
-        let mut problem = locked(&self.0.problem);
-        crate::behind::warn_once(problem.as_ref(), first.as_ref());
-        *problem = first;
+        Ok(first)
+    }
+
+    /// Removes files of sales that are known no more: they were erased.
+    fn sweep(&self) -> Result<(), SalesError> {
+        for order in self.0.parcels.orders()? {
+            if self.0.service.0.live.rows().stall.sale(order).is_none() {
+                self.0.parcels.remove(order)?;
+            }
+        }
+        let rows = self.0.service.0.live.rows();
+        locked(&self.0.seen).retain(|order, _| rows.stall.is_open(*order));
+        locked(&self.0.settling).retain(|order, _| rows.stall.is_open(*order));
         Ok(())
     }
 
     fn advance(&self, id: B256, tips: &Tips) -> Result<(), SalesError> {
         let ends = self.ends(id, tips)?;
+        locked(&self.0.seen).insert(id, ends);
         for _ in 0..STEPS_MAX {
             let (row, offer) = {
                 let rows = self.0.service.0.live.rows();
@@ -163,11 +149,16 @@ impl Sales {
                 locked(&self.0.settling).remove(&id);
                 return Ok(());
             }
+            if matches!(row.state, SaleState::Refusing { .. }) {
+                self.destroy(id)?;
+                continue;
+            }
             let has_vanished = ends.at_final.on_chain == OnChain::None
                 && order.settled_by().is_none_or(|until_s| until_s < tips.finalized.time_s);
             if has_vanished {
                 // Its payment was reorganised away, and can come back no more.
-                return self.refuse(id, Refusal::Late);
+                self.refuse(id, Refusal::Late)?;
+                continue;
             }
             let seen = self.look(&row, &offer, &order, &ends, tips)?;
             let next = step(&state(&row), &seen);
@@ -207,7 +198,7 @@ impl Sales {
             let at_s = at_final.paid_at_s;
             let index = self.tell(row, &offer.dataset, SaleAct::Paid, at_s)?;
             self.change(row.id, |row| {
-                (row.paid_at_s, row.paid_entry) = (Some(at_s), Some(index));
+                row.paid_entry = Some(index);
                 Ok(())
             })?;
         }
@@ -220,7 +211,7 @@ impl Sales {
             let at_s = at_final.ended_at_s.unwrap_or_default();
             let index = self.tell(row, &offer.dataset, act, at_s)?;
             self.change(row.id, |row| {
-                (row.ended_at_s, row.ended_entry) = (Some(at_s), Some(index));
+                row.ended_entry = Some(index);
                 Ok(())
             })?;
         }
@@ -309,31 +300,8 @@ impl Sales {
         }
     }
 
-    /// The log's entry for this order.
-    fn entered(&self, row: &SaleRow) -> Result<Option<Entered>, SalesError> {
-        let service = &self.0.service;
-        let event = event_id(service.operator(), row.id.as_slice());
-        let Some(index) = service.find_own(subject_of(row.seller), event)? else {
-            return Ok(None);
-        };
-        match service.entry(index) {
-            Ok(entry) => Ok(Some(Entered { index, file: entry.report.toVersion })),
-            // What was erased is known by its place.
-            Err(EntryError::Erased(_)) => {
-                let file = row.state.file().map(|(file, _)| file.hash).unwrap_or_default();
-                Ok(Some(Entered { index, file }))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn key(&self, order: B256) -> Result<SecretKey, SalesError> {
-        let key = self.0.service.0.keys.open(KeyTag::Sale(order))?;
-        Ok(key.ok_or_else(|| JournalError::Damaged(format!("the key of sale {order} is gone")))?)
-    }
-
     /// Moves a sale to where its state leads; what is elsewhere by now stays.
-    fn to(
+    pub(super) fn to(
         &self,
         id: B256,
         next: impl FnOnce(&SaleState) -> Option<SaleState>,
@@ -347,92 +315,6 @@ impl Sales {
         Ok(())
     }
 
-    /// Draws all that is random of a sale; durable before anything is made with it.
-    fn draw(&self, row: &SaleRow) -> Result<(), SalesError> {
-        self.0.service.0.keys.create(&[KeyTag::Sale(row.id)])?;
-        let year = year_at(self.now_ms() / 1000);
-        self.to(row.id, |_| Some(SaleState::Keyed { year }))
-    }
-
-    /// Assembles and seals; the file is durable before its hash is.
-    fn make(&self, row: &SaleRow, offer: &OfferRow, order: &Order) -> Result<(), SalesError> {
-        let (SaleState::Keyed { year } | SaleState::Sealed { year, .. }) = row.state else {
-            return Ok(());
-        };
-        let (dataset, key) = (dataset_in(offer)?, self.key(row.id)?);
-        let kept = self.0.vault.all_of(self.person_of(row.seller))?;
-        let records: Vec<_> = kept.iter().map(|one| one.record()).collect();
-        let secret = SaleSecret::new(derived(&key, Purpose::Secret));
-        let sale = Sale { order: row.id, dataset: &dataset, secret: &secret, year };
-        let made = match assemble(&sale, &records) {
-            Ok(made) => made,
-            Err(AssembleError::Nothing { .. } | AssembleError::TooMuch) => {
-                return self.refuse(row.id, Refusal::Nothing);
-            }
-            Err(error) => return Err(JournalError::Damaged(error.to_string()).into()),
-        };
-        drop(records);
-        drop(kept);
-        let lock = LockKey::new(derived(&key, Purpose::Lock));
-        let mut sealed: Option<Result<Sealed, SealError>> = None;
-        self.0.parcels.put(row.id, &mut |to: &mut dyn Write| {
-            let done = seal(order.recipient, &lock, to, |plain| archive::write(&made, plain));
-            let outcome = match &done {
-                Ok(_) => Ok(()),
-                Err(error) => Err(std::io::Error::other(error.to_string())),
-            };
-            sealed = Some(done);
-            outcome
-        })?;
-        let Some(Ok(Sealed { hash, bytes })) = sealed else {
-            return Err(JournalError::Storage("nothing was sealed".to_owned()).into());
-        };
-        let manifest = made.manifest.hash();
-        let file = SealedFile { hash, bytes, manifest, time_ms: self.now_ms() };
-        let left_out = told(&made.left_out);
-        self.change(row.id, |row| {
-            row.state = SaleState::Sealed { year, file };
-            row.left_out = left_out;
-            Ok(())
-        })?;
-        Ok(())
-    }
-
-    fn details_of(&self, id: B256, file: &SealedFile) -> Result<DeliveryDetails, SalesError> {
-        let random = derived(&self.key(id)?, Purpose::Details);
-        Ok(DeliveryDetails::new(random.into(), file.manifest))
-    }
-
-    fn report_of(
-        &self,
-        row: &SaleRow,
-        actor: Address,
-        file: &SealedFile,
-        details: &DeliveryDetails,
-    ) -> Result<medtrail_ledger::schema::Report, SalesError> {
-        let lock = LockKey::new(derived(&self.key(row.id)?, Purpose::Lock)).lock();
-        let sealed = Sealed { hash: file.hash, bytes: file.bytes };
-        Ok(report(&Delivered {
-            log: self.0.service.trust().log,
-            order: row.id,
-            seller: row.seller,
-            actor,
-            time_ms: file.time_ms,
-            lock,
-            sealed,
-            details,
-        }))
-    }
-
-    /// Enters the delivery. A crash after it finds the entry by its event.
-    fn enter(&self, row: &SaleRow) -> Result<(), SalesError> {
-        let SaleState::Sealed { file, .. } = row.state else { return Ok(()) };
-        let details = self.details_of(row.id, &file)?;
-        let report = self.report_of(row, self.0.service.operator(), &file, &details)?;
-        let index = self.0.service.enter_own(report, details.bytes())?;
-        self.to(row.id, |_| Some(SaleState::Entered { file, index }))
-    }
-
     /// Notes that the key may be seen, and has the settlement sent.
     fn settle(&self, row: &SaleRow, order: &Order, tips: &Tips) -> Result<(), SalesError> {
         let Some((file, Some(index))) = row.state.file() else { return Ok(()) };
@@ -441,11 +323,19 @@ impl Sales {
         if !self.0.trade.is_living(service.trust().log, &anchor, tips.head.block.hash)? {
             return Ok(());
         }
-        // Durable before anybody is shown it: from here on the buyer may have it.
-        self.to(row.id, |state| match state {
-            SaleState::Entered { .. } => Some(SaleState::Shown { file, index }),
-            _ => None,
+        // Durable before anybody is shown it: from here on the buyer may have it. A no that was taken
+        // since this was looked at counts, and the next tick says so.
+        let person = self.person_of(row.seller);
+        let row = self.change(row.id, |row| {
+            let is_stopped = row.declined_ms.is_some() || self.has_opted_out(person);
+            if matches!(row.state, SaleState::Entered { .. }) && !is_stopped {
+                row.state = SaleState::Shown { file, index };
+            }
+            Ok(())
         })?;
+        if !matches!(row.state, SaleState::Shown { .. }) {
+            return Ok(());
+        }
         let entry = service.entry(index)?;
         let approval = row.approval.clone().map(|row| (row.expires_at_s, row.signature));
         let path = service.path(index, anchor.size)?;
@@ -453,7 +343,7 @@ impl Sales {
             order,
             report: &entry.report,
             place: entry.place.hash(),
-            key: derived(&self.key(row.id)?, Purpose::Lock).into(),
+            key: self.lock_key(row.id)?,
             anchor,
             index,
             path: path.into_iter().map(B256::from).collect(),
@@ -465,11 +355,19 @@ impl Sales {
         Ok(())
     }
 
-    /// Destroys what was made: file first, since the key alone opens nothing.
-    fn refuse(&self, id: B256, refusal: Refusal) -> Result<(), SalesError> {
+    /// Ends a sale, and then destroys what was made for it.
+    pub(super) fn refuse(&self, id: B256, refusal: Refusal) -> Result<(), SalesError> {
+        self.to(id, |_| Some(SaleState::Refusing { refusal: number_of(refusal) }))
+    }
+
+    /// File first: the key alone opens nothing. A crash in between does it again.
+    fn destroy(&self, id: B256) -> Result<(), SalesError> {
         self.0.parcels.remove(id)?;
         self.0.service.0.keys.destroy(KeyTag::Sale(id))?;
-        self.to(id, |_| Some(SaleState::Over { refusal: number_of(refusal) }))
+        self.to(id, |state| match *state {
+            SaleState::Refusing { refusal } => Some(SaleState::Over { refusal }),
+            _ => None,
+        })
     }
 }
 

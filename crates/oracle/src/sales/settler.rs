@@ -2,7 +2,7 @@
 //! other way round. The sender's rules are the same, and so is its memory.
 
 use super::Sales;
-use crate::anchorer::{Problem, State, Status, TickError};
+use crate::anchorer::{Problem, TickError};
 use crate::dispatch::{Dispatch, Outcome, blocking};
 use crate::sender::{self, Due, Duty, Limits, Local};
 use alloy_primitives::B256;
@@ -10,7 +10,6 @@ use medtrail_ledger::plan::{Call, ChainView, IntentState, Plan, Watch};
 use medtrail_ledger::ports::{Courier, Outbox, PreflightError, Registry};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// What the settler reads, writes and signs with.
@@ -29,22 +28,14 @@ pub struct Settler<R> {
     sales: Sales,
     log: B256,
     limits: Limits,
-    status: watch::Sender<Status>,
     plan: Option<Plan>,
     underpriced: Option<B256>,
 }
 
 impl<R: Registry> Settler<R> {
-    /// A settler that has not looked yet, and where its status can be read.
-    pub fn new(
-        ports: Ports<R>,
-        sales: Sales,
-        log: B256,
-        limits: Limits,
-    ) -> (Self, watch::Receiver<Status>) {
-        let (status, receiver) = watch::channel(Status::default());
-        let plan = None;
-        (Self { ports, sales, log, limits, status, plan, underpriced: None }, receiver)
+    /// A settler that has not looked yet.
+    pub fn new(ports: Ports<R>, sales: Sales, log: B256, limits: Limits) -> Self {
+        Self { ports, sales, log, limits, plan: None, underpriced: None }
     }
 
     /// Looks at all sales, and then sends what is due, every `poll` until `stop`. What is under way
@@ -53,9 +44,8 @@ impl<R: Registry> Settler<R> {
         let ticking = async {
             loop {
                 let sales = self.sales.clone();
-                if let Err(error) = blocking(move || sales.tick()).await {
-                    tracing::warn!("sales cannot be looked after: {error}");
-                }
+                // What went wrong it has told: settlements that are under way go on all the same.
+                let _ = blocking(move || sales.tick()).await;
                 self.tick().await;
                 tokio::time::sleep(poll).await;
             }
@@ -75,9 +65,7 @@ impl<R: Registry> Settler<R> {
             }
         }
         self.underpriced = outcome.underpriced;
-        let (state, problem) = (outcome.state, outcome.problem);
-        crate::behind::warn_once(self.status.borrow().problem.as_ref(), problem.as_ref());
-        self.status.send_replace(Status { state, problem, ..Status::default() });
+        self.sales.note_sending(outcome.problem);
     }
 
     async fn try_tick(
@@ -96,7 +84,6 @@ impl<R: Registry> Settler<R> {
         let account = self.ports.courier.account();
         let attempts = sender::watched(plan, account);
         if due.is_empty() && attempts.is_empty() {
-            outcome.state = State::Idle;
             return Ok(());
         }
         let watch = Watch { account, log: self.log, attempts };

@@ -2,7 +2,7 @@
 //! it shows here.
 
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::directory::{Contents, OfferRow, OptOutRow, SaleRow};
+use medtrail_ledger::directory::{Contents, MarketCursor, OfferRow, OptOutRow, SaleRow};
 use std::collections::{BTreeSet, HashMap};
 
 /// The rows of the directory that are about sales.
@@ -19,7 +19,7 @@ pub(crate) struct Stall {
     open: BTreeSet<B256>,
     opt_outs: HashMap<Address, OptOutRow>,
     /// Up to which final block the market was read.
-    pub(crate) traded: Option<u64>,
+    pub(crate) traded: Option<MarketCursor>,
 }
 
 impl Stall {
@@ -47,13 +47,33 @@ impl Stall {
         }
         // Also one that is not delivered, until the money went back and an entry says so; not one
         // whose payment never became final.
-        let is_over = row.ended_entry.is_some() || row.paid_at_s.is_none();
+        let is_over = row.ended_entry.is_some() || row.paid_entry.is_none();
         let waits = row.withdrawal.as_ref().is_some_and(|one| one.ended_entry.is_none());
         match row.state.is_done() && is_over && !waits {
             true => self.open.remove(&row.id),
             false => self.open.insert(row.id),
         };
         self.sales.insert(row.id, row);
+    }
+
+    pub(crate) fn drop_offer(&mut self, id: B256) {
+        if let Some(row) = self.offers.remove(&id) {
+            self.listed.remove(&(row.listed_ms, id));
+            self.of_seller.entry(row.seller).or_default().retain(|one| *one != id);
+        }
+    }
+
+    pub(crate) fn drop_sale(&mut self, id: B256) {
+        if let Some(row) = self.sales.remove(&id) {
+            self.open.remove(&id);
+            for party in [row.seller, row.buyer] {
+                self.of_party.entry(party).or_default().remove(&(row.heard_ms, id));
+            }
+        }
+    }
+
+    pub(crate) fn is_open(&self, sale: B256) -> bool {
+        self.open.contains(&sale)
     }
 
     pub(crate) fn put_opt_out(&mut self, row: OptOutRow) {

@@ -91,7 +91,8 @@ impl Sales {
         let details = serde_json::to_vec(&details).expect("plain data encodes");
         let service = &self.0.service;
         let subject = subject_of(row.seller);
-        let event = event_id(service.operator(), &event(b"sale\0", act, row.id));
+        // By the seller: the operator's key may change between two tries.
+        let event = event_id(row.seller, &event(act, row.id));
         if let Some(index) = service.find_own(subject, event)? {
             return Ok(index);
         }
@@ -155,7 +156,7 @@ impl Sales {
     }
 }
 
-fn event(label: &[u8], act: SaleAct, order: B256) -> Vec<u8> {
+fn event(act: SaleAct, order: B256) -> Vec<u8> {
     let act: &[u8] = match act {
         SaleAct::Paid => b"paid\0",
         SaleAct::Settled => b"settled\0",
@@ -164,5 +165,5 @@ fn event(label: &[u8], act: SaleAct, order: B256) -> Vec<u8> {
         SaleAct::Deleted => b"deleted\0",
         SaleAct::NotAnswered => b"not-answered\0",
     };
-    [label, act, order.as_slice()].concat()
+    [b"sale\0", act, order.as_slice()].concat()
 }

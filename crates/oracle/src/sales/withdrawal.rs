@@ -1,7 +1,6 @@
 //! After a sale: its seller wants what was delivered deleted. The buyer is told, and signs that it
 //! is, or their silence is an entry. Nothing here can make anybody delete.
 
-use super::offers::dataset_bytes;
 use super::orders::order_in;
 use super::told::SaleAct;
 use super::{SaleView, Sales, SalesError};
@@ -113,7 +112,7 @@ impl Sales {
             (row, offer.ok_or(SalesError::NoSuchOffer)?)
         };
         let Some(one) = &row.withdrawal else { return Ok(()) };
-        let dataset = dataset_bytes(&offer);
+        let dataset = &offer.dataset;
         if one.asked_entry.is_none() {
             let index = self.tell(&row, dataset, SaleAct::Withdrawn, one.asked_ms / 1000)?;
             self.put(id, |one| one.asked_entry = Some(index))?;

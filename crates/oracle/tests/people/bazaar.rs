@@ -81,7 +81,10 @@ struct State {
 
 /// The contract. Blocks are final at once, but for what a test holds back.
 #[derive(Default)]
-pub(crate) struct Bazaar(Mutex<State>);
+pub(crate) struct Bazaar(Mutex<State>, Mutex<Vec<Act>>);
+
+/// Done once, while the chain is asked whether an anchor lives.
+pub(crate) type Act = Box<dyn FnOnce() + Send>;
 
 fn block(number: u64) -> BlockRef {
     BlockRef { number, hash: B256::from(U256::from(number)) }
@@ -159,6 +162,11 @@ impl Bazaar {
 
     pub(crate) fn go(&self, is_away: bool) {
         self.lock().is_away = is_away;
+    }
+
+    /// The last of these is done first, each at one question about an anchor.
+    pub(crate) fn meanwhile(&self, acts: Vec<Act>) {
+        *self.1.lock().unwrap() = acts;
     }
 
     pub(crate) fn shown(&self, id: B256) -> Option<Told> {
@@ -249,6 +257,8 @@ impl Trade for Bazaar {
     }
 
     fn is_living(&self, _: B256, _: &Anchor, _: B256) -> Result<bool, RegistryError> {
+        let meanwhile = self.1.lock().unwrap().pop();
+        meanwhile.into_iter().for_each(|act| act());
         Ok(true)
     }
 
@@ -298,6 +308,9 @@ impl Parcels for Post {
     fn read(&self, order: B256, offset: u64, most: usize) -> Result<Vec<u8>, JournalError> {
         self.inner.read(order, offset, most)
     }
+    fn orders(&self) -> Result<Vec<B256>, JournalError> {
+        self.inner.orders()
+    }
     fn remove(&self, order: B256) -> Result<(), JournalError> {
         self.faulty(|| self.inner.remove(order))
     }
@@ -332,7 +345,10 @@ impl Shop {
     }
 
     pub(crate) fn over(folder: &TempDir, bazaar: Arc<Bazaar>, now_ms: fn() -> u64) -> Self {
-        let safe = Safe::start_at(folder, now_ms);
+        Self::with(folder, bazaar, Safe::start_at(folder, now_ms))
+    }
+
+    pub(crate) fn with(folder: &TempDir, bazaar: Arc<Bazaar>, safe: Safe) -> Self {
         let inner = ParcelFolder::open(&folder.path().join("parcels")).unwrap();
         let post = Arc::new(Post { inner, faults: Faults::default() });
         let service = safe.world.service.clone();
@@ -417,6 +433,7 @@ impl Shop {
         let note = world.service.head().checkpoint.clone().into_bytes();
         let kept = PlanChange::KeepCheckpoint { size, note };
         world.disk.store.save(&[PlanChange::PutAnchor(record), kept]).unwrap();
+        world.status.send_modify(|status| status.settled = Some(anchor));
     }
 
     pub(crate) fn deliveries(&self) -> Vec<medtrail_oracle::opener::Entry> {

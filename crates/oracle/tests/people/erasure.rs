@@ -28,7 +28,7 @@ const LATER_S: u64 = 4_000_000_000;
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const CLINIC_LINES: u64 = 5;
 
-fn erase(world: &World, up_to_ordinal: u64) -> Document {
+pub(crate) fn erase(world: &World, up_to_ordinal: u64) -> Document {
     told(Document::Erase(Erase {
         statement: String::new(),
         subject: address_of(ANNA),
@@ -39,7 +39,7 @@ fn erase(world: &World, up_to_ordinal: u64) -> Document {
 }
 
 /// No duty to keep, and so long a wait.
-fn after(wait_ms: u64) -> Erasing {
+pub(crate) fn after(wait_ms: u64) -> Erasing {
     Erasing { wait_ms, keep_ms: 0, ..Erasing::default() }
 }
 
@@ -79,7 +79,7 @@ async fn until(world: &World, wanted: impl Fn(&Stage) -> bool) {
     panic!("it stays {:?}", stage(world).await);
 }
 
-async fn until_done(world: &World) {
+pub(crate) async fn until_done(world: &World) {
     until(world, |stage| matches!(stage, Stage::Done(_))).await;
 }
 

@@ -2,19 +2,22 @@
 //! checks: whatever crashes, is declined, late, reorganised away or opted out of in between.
 
 use crate::bazaar::{
-    BOREAL, MARKET, OTHER, SAFE, Shop, anna_address, buyer_key, dataset, order_of,
+    Act, BOREAL, MARKET, OTHER, SAFE, Shop, anna_address, buyer_key, dataset, order_of,
 };
+use crate::erasure::{after, erase, until_done};
 use crate::permits::{ANNA, KADRI, guardianship, signed};
-use crate::support::{CLINIC, FAULTS, address_of, now_ms, pseudonym, sign, sign_digest};
+use crate::safe::Safe;
+use crate::support::{CLINIC, FAULTS, World, address_of, now_ms, pseudonym, sign, sign_digest};
 use alloy_primitives::B256;
 use medtrail_ledger::binding::alias::{self, Language};
 use medtrail_ledger::consents::ConsentEvent;
 use medtrail_ledger::entry::subject_of;
-use medtrail_ledger::ports::{KeyFile, KeyTag};
+use medtrail_ledger::ports::{KeyFile, KeyTag, Parcels};
 use medtrail_market::seal::LockKey;
 use medtrail_market::verify::{Ordered, delivery};
 use medtrail_oracle::aliases::Joining;
 use medtrail_oracle::sales::{Deleted, OfferState, SaleView, SalesError, Side, Wish};
+use medtrail_oracle::vault::VaultLimits;
 use medtrail_permit::dataset::Form;
 use medtrail_permit::sale::{Deletion, Order};
 use std::sync::Arc;
@@ -501,10 +504,12 @@ async fn a_chain_that_is_away_stops_nothing_but_sales() {
     let sales = shop.sales.clone();
     let ticked = tokio::task::spawn_blocking(move || sales.tick()).await.unwrap();
     assert!(matches!(ticked, Err(SalesError::ChainUnreadable(_))));
+    assert!(shop.sales.selling().problem.is_some_and(|one| one.what.contains("chain")));
     shop.keep(ANNA, 9).await;
     shop.bazaar.go(false);
     shop.tick().await;
     assert_eq!(state(&shop, id).await, "delivered");
+    assert_eq!((shop.sales.selling().open, shop.sales.selling().problem), (1, None));
     shop.stop().await;
 }
 
@@ -557,5 +562,86 @@ async fn a_seller_who_withdraws_afterwards_is_answered_by_a_signature_or_by_an_e
     assert_eq!(shop.acts()[4..], ["deleted"]);
     let told = shop.world().details_of_kind(5).pop().unwrap();
     assert_eq!(told["deletion"]["document"]["statement"], Deletion::STATEMENT);
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_that_is_answered_counts_also_in_the_moment_in_which_the_key_would_be_shown() {
+    for opts_out in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = Shop::start(&folder);
+        let (_, id) = sold(&shop).await;
+        shop.tick().await;
+        shop.anchor(1);
+        // Looked at and found good; then, before anything is durable, the seller says no.
+        let (sales, runtime) = (shop.sales.clone(), tokio::runtime::Handle::current());
+        let no: Act = Box::new(move || {
+            runtime.block_on(async {
+                match opts_out {
+                    true => drop(sales.set_opt_out(anna_address(), true).await.unwrap()),
+                    false => drop(sales.decline(anna_address(), id).await.unwrap()),
+                }
+            });
+        });
+        shop.bazaar.meanwhile(vec![no, Box::new(|| {})]);
+        shop.tick().await;
+        assert!(shop.sales.due().is_empty() && shop.bazaar.shown(id).is_none());
+        shop.tick().await;
+        assert_eq!(state(&shop, id).await, "over");
+        shop.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_destroyed_whatever_fails_and_stays_refused() {
+    for (of_files, fault) in [true, false].into_iter().flat_map(|one| FAULTS.map(|f| (one, f))) {
+        let folder = tempfile::tempdir().unwrap();
+        let shop = Shop::start(&folder);
+        let (_, id) = sold(&shop).await;
+        shop.tick().await;
+        shop.sales.set_opt_out(anna_address(), true).await.unwrap();
+        let faults = if of_files { &shop.post.faults } else { &shop.world().keys.erasing };
+        faults.fail_after(0, fault);
+        let sales = shop.sales.clone();
+        let _ = tokio::task::spawn_blocking(move || sales.tick()).await.unwrap();
+        assert!(!faults.is_armed() && shop.sales.selling().problem.is_some());
+        // What ended stays ended, although its reason is gone.
+        shop.sales.set_opt_out(anna_address(), false).await.unwrap();
+        let shop = shop.again(&folder).await;
+        shop.anchor(1);
+        shop.tick().await;
+        assert_eq!(seen(&shop, id).await.refusal, Some("opted-out"), "{of_files} {fault:?}");
+        let key = KeyFile::open(&*shop.world().keys, KeyTag::Sale(id)).unwrap();
+        assert!(key.is_none() && Parcels::bytes(&*shop.post, id).unwrap().is_none());
+        shop.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_seller_had_erased_leaves_no_offer_no_sale_no_key_and_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start_erasing(&folder, now_ms, &[], after(0));
+    let safe = Safe::over(&folder, world, VaultLimits::default());
+    let shop = Shop::with(&folder, Arc::default(), safe);
+    let (order, id) = sold(&shop).await;
+    shop.tick().await;
+    shop.anchor(1);
+    shop.tick().await;
+    shop.bazaar.settle(&shop.sales.due()[0], true);
+    shop.tick().await;
+    assert_eq!(state(&shop, id).await, "settled");
+    shop.world().service.record(signed(ANNA, erase(shop.world(), 0))).await.unwrap();
+    until_done(shop.world()).await;
+    // Also after a start, which sweeps.
+    let bazaar = shop.bazaar.clone();
+    shop.stop().await;
+    let world = World::start_erasing(&folder, now_ms, &[], after(0));
+    let shop = Shop::with(&folder, bazaar, Safe::over(&folder, world, VaultLimits::default()));
+    shop.tick().await;
+    assert!(matches!(shop.sales.sale(address_of(BOREAL), id).await, Err(SalesError::NoSuchSale)));
+    let offer = shop.sales.offer(order.offer.id(&MARKET)).await;
+    assert!(matches!(offer, Err(SalesError::NoSuchOffer)));
+    let key = KeyFile::open(&*shop.world().keys, KeyTag::Sale(id)).unwrap();
+    assert!(key.is_none() && Parcels::orders(&*shop.post).unwrap().is_empty());
     shop.stop().await;
 }

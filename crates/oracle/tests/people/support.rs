@@ -212,7 +212,7 @@ impl KeyFile for Keys {
         }
     }
     fn destroy(&self, tag: KeyTag) -> Result<(), JournalError> {
-        self.inner.destroy(tag)
+        self.faulty(|keys| keys.destroy(tag))
     }
     fn end_era(&self, subject: SubjectTag, through: u64) -> Result<(), JournalError> {
         self.faulty(|keys| keys.end_era(subject, through))

@@ -139,6 +139,18 @@ impl Service {
         self.enter_own(report, details)
     }
 
+    /// Enters a report of the log itself unless its event stands already, with whatever details and
+    /// time: of two that do it at once the other's counts. Blocks.
+    pub(crate) fn enter_once(&self, report: Report, details: Vec<u8>) -> Result<u64, ReportError> {
+        if let Some(index) = self.find_own(report.subject, report.eventId)? {
+            return Ok(index);
+        }
+        match self.enter_own(report, details) {
+            Err(ReportError::Conflict { index, .. }) => Ok(index),
+            outcome => outcome,
+        }
+    }
+
     /// What every entry of the log itself has in common.
     pub(crate) fn own_report(&self) -> Report {
         Report { log: self.trust().log, actor: self.operator(), ..Report::default() }

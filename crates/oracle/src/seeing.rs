@@ -107,9 +107,6 @@ impl Service {
         let day = time_ms / DAY_MS;
         let id = [b"look\0", subject.as_slice(), &day.to_be_bytes()].concat();
         let event = event_id(who, &id);
-        if self.find_own(subject, event)?.is_some() {
-            return Ok(());
-        }
         let details = LookDetails { version: VERSION, reader: who };
         let details = serde_json::to_vec(&details).expect("plain data encodes");
         let report = Report {
@@ -121,11 +118,8 @@ impl Service {
             details: details_hash(&details),
             ..self.own_report()
         };
-        match self.enter_own(report, details) {
-            // Of two looks at once the other's line says it.
-            Ok(_) | Err(ReportError::Conflict { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.enter_once(report, details)?;
+        Ok(())
     }
 
     /// Whether a signed report that ends a guardianship is by who keeps that pseudonym, of one that

@@ -2,7 +2,6 @@
 //! wants of sales in general. The delivery's own entry is `market`'s.
 
 use super::{Sales, SalesError};
-use crate::intake::ReportError;
 use crate::own::random;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{DirectoryChange, OptOutRow, PendingEntry, SaleRow};
@@ -93,9 +92,6 @@ impl Sales {
         let subject = subject_of(row.seller);
         // By the seller: the operator's key may change between two tries.
         let event = event_id(row.seller, &event(act, row.id));
-        if let Some(index) = service.find_own(subject, event)? {
-            return Ok(index);
-        }
         let report = Report {
             eventId: event,
             kind: Kind::Sale.number(),
@@ -107,7 +103,7 @@ impl Sales {
             details: details_hash(&details),
             ..service.own_report()
         };
-        Ok(service.enter_own(report, details)?)
+        Ok(service.enter_once(report, details)?)
     }
 
     /// The promise of the entry that says what a person wants of sales.
@@ -131,9 +127,6 @@ impl Sales {
         let hour = time_ms / HOUR_MS;
         let id = [b"download\0", row.id.as_slice(), &hour.to_be_bytes()].concat();
         let event = event_id(row.buyer, &id);
-        if service.find_own(subject, event)?.is_some() {
-            return Ok(());
-        }
         let details =
             DownloadDetails { version: DOWNLOAD_VERSION, reader: row.buyer, order: row.id, file };
         let details = serde_json::to_vec(&details).expect("plain data encodes");
@@ -148,11 +141,8 @@ impl Sales {
             details: details_hash(&details),
             ..service.own_report()
         };
-        match service.enter_own(report, details) {
-            // Of two requests at once the other's line says it.
-            Ok(_) | Err(ReportError::Conflict { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        service.enter_once(report, details)?;
+        Ok(())
     }
 }
 

@@ -340,3 +340,42 @@ fn a_log_is_opened_only_where_the_registry_does_not_know_it() {
     let steps = step(&view(), &plan(vec![]), &local(), Some(opening), &LIMITS);
     assert_eq!(steps, [Step::Wait(Wait::HeadMoved)]);
 }
+
+fn settling(order: u8) -> Call {
+    let (market, data) = (Address::repeat_byte(0x44), Bytes::from_static(b"settle"));
+    Call::Settle { market, order: B256::repeat_byte(order), data }
+}
+
+#[test]
+fn each_account_makes_its_own_calls_and_no_other_s() {
+    let relay = Local { duty: Duty::Settlements, ..local() };
+    let due = |call| Due { call, gas: 200_000, note: Vec::new() };
+    let steps = step(&view(), &plan(vec![]), &relay, Some(due(settling(1))), &LIMITS);
+    let build = built(&steps);
+    assert_eq!((&build.intent.call, build.with.len()), (&settling(1), 0), "no checkpoint is kept");
+    for (local, call) in [(&relay, anchoring((2, 50), 70)), (&local(), settling(1))] {
+        let steps = step(&view(), &plan(vec![]), local, Some(due(call)), &LIMITS);
+        assert_eq!(steps, [Step::Wait(Wait::HeadMoved)]);
+    }
+}
+
+#[test]
+fn what_stops_anchors_stops_no_settlement_and_a_failed_one_spends_its_nonce_only() {
+    let relay = Local { duty: Duty::Settlements, ..local() };
+    let closed = LogHead { operator: Address::ZERO, size: 500, ..view().log_head };
+    let seen = ChainView { log_head: closed, ..view() };
+    let due = Due { call: settling(1), gas: 200_000, note: Vec::new() };
+    built(&step(&seen, &plan(vec![]), &relay, Some(due.clone()), &LIMITS));
+    // Mined, but the contract refused: the next one is planned at the next nonce.
+    let attempt = attempt(1, GWEI, 21 * GWEI);
+    let sent = Intent {
+        call: settling(1),
+        ..intent(2, IntentState::Pending, std::slice::from_ref(&attempt))
+    };
+    let receipts = vec![Receipt { succeeded: false, ..receipt(1, 110) }];
+    let seen = ChainView { receipts, ..seen };
+    let steps = step(&seen, &plan(vec![sent]), &relay, Some(due), &LIMITS);
+    assert!(matches!(saved(&steps, 2), Some(IntentState::Failed(_) | IntentState::Final(_))));
+    assert!(steps.iter().any(|one| matches!(one, Step::Alarm(Alarm::CallFailed { .. }))));
+    assert_eq!(built(&steps).intent.nonce, 3);
+}

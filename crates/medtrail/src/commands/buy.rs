@@ -5,7 +5,7 @@
 
 mod buyer;
 mod fetch;
-pub(super) mod judge;
+mod judge;
 mod next;
 mod purchase;
 

@@ -1,10 +1,8 @@
 //! `medtrail sales`: what a seller answers to a purchase, and what both sides do with their money.
 
-use super::buy::judge::is_by;
 use super::delivery::input::read_order;
-use super::market::views::{OfferView, SaleView, read, refusal_words};
+use super::market::views::{OfferView, SaleView, priced, read, refusal_words, seconds};
 use super::market::{Acting, Actor, OnChain, Place, amounts, market_of, require_same_market};
-use super::organisations::time_text;
 use super::signing::{Asker, Asking, Signed, Signing, shown};
 use crate::exit::{Failure, OK, Outcome};
 use crate::render::table;
@@ -13,7 +11,6 @@ use alloy_primitives::{Address, B256, U256};
 use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
 use medtrail_ledger::binding::minute;
-use medtrail_ledger::schema::domain;
 use medtrail_market::seal::text_of;
 use medtrail_permit::sale::{Order, check};
 use serde_json::{Value, json};
@@ -210,16 +207,12 @@ async fn opt(asker: Asker, is_out: bool) -> Outcome {
 }
 
 fn row(one: &Value) -> Vec<String> {
-    let offer = &one["order"]["offer"];
-    let price = offer["price"].as_str().and_then(|text| U256::from_str_radix(text, 10).ok());
-    let token = offer["token"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
-    let price = price.map_or_else(|| "?".to_owned(), |price| amounts::told(price, token));
     let state = match one["refusal"].as_str() {
         Some(word) => format!("{}: {}", shown(one, "state"), refusal_words(word)),
         None => shown(one, "state"),
     };
-    let paid = time_text(&json!(one["paidAtS"].as_u64().map(|at| at.saturating_mul(1000))));
-    vec![shown(one, "id"), shown(one, "role"), state, price, paid]
+    let price = priced(&one["order"]["offer"]);
+    vec![shown(one, "id"), shown(one, "role"), state, price, seconds(&one["paidAtS"])]
 }
 
 fn show(told: &Value) {
@@ -283,8 +276,7 @@ async fn approve(id: B256, show: bool, how: How, signing: Signing) -> Outcome {
         let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
         return signed.tell(&json!({ "tx": tx }), |_| "\nApproved, on the chain.".to_owned());
     }
-    let domain = domain(market.chain_id, market.data_market);
-    let signature = signed.session.key().sign_document(&approval, &domain);
+    let signature = signed.session.key().sign_document(&approval, &market.domain());
     let body = json!({ "approval": approval, "signature": signature });
     let answer = signed.session.post(&format!("/v1/sales/{id}/approval"), &body).await?;
     signed.tell(&answer, |told| {
@@ -330,7 +322,8 @@ async fn require_mine(
     let market = market_of(&signed.trust);
     let offer = order.offer.id(&market);
     let view: OfferView = read(signed.session.get(&format!("/v1/offers/{offer}")).await?)?;
-    match is_by(&order.offer, &market, &view.signature, own) {
+    view.described(&market, offer)?;
+    match view.is_by(&market, own) {
         true => Ok(()),
         false => Err(Failure::new(
             "the offer of this order is not signed by your key: you did not make it. Nothing was \

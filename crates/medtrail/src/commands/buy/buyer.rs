@@ -97,7 +97,7 @@ impl Buyer {
             grace: wanted.grace,
             salt: salt()?,
         };
-        let dataset = view.described(&self.place.market)?;
+        let dataset = view.described(&self.place.market, self.offer)?;
         check::order(&order, &dataset)?;
         self.require_windows(&order).await?;
         self.tell(&order);

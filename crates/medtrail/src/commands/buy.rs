@@ -8,6 +8,7 @@ mod fetch;
 mod judge;
 mod next;
 mod purchase;
+mod words;
 
 use super::PassphraseArgs;
 use super::delivery;

@@ -9,8 +9,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use medtrail_ledger::signature;
 use medtrail_permit::dataset::Dataset;
 use medtrail_permit::sale::{Market, Offer, Order};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Why an answer is not believed.
@@ -25,7 +25,7 @@ pub(in crate::commands) enum Disbelief {
 }
 
 /// An offer with all that it takes to check it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::commands) struct OfferView {
     pub(in crate::commands) id: B256,

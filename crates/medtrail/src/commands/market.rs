@@ -69,6 +69,13 @@ pub(super) struct OnChain {
     /// A JSON-RPC endpoint of the chain, of your own choice
     #[arg(long, value_name = "URL")]
     pub(super) rpc: String,
+    #[command(flatten)]
+    pub(super) fee_cap: FeeCap,
+}
+
+/// What a transaction may cost.
+#[derive(Clone, Copy, clap::Args)]
+pub(super) struct FeeCap {
     /// No transaction offers more than this for gas, in gwei
     #[arg(long, value_name = "GWEI", default_value_t = FEE_CAP_GWEI)]
     fee_cap_gwei: u64,
@@ -76,8 +83,8 @@ pub(super) struct OnChain {
 
 impl OnChain {
     /// For commands that send nothing.
-    pub(super) fn at(rpc: String) -> Self {
-        Self { rpc, fee_cap_gwei: FEE_CAP_GWEI }
+    pub(super) fn to_read(rpc: String) -> Self {
+        Self { rpc, fee_cap: FeeCap { fee_cap_gwei: FEE_CAP_GWEI } }
     }
 }
 
@@ -131,7 +138,7 @@ impl Place {
         }
         let registry = Contract::AnchorRegistry.address();
         let chain = Chain::new(rpc.clone(), found, registry, Finality::Tag);
-        let fee_cap = u128::from(on.fee_cap_gwei).saturating_mul(GWEI);
+        let fee_cap = u128::from(on.fee_cap.fee_cap_gwei).saturating_mul(GWEI);
         Ok(Self { market, chain, rpc, fee_cap })
     }
 

@@ -209,6 +209,6 @@ pub(crate) async fn run(args: Args) -> Outcome {
 /// offers: an offer of an older epoch cannot even be paid, and the service refuses it.
 async fn epoch(signed: &Signed, seller: Address, rpc: Option<String>) -> Result<u64, Failure> {
     let Some(rpc) = rpc else { return Ok(0) };
-    let place = Place::open(Some(&signed.trust), &OnChain::at(rpc)).await?;
+    let place = Place::open(Some(&signed.trust), &OnChain::to_read(rpc)).await?;
     Ok(place.chain.selling_epoch(place.market.data_market, seller, At::Latest).await?)
 }

@@ -1,21 +1,21 @@
 //! `medtrail sales`: what a seller answers to a purchase, and what both sides do with their money.
 
+mod answer;
+
 use super::delivery::input::read_order;
-use super::market::views::{OfferView, SaleView, priced, read, refusal_words, seconds};
-use super::market::{Acting, Actor, OnChain, Place, amounts, market_of, require_same_market};
+use super::market::views::{SaleView, priced, read, refusal_words, seconds};
+use super::market::{Acting, Actor, OnChain, amounts, enter, market_of};
 use super::signing::{Asker, Asking, Signed, Signing, shown};
-use crate::exit::{Failure, OK, Outcome};
+use crate::exit::{Failure, Outcome};
 use crate::render::table;
 use crate::trade::bare_order;
 use alloy_primitives::{Address, B256, U256};
 use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
-use medtrail_ledger::binding::minute;
-use medtrail_market::seal::text_of;
-use medtrail_permit::sale::{Order, check};
+use medtrail_permit::dataset::Dataset;
+use medtrail_permit::sale::Order;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Shows what you bought and sold; approves or declines a purchase of your data; takes money back or
 /// out.
@@ -55,7 +55,7 @@ enum Command {
         #[arg(long)]
         show: bool,
         #[command(flatten)]
-        how: How,
+        how: answer::How,
         #[command(flatten)]
         signing: Signing,
     },
@@ -64,7 +64,7 @@ enum Command {
         /// The order
         id: B256,
         #[command(flatten)]
-        how: How,
+        how: answer::How,
         #[command(flatten)]
         signing: Signing,
     },
@@ -117,27 +117,6 @@ enum Side {
     Buyer,
 }
 
-/// By a signature that the service carries, or by a transaction.
-#[derive(clap::Args)]
-struct How {
-    /// By a transaction of yours, with --rpc
-    #[arg(long, requires = "rpc")]
-    on_chain: bool,
-    /// A JSON-RPC endpoint of the chain, of your own choice
-    #[arg(long, value_name = "URL")]
-    rpc: Option<String>,
-}
-
-impl How {
-    async fn place(self, signed: &Signed) -> Result<(Option<Place>, bool), Failure> {
-        let place = match self.rpc {
-            Some(rpc) => Some(Place::open(Some(&signed.trust), &OnChain::at(rpc)).await?),
-            None => None,
-        };
-        Ok((place, self.on_chain))
-    }
-}
-
 pub(crate) async fn run(args: Args) -> Outcome {
     match args.command {
         Command::List { side, asking } => {
@@ -150,7 +129,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let told = asker.session.get(&format!("/v1/sales{query}")).await?;
             asker.tell(&told, || {
                 let rows = told["sales"].as_array().into_iter().flatten().map(row).collect();
-                table(&["order", "you are", "state", "price", "paid"], rows);
+                table(&HEAD, rows);
             })
         }
         Command::Show { id, asking } => {
@@ -158,11 +137,12 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let told = asker.session.get(&format!("/v1/sales/{id}")).await?;
             asker.tell(&told, || show(&told))
         }
-        Command::Approve { id, show, how, signing } => approve(id, show, how, signing).await,
-        Command::Decline { id, how, signing } => decline(id, how, signing).await,
+        Command::Approve { id, show, how, signing } => {
+            answer::approve(id, show, how, signing).await
+        }
+        Command::Decline { id, how, signing } => answer::decline(id, how, signing).await,
         Command::Revoke { id, on, signing } => {
-            let signed = signing.open().await?;
-            let place = Place::open(Some(&signed.trust), &on).await?;
+            let (signed, place) = enter(signing, &on).await?;
             let (sale, _) = sale(&signed, id).await?;
             let call = MarketCall::Revoke(bare_order(&sale.order));
             let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
@@ -206,6 +186,8 @@ async fn opt(asker: Asker, is_out: bool) -> Outcome {
     })
 }
 
+const HEAD: [&str; 5] = ["order", "you are", "state", "price", "paid"];
+
 fn row(one: &Value) -> Vec<String> {
     let state = match one["refusal"].as_str() {
         Some(word) => format!("{}: {}", shown(one, "state"), refusal_words(word)),
@@ -217,8 +199,7 @@ fn row(one: &Value) -> Vec<String> {
 
 fn show(told: &Value) {
     let order = &told["order"];
-    let names = ["order", "you are", "state", "price", "paid"];
-    for (name, value) in names.iter().zip(row(told)) {
+    for (name, value) in HEAD.iter().zip(row(told)) {
         println!("{name:<10} {value}");
     }
     println!("{:<10} {}", "seller", shown(&order["offer"], "seller"));
@@ -231,124 +212,10 @@ fn show(told: &Value) {
 }
 
 /// A sale as the service shows it, held against the id that was asked for.
-async fn sale(
-    signed: &Signed,
-    id: B256,
-) -> Result<(SaleView, medtrail_permit::dataset::Dataset), Failure> {
+async fn sale(signed: &Signed, id: B256) -> Result<(SaleView, Dataset), Failure> {
     let view: SaleView = read(signed.session.get(&format!("/v1/sales/{id}")).await?)?;
     let dataset = view.described(&market_of(&signed.trust), id)?;
     Ok((view, dataset))
-}
-
-async fn approve(id: B256, show: bool, how: How, signing: Signing) -> Outcome {
-    let signed = signing.open().await?;
-    let (place, on_chain) = how.place(&signed).await?;
-    require_same_market(&signed).await?;
-    let market = market_of(&signed.trust);
-    let (sale, dataset) = sale(&signed, id).await?;
-    let order = &sale.order;
-    require_mine(&signed, order, place.as_ref()).await?;
-    let settled_by = order.settled_by().ok_or_else(|| Failure::new("the order never ends"))?;
-    let approval = order.approval(&market, settled_by);
-    check::approval(&approval, order, &market, &dataset)?;
-    if order.offer.log != signed.trust.log {
-        return Err(Failure::new("the order is for another log than your trust file's"));
-    }
-    if let Some(place) = &place {
-        let standing = place.chain.order_standing(market.data_market, id, At::Latest).await?;
-        if standing.status != Status::Paid {
-            return Err(Failure::new(format!(
-                "the order is {:?} on the chain, not paid and waiting; nothing was signed",
-                standing.status
-            )));
-        }
-    }
-    if !signed.json || show {
-        println!("{}", words(order, id));
-    }
-    if show {
-        println!("\nNothing was signed: leave out --show.");
-        return Ok(ExitCode::from(OK));
-    }
-    if on_chain {
-        let place = place.ok_or_else(|| Failure::new("--on-chain needs --rpc"))?;
-        let call = MarketCall::Approve(bare_order(order));
-        let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
-        return signed.tell(&json!({ "tx": tx }), |_| "\nApproved, on the chain.".to_owned());
-    }
-    let signature = signed.session.key().sign_document(&approval, &market.domain());
-    let body = json!({ "approval": approval, "signature": signature });
-    let answer = signed.session.post(&format!("/v1/sales/{id}/approval"), &body).await?;
-    signed.tell(&answer, |told| {
-        format!("\nApproved. It is delivered, and you are paid: {} now.", shown(told, "state"))
-    })
-}
-
-/// What is approved: the words of the offer, and what the wallet shows beside them.
-fn words(order: &Order, id: B256) -> String {
-    let until = order.settled_by().map(minute).unwrap_or_default();
-    format!(
-        "You offered:\n\n{}\n\nThis purchase:\n  Buyer      {}\n  Price      {}, to {}\n  Encrypted  \
-         to {}\n  Good until {until} UTC\n  Order      {id}",
-        order.offer.terms.statement,
-        order.buyer,
-        amounts::told(order.offer.price, order.offer.token),
-        order.offer.seller,
-        text_of(order.recipient),
-    )
-}
-
-/// That the offer of this order is one that this very key signed. The service could show an order of
-/// an offer that nobody made: whoever approves it sells.
-async fn require_mine(
-    signed: &Signed,
-    order: &Order,
-    place: Option<&Place>,
-) -> Result<(), Failure> {
-    let own = signed.session.address();
-    let seller = order.offer.seller;
-    if own != seller {
-        let controller = match place {
-            Some(place) => place.control(seller).await?.controller,
-            None => seller,
-        };
-        if controller != own {
-            return Err(Failure::new(format!(
-                "{seller} sells: sign in with its key (--key), or give --rpc if control of it moved to \
-                 you"
-            )));
-        }
-    }
-    let market = market_of(&signed.trust);
-    let offer = order.offer.id(&market);
-    let view: OfferView = read(signed.session.get(&format!("/v1/offers/{offer}")).await?)?;
-    view.described(&market, offer)?;
-    match view.is_by(&market, own) {
-        true => Ok(()),
-        false => Err(Failure::new(
-            "the offer of this order is not signed by your key: you did not make it. Nothing was \
-             signed",
-        )),
-    }
-}
-
-async fn decline(id: B256, how: How, signing: Signing) -> Outcome {
-    let signed = signing.open().await?;
-    let (place, on_chain) = how.place(&signed).await?;
-    if let Some(place) = place.filter(|_| on_chain) {
-        let (sale, _) = sale(&signed, id).await?;
-        let call = MarketCall::Decline(bare_order(&sale.order));
-        let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
-        let words = "Declined, on the chain: the money is back with the buyer.";
-        return signed.tell(&json!({ "tx": tx }), |_| words.to_owned());
-    }
-    let path = format!("/v1/sales/{id}/decline");
-    let answer = signed.session.post(&path, &json!({})).await?;
-    signed.tell(&answer, |_| {
-        "Declined: it is never delivered. The buyer takes the money back when the time is over; with \
-         --on-chain it would go back at once."
-            .to_owned()
-    })
 }
 
 /// Says where the money is, where it does not wait in the market.

@@ -81,6 +81,8 @@ async fn a_copy_is_sold_through_the_terminal_though_the_buyer_s_run_is_cut_off_t
     assert!(to_sign.contains("0.05 ETH") && to_sign.contains("Nothing was signed"), "{to_sign}");
     let to_sign = fair.json(mari, &["sales", "approve", &order, "--show"], true);
     assert_eq!((&to_sign["order"], &to_sign["signed"]), (&json!(order), &json!(false)));
+    let early = fair.run(mari, &["sales", "ask-deletion", &order], false);
+    assert!(early.code == Some(1) && early.err.contains("409"), "{early:?}");
     // Whoever is asked to approve what they never offered signs nothing.
     let theirs = fair.run(lab, &["sales", "approve", &order], true);
     assert_eq!(theirs.code, Some(1));
@@ -121,6 +123,7 @@ async fn a_copy_is_sold_through_the_terminal_though_the_buyer_s_run_is_cut_off_t
 
     let told = fair.says(mari, &["sales", "show", &order], false);
     assert!(told.contains("settled") && told.contains("line "), "{told}");
+    fair.has_it_deleted(&order);
     // The sealed file alone says what to do with it.
     let file = folder.join("delivery.age");
     let verify = fair.site.run(["verify", file.to_str().unwrap(), "--rpc", &rpc]);

@@ -147,6 +147,40 @@ impl Fair {
         (fees, count)
     }
 
+    /// After a sale Mari wants her data deleted, and the laboratory signs that they are.
+    pub(super) fn has_it_deleted(&self, order: &str) {
+        let (mari, lab) = (&self.mari, &self.lab);
+        let (ask, deleted) = (["sales", "ask-deletion", order], ["sales", "deleted", order]);
+        let unasked = self.run(lab, &deleted, true);
+        assert!(unasked.err.contains("its seller did not ask for that"), "{unasked:?}");
+        let theirs = self.run(lab, &ask, false);
+        assert!(theirs.code == Some(1) && theirs.err.contains("404"), "{theirs:?}");
+        let asked = self.says(mari, &ask, false);
+        assert!(asked.contains("the buyer has until"), "{asked}");
+        let stands = |who| self.json(who, &["sales", "show", order], false)["withdrawal"].clone();
+        let first = stands(mari);
+        assert_eq!(first["state"], "waiting");
+        assert!(first["dueMs"].as_u64() > first["askedMs"].as_u64(), "{first}");
+        self.says(mari, &ask, false);
+        assert_eq!(stands(lab), first, "asked once");
+
+        let not_hers = self.run(mari, &deleted, true);
+        assert!(not_hers.err.contains("bought this: sign in with its key"), "{not_hers:?}");
+        let shown = self.says(lab, &[&deleted[..], &["--show"]].concat(), true);
+        assert!(shown.contains("I have deleted what was delivered to me"), "{shown}");
+        assert!(shown.contains("Nothing was signed"), "{shown}");
+        assert_eq!(stands(lab), first);
+        let said = self.says(lab, &deleted, true);
+        assert!(said.contains("the buyer signed that all is deleted"), "{said}");
+        let again = self.says(lab, &deleted, true);
+        assert!(again.contains("You signed that it is deleted already."), "{again}");
+        for who in [mari, lab] {
+            assert_eq!(stands(who)["state"], "deleted");
+            let told = self.says(who, &["sales", "show", order], false);
+            assert!(told.contains("the buyer signed that all is deleted"), "{told}");
+        }
+    }
+
     /// Waits until there is a sale for Mari to answer, and returns its order's id.
     pub(super) async fn asked(&self) -> String {
         let end = Instant::now() + PATIENCE;

@@ -1,6 +1,7 @@
 //! `medtrail sales`: what a seller answers to a purchase, and what both sides do with their money.
 
 mod answer;
+mod deletion;
 
 use super::delivery::input::read_order;
 use super::market::views::{SaleView, priced, read, refusal_words, seconds};
@@ -65,6 +66,24 @@ enum Command {
         id: B256,
         #[command(flatten)]
         how: answer::How,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Asks the buyer to delete what was delivered, and to sign that it is gone. Their silence is told
+    /// too; nothing can make them
+    AskDeletion {
+        /// The order
+        id: B256,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Says, signed, that you deleted what you bought and every copy of it, where its seller asked
+    Deleted {
+        /// The order
+        id: B256,
+        /// Only show what you would sign
+        #[arg(long)]
+        show: bool,
         #[command(flatten)]
         signing: Signing,
     },
@@ -141,6 +160,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
             answer::approve(id, show, how, signing).await
         }
         Command::Decline { id, how, signing } => answer::decline(id, how, signing).await,
+        Command::AskDeletion { id, asking } => deletion::ask(id, asking).await,
+        Command::Deleted { id, show, signing } => deletion::deleted(id, show, signing).await,
         Command::Revoke { id, on, signing } => {
             let (signed, place) = enter(signing, &on).await?;
             let (sale, _) = sale(&signed, id).await?;
@@ -207,6 +228,9 @@ fn show(told: &Value) {
     println!("{:<10} {}", "approved", told["isApproved"].as_bool().unwrap_or(false));
     if let Some(index) = told["delivery"]["index"].as_u64() {
         println!("{:<10} line {index} of the log, {} bytes", "delivery", told["delivery"]["bytes"]);
+    }
+    if let Some(words) = deletion::words(&told["withdrawal"]) {
+        println!("{:<10} {words}", "deletion");
     }
     println!("\n{}", shown(&order["offer"]["terms"], "statement"));
 }

@@ -45,6 +45,15 @@ pub(in crate::commands) struct SaleView {
     pub(in crate::commands) state: String,
     pub(in crate::commands) refusal: Option<String>,
     pub(in crate::commands) delivery: Option<DeliveryView>,
+    pub(in crate::commands) withdrawal: Option<WithdrawalView>,
+}
+
+/// The seller wants what was delivered deleted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::commands) struct WithdrawalView {
+    /// `waiting`, `deleted` or `not-answered`.
+    pub(in crate::commands) state: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

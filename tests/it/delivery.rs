@@ -174,11 +174,11 @@ async fn a_buyer_checks_pays_waits_and_opens_what_was_sold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_somebody_else_settles_and_opens_what_was_sold() {
     let sale = Sale::start().await;
-    let before = sale.balance(SELLER).await;
+    let before = sale.anvil.balance(SELLER).await;
     // Whoever it is: here the buyer, who was shown the key.
     let Some(settled) = Stranger::Buyer.run(sale.task("settle", &SECRETS[2])).await else { return };
     assert_eq!(settled["order"], sale.id().to_string());
-    assert_eq!(sale.balance(SELLER).await, before + U256::from(PRICE));
+    assert_eq!(sale.anvil.balance(SELLER).await, before + U256::from(PRICE));
     sale.mine(4).await;
     let opened = Stranger::Buyer.run(sale.task("open", &SECRETS[2])).await.unwrap();
     assert_eq!(opened["records"], 2);

@@ -5,7 +5,7 @@ use alloy::primitives::{Address, Bytes, U256};
 use journeys::anvil::{ACCOUNTS, Anvil, Mining, Options, SECRETS};
 use journeys::rpc_proxy::{Fault, RpcProxy};
 use medtrail_chain::market::MarketCall;
-use medtrail_chain::own::{OwnError, Wish, free_nonce, prepare, send};
+use medtrail_chain::own::{OwnError, Turn, Wish, prepare, send, turn};
 use medtrail_chain::{At, Chain, Contract, Finality, Rpc, deploy};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_keys::person::PersonKey;
@@ -29,17 +29,12 @@ async fn automatic() -> Anvil {
     Anvil::start_with(Options { mining: Mining::Automatic, ..Options::default() }).await
 }
 
-async fn held(anvil: &Anvil, of: Address) -> U256 {
-    let held = anvil.call("eth_getBalance", json!([of, "latest"])).await.unwrap();
-    serde_json::from_value(held).unwrap()
-}
-
 #[tokio::test]
 async fn a_payment_whose_answer_was_lost_is_found_and_moves_the_coin_once() {
     let anvil = automatic().await;
     let proxy = RpcProxy::start(anvil.url()).await;
     let rpc = Rpc::new(&[proxy.url()]).unwrap();
-    let before = held(&anvil, PERSON).await;
+    let before = anvil.balance(PERSON).await;
     let prepared = prepare(&rpc, &gift(700), CAP).await.unwrap();
     let signed = key().sign_transaction(&prepared.fields, prepared.value).unwrap();
     proxy.spoil_next("eth_sendRawTransaction", Fault::LostReply);
@@ -48,8 +43,8 @@ async fn a_payment_whose_answer_was_lost_is_found_and_moves_the_coin_once() {
     assert_eq!(mined.tx, signed.hash);
     // A run that was cut off here, and sends the same once more.
     assert_eq!(send(&rpc, &signed).await.unwrap(), mined);
-    assert_eq!(held(&anvil, FRIEND).await, U256::from(700));
-    let spent = before - held(&anvil, PERSON).await;
+    assert_eq!(anvil.balance(FRIEND).await, U256::from(700));
+    let spent = before - anvil.balance(PERSON).await;
     assert!(spent > U256::from(700) && spent <= U256::from(700) + prepared.fee_max());
     assert_eq!(anvil.outcomes(PERSON).await, [true]);
 }
@@ -58,11 +53,11 @@ async fn a_payment_whose_answer_was_lost_is_found_and_moves_the_coin_once() {
 async fn nothing_is_signed_while_another_transaction_of_the_account_waits() {
     let anvil = Anvil::start().await;
     let rpc = Rpc::new(&[&anvil.url()]).unwrap();
-    assert_eq!(free_nonce(&rpc, PERSON).await.unwrap(), Ok(0));
+    assert_eq!(turn(&rpc, PERSON).await.unwrap(), Turn::Free(0));
     let prepared = prepare(&rpc, &gift(700), CAP).await.unwrap();
     let signed = key().sign_transaction(&prepared.fields, prepared.value).unwrap();
     anvil.send_raw(&signed.raw).await.unwrap();
-    assert_eq!(free_nonce(&rpc, PERSON).await.unwrap(), Err(0));
+    assert_eq!(turn(&rpc, PERSON).await.unwrap(), Turn::Taken(0));
     let refused = prepare(&rpc, &gift(700), CAP).await.unwrap_err();
     assert!(matches!(refused, OwnError::Waiting { account: PERSON, nonce: 0 }), "{refused}");
     assert!(refused.to_string().contains("wait until it is"));
@@ -122,5 +117,5 @@ async fn a_transaction_that_fails_in_its_block_is_not_called_done() {
     let signed = key().sign_transaction(&prepared.fields, prepared.value).unwrap();
     let sent = tokio::time::timeout(Duration::from_secs(30), send(&rpc, &signed)).await.unwrap();
     assert!(matches!(sent, Err(OwnError::Failed(tx)) if tx == signed.hash), "{sent:?}");
-    assert_eq!(held(&anvil, FRIEND).await, U256::ZERO);
+    assert_eq!(anvil.balance(FRIEND).await, U256::ZERO);
 }

@@ -6,7 +6,7 @@ mod fair;
 use crate::site::{PATIENCE, must};
 use crate::strangers::tools::Stranger;
 use alloy::primitives::{B256, U256, hex};
-use fair::{COIN_WEI, Fair, PRICE, Token, token, view};
+use fair::{COIN_WEI, Fair, PRICE, Token, offering, token, view};
 use medtrail_chain::Contract;
 use medtrail_ledger::entry::details_hash;
 use serde_json::{Value, json};
@@ -44,11 +44,16 @@ async fn a_copy_is_sold_through_the_terminal_though_the_buyer_s_run_is_cut_off_t
     );
     let shown = fair.says(lab, &["offers", "show", &offer], true);
     assert!(shown.contains("I offer for sale a copy of health data of"), "{shown}");
-    let before = [fair.balance(mari.address).await, fair.balance(lab.address).await];
+    let before = [fair.anvil.balance(mari.address).await, fair.anvil.balance(lab.address).await];
 
     let buying = fair.buying(&offer, &rpc, "p");
     let only_shown = fair.says(lab, &[&buying[..], &["--show"]].concat(), true);
     assert!(only_shown.contains("You are protected against no delivery."), "{only_shown}");
+    let shown = fair.json(lab, &[&buying[..], &["--show"]].concat(), true);
+    assert_eq!(
+        (&shown["state"], &shown["document"]["buyer"]),
+        (&json!("shown"), &json!(lab.address))
+    );
     assert!(fair.order("p").is_none(), "nothing is kept of what was only shown");
 
     let buying = [&buying[..], &["--wait"]].concat();
@@ -74,6 +79,10 @@ async fn a_copy_is_sold_through_the_terminal_though_the_buyer_s_run_is_cut_off_t
     let to_sign = fair.says(mari, &["sales", "approve", &order, "--rpc", &rpc, "--show"], true);
     assert!(to_sign.contains(&lab.address.to_string()), "{to_sign}");
     assert!(to_sign.contains("0.05 ETH") && to_sign.contains("Nothing was signed"), "{to_sign}");
+    let to_sign = fair.json(mari, &["sales", "approve", &order, "--show"], true);
+    assert_eq!((&to_sign["order"], &to_sign["signed"]), (&json!(order), &json!(false)));
+    let early = fair.run(mari, &["sales", "ask-deletion", &order], false);
+    assert!(early.code == Some(1) && early.err.contains("409"), "{early:?}");
     // Whoever is asked to approve what they never offered signs nothing.
     let theirs = fair.run(lab, &["sales", "approve", &order], true);
     assert_eq!(theirs.code, Some(1));
@@ -94,17 +103,27 @@ async fn a_copy_is_sold_through_the_terminal_though_the_buyer_s_run_is_cut_off_t
     let again = fair.says(lab, &buying, true);
     assert!(again.contains("All is done"), "{again}");
 
+    // Opened anew, for a program: one document, and nothing beside it.
+    fs::remove_dir_all(folder.join("data")).unwrap();
+    let opened = fair.json(lab, &buying, true);
+    assert_eq!((&opened["state"], &opened["verdict"]), (&json!("opened"), &json!("green")));
+    assert!(
+        opened["order"] == *order && opened["steps"].as_array().is_some_and(|all| all.len() > 5)
+    );
+    assert_eq!(fs::read_to_string(folder.join("data/data.ndjson")).unwrap(), data);
+
     // To the wei: the seller has the price, the buyer lacks it and the gas, the market has nothing.
     let (gas, count) = fair.fees(lab.address).await;
     assert_eq!(count, 1, "paid once");
-    assert_eq!(fair.balance(lab.address).await + price() + gas, before[1]);
-    assert_eq!(fair.balance(mari.address).await, before[0] + price());
-    assert_eq!(fair.balance(Contract::DataMarket.address()).await, U256::ZERO);
+    assert_eq!(fair.anvil.balance(lab.address).await + price() + gas, before[1]);
+    assert_eq!(fair.anvil.balance(mari.address).await, before[0] + price());
+    assert_eq!(fair.anvil.balance(Contract::DataMarket.address()).await, U256::ZERO);
     let (gas, count) = fair.fees(fair.relay).await;
-    assert_eq!((count, fair.balance(fair.relay).await + gas), (1, U256::from(COIN_WEI)));
+    assert_eq!((count, fair.anvil.balance(fair.relay).await + gas), (1, U256::from(COIN_WEI)));
 
     let told = fair.says(mari, &["sales", "show", &order], false);
     assert!(told.contains("settled") && told.contains("line "), "{told}");
+    fair.has_it_deleted(&order);
     // The sealed file alone says what to do with it.
     let file = folder.join("delivery.age");
     let verify = fair.site.run(["verify", file.to_str().unwrap(), "--rpc", &rpc]);
@@ -119,7 +138,7 @@ async fn a_buyer_without_our_code_buys_a_copy_and_checks_it() {
     let offer = fair.offer();
     let key = medtrail_keys::person::PersonKey::from_bytes(&STRANGER).unwrap();
     fair.anvil.set_balance(key.address(), COIN_WEI).await;
-    let before = fair.balance(fair.mari.address).await;
+    let before = fair.anvil.balance(fair.mari.address).await;
     let folder = tempfile::tempdir().unwrap();
     let trust = fair.node.trust().await;
     let task = json!({
@@ -139,7 +158,8 @@ async fn a_buyer_without_our_code_buys_a_copy_and_checks_it() {
     });
     let Some(mut buyer) = Stranger::Buyer.start(&task) else { return };
     let order = fair.asked().await;
-    fair.says(&fair.mari, &["sales", "approve", &order], true);
+    let said = fair.says(&fair.mari, &["sales", "approve", &order], true);
+    assert!(said.contains("so says the service; nobody asked the chain"), "{said}");
     let mut errors = buyer.stderr.take().unwrap();
     let lines: Vec<_> =
         BufReader::new(buyer.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
@@ -158,9 +178,9 @@ async fn a_buyer_without_our_code_buys_a_copy_and_checks_it() {
 
     assert_eq!(told["spent"], PRICE_WEI.to_string());
     let gas: U256 = told["gas"].as_str().unwrap().parse().unwrap();
-    assert_eq!(fair.balance(key.address()).await + price() + gas, U256::from(COIN_WEI));
-    assert_eq!(fair.balance(fair.mari.address).await, before + price());
-    assert_eq!(fair.balance(Contract::DataMarket.address()).await, U256::ZERO);
+    assert_eq!(fair.anvil.balance(key.address()).await + price() + gas, U256::from(COIN_WEI));
+    assert_eq!(fair.anvil.balance(fair.mari.address).await, before + price());
+    assert_eq!(fair.anvil.balance(Contract::DataMarket.address()).await, U256::ZERO);
     fair.node.stop();
 }
 
@@ -189,6 +209,11 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     let unheard = fair.run(mari, &["sales", "approve", &order, "--on-chain"], true);
     assert_eq!(unheard.code, Some(2), "--on-chain asks for --rpc");
     let approve = ["sales", "approve", &order, "--on-chain", "--rpc", &rpc];
+    for answer in ["approve", "decline"] {
+        let cheap = ["sales", answer, &order, "--on-chain", "--rpc", &rpc, "--fee-cap-gwei", "0"];
+        let refused = fair.run(mari, &cheap, true);
+        assert!(refused.err.contains("more than the 0 that you allow"), "{refused:?}");
+    }
     assert!(fair.says(mari, &approve, true).contains("Approved, on the chain."));
     let status = buyer.wait_for_end(PATIENCE * 2);
     assert_eq!(status.code(), Some(0), "{}", buyer.said());
@@ -214,34 +239,10 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     must(fair.on_chain(mari, &["offers", "cancel-all"]));
     assert_eq!(fair.json(lab, &["offers", "show", &offer], true)["state"], "cancelled");
     // The next offer is of the next epoch; without an endpoint nobody knows that.
-    let old = fair.run(mari, &anew(&[]), true);
+    let old = fair.run(mari, &offering(PRICE), true);
     assert_eq!(old.code, Some(1), "{old:?}");
-    fair.says(mari, &anew(&["--rpc", &rpc]), true);
+    fair.says(mari, &[&offering(PRICE)[..], &["--rpc", &rpc]].concat(), true);
     fair.node.stop();
-}
-
-/// An offer whose seller says only what must be said.
-fn anew<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let offer = [
-        "offer",
-        "--scopes",
-        "patient/Observation.rs",
-        "--from",
-        "2025-01-01",
-        "--to",
-        "2027-01-01",
-        "--origin",
-        "signed-and-uploaded",
-        "--purpose",
-        "HRESCH",
-        "--price",
-        PRICE,
-        "--until",
-        "30d",
-        "--country",
-        "EE",
-    ];
-    [&offer, more].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,13 +252,13 @@ async fn who_gets_nothing_has_the_money_back() {
     let (mari, lab) = (&fair.mari, &fair.lab);
     fair.anvil.set_balance(mari.address, COIN_WEI).await;
     let offer = fair.offer();
-    let before = fair.balance(lab.address).await;
+    let before = fair.anvil.balance(lab.address).await;
 
     // Declined on the chain: back at once.
     let said = fair.says(lab, &fair.buying(&offer, &rpc, "declined"), true);
     assert!(said.contains("Paid. The money waits in the market contract."), "{said}");
     let market = Contract::DataMarket.address();
-    assert_eq!(fair.balance(market).await, price());
+    assert_eq!(fair.anvil.balance(market).await, price());
     let order = fair.asked().await;
     let early = fair.on_chain(lab, &["sales", "refund", "--order", "declined/order.json"]);
     assert!(early.err.contains("RefundableLater"), "{early:?}");
@@ -291,8 +292,8 @@ async fn who_gets_nothing_has_the_money_back() {
     assert!(late.err.contains("what is paid now is not delivered"), "{late:?}");
 
     let (gas, _) = fair.fees(lab.address).await;
-    assert_eq!(fair.balance(lab.address).await + gas, before);
-    assert_eq!(fair.balance(market).await, U256::ZERO);
+    assert_eq!(fair.anvil.balance(lab.address).await + gas, before);
+    assert_eq!(fair.anvil.balance(market).await, U256::ZERO);
     let nothing = fair.on_chain(lab, &["sales", "withdraw-money"]);
     assert!(nothing.err.contains("nothing is credited to"), "{nothing:?}");
     fair.node.stop();
@@ -347,7 +348,7 @@ async fn nothing_is_paid_for_what_would_not_be_delivered() {
         ("--country", "Estonia", "two letters"),
         ("--to", "2025-01-01", "fromS before toS"),
     ] {
-        let mut offer = anew(&[]);
+        let mut offer = offering(PRICE);
         let at = offer.iter().position(|one| *one == flag).unwrap();
         offer[at + 1] = value;
         let refused = fair.run(mari, &offer, true);

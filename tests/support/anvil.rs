@@ -1,7 +1,7 @@
 //! A chain of one's own for each test: anvil, from its npm package.
 
 use crate::json_rpc::{self, RpcFailure, quantity, to_quantity};
-use alloy::primitives::{Address, B256, Bytes, address, hex};
+use alloy::primitives::{Address, B256, Bytes, U256, address, hex};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -218,6 +218,30 @@ impl Anvil {
     /// An account's balance, wei.
     pub async fn set_balance(&self, account: Address, wei: u64) {
         self.must("anvil_setBalance", json!([account, to_quantity(wei)])).await;
+    }
+
+    /// A transaction of an account whose key the node holds, that must succeed; its receipt.
+    pub async fn send(&self, from: Address, to: Option<Address>, data: Bytes, wei: u64) -> Value {
+        let transaction = json!({
+            "from": from, "to": to, "data": data, "value": to_quantity(wei),
+            "gas": to_quantity(2_000_000),
+        });
+        let hash = self.must("eth_sendTransaction", json!([transaction])).await;
+        for _ in 0..1_000 {
+            let receipt = self.must("eth_getTransactionReceipt", json!([hash])).await;
+            if let Some(status) = receipt["status"].as_str() {
+                assert_eq!(status, "0x1", "{receipt}");
+                return receipt;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nobody mined it");
+    }
+
+    /// What an account holds in the newest block, wei.
+    pub async fn balance(&self, account: Address) -> U256 {
+        let held = self.must("eth_getBalance", json!([account, "latest"])).await;
+        serde_json::from_value(held).expect("a balance")
     }
 
     /// An account's nonce after the block of this height.

@@ -116,19 +116,37 @@ pub enum OwnError {
     NotMined(B256),
 }
 
-/// The account's nonce, if nothing of it waits to be mined; else the first nonce that waits.
-pub async fn free_nonce(rpc: &Rpc, account: Address) -> Result<Result<u64, u64>, RpcError> {
+/// Whether it is an account's turn to make another transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// With this nonce.
+    Free(u64),
+    /// A transaction of it with this nonce waits to be mined.
+    Taken(u64),
+}
+
+impl Turn {
+    /// A transaction waits.
+    pub fn is_taken(self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
+}
+
+/// Whether something of an account waits to be mined, as far as this endpoint knows.
+pub async fn turn(rpc: &Rpc, account: Address) -> Result<Turn, RpcError> {
     let mined = rpc.nonce(account, &json!("latest")).await?;
     let known = rpc.nonce(account, &json!("pending")).await?;
-    Ok(if known > mined { Err(mined) } else { Ok(mined) })
+    Ok(if known > mined { Turn::Taken(mined) } else { Turn::Free(mined) })
 }
 
 /// Tries the call on the newest block, and says what is to be signed: a quarter more gas than it
 /// took, twice the base fee, both within `fee_cap` wei per gas.
 pub async fn prepare(rpc: &Rpc, wish: &Wish, fee_cap: u128) -> Result<Prepared, OwnError> {
     let account = wish.from;
-    let nonce = free_nonce(rpc, account).await?;
-    let nonce = nonce.map_err(|nonce| OwnError::Waiting { account, nonce })?;
+    let nonce = match turn(rpc, account).await? {
+        Turn::Free(nonce) => nonce,
+        Turn::Taken(nonce) => return Err(OwnError::Waiting { account, nonce }),
+    };
     let holds = U256::from(rpc.balance_of(account).await?);
     if holds < wish.value {
         return Err(OwnError::Poor { account, holds, needs: wish.value });

@@ -64,9 +64,9 @@ pub enum SignError {
     #[error("the signer's answer is no signature: {0}")]
     Malformed(#[from] SignatureError),
     /// Made by another key, or over something else than was asked.
-    #[error("the signature is by {found} or over another document; the operator is {expected}")]
+    #[error("the signature is by {found} or over another document; the key is of {expected}")]
     NotOurs {
-        /// The operator.
+        /// Whose key it is.
         expected: Address,
         /// Who would have signed this document.
         found: Address,
@@ -105,9 +105,7 @@ impl OperatorKey {
     /// # Errors
     /// See [`SignError`].
     pub fn sign(&self, request: &Request<'_>) -> Result<Signature, SignError> {
-        let signature = signature::parse(&self.signer.sign(request)?)?;
-        self.check(request, &signature)?;
-        Ok(signature)
+        sign_checked(&*self.signer, request)
     }
 
     /// Signs, and leaves it to the caller to [check](Self::check) before it is shown to anybody.
@@ -125,11 +123,21 @@ impl OperatorKey {
         request: &Request<'_>,
         signature: &Signature,
     ) -> Result<(), SignError> {
-        let (expected, found) = (self.address(), signature.recover(request.digest())?);
-        match found == expected {
-            true => Ok(()),
-            false => Err(SignError::NotOurs { expected, found }),
-        }
+        check(self.address(), request, signature)
+    }
+}
+
+fn sign_checked(signer: &dyn Signer, request: &Request<'_>) -> Result<Signature, SignError> {
+    let signature = signature::parse(&signer.sign(request)?)?;
+    check(signer.address(), request, &signature)?;
+    Ok(signature)
+}
+
+fn check(expected: Address, request: &Request<'_>, signature: &Signature) -> Result<(), SignError> {
+    let found = signature.recover(request.digest())?;
+    match found == expected {
+        true => Ok(()),
+        false => Err(SignError::NotOurs { expected, found }),
     }
 }
 
@@ -172,22 +180,20 @@ impl Courier for OperatorKey {
     }
 
     fn build(&self, fields: &TxFields) -> Result<Attempt, CourierError> {
-        let tx = transaction(fields);
-        let signature = self
-            .sign(&Request::Transaction(&tx))
-            .map_err(|error| CourierError::Signer(error.to_string()))?;
-        signed(tx, &signature, fields, self.address())
+        build(&*self.signer, transaction(fields), fields)
     }
 }
 
-/// The bytes of a transaction under its signature, held against the second encoder.
-pub(crate) fn signed(
+/// Signs a transaction of these fields, whatever coin it moves, checks the signature, and holds the
+/// bytes against the second encoder.
+pub(crate) fn build(
+    signer: &dyn Signer,
     tx: TxEip1559,
-    signature: &Signature,
     fields: &TxFields,
-    account: Address,
 ) -> Result<Attempt, CourierError> {
     let (signing_hash, value) = (tx.signature_hash(), tx.value);
+    let signature = sign_checked(signer, &Request::Transaction(&tx))
+        .map_err(|error| CourierError::Signer(error.to_string()))?;
     let signature = alloy::primitives::Signature::from_raw_array(signature.as_bytes())
         .expect("a signature that came through the door has v 27 or 28");
     let signed = tx.into_signed(signature);
@@ -198,7 +204,7 @@ pub(crate) fn signed(
         max_fee: fields.max_fee,
         built_at_block: fields.at_block,
     };
-    cross_check::agree_on_transaction(fields, value, signing_hash, &attempt, account)
+    cross_check::agree_on_transaction(fields, value, signing_hash, &attempt, signer.address())
         .map_err(|_| CourierError::Disagreement { nonce: fields.nonce })?;
     Ok(attempt)
 }

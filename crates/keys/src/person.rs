@@ -1,13 +1,13 @@
 //! A person's key, for programs that stand in for a wallet.
 
 use crate::local::{InvalidKey, KeystoreError, LocalSigner};
-use crate::operator::{Signer, signed, transaction};
-use alloy::consensus::{SignableTransaction, TxEip1559};
+use crate::operator::{Signer, build, transaction};
+use alloy::consensus::TxEip1559;
 use alloy::primitives::{Address, Bytes, U256, eip191_hash_message};
 use alloy::sol_types::{Eip712Domain, SolStruct};
 use medtrail_ledger::plan::Attempt;
 use medtrail_ledger::ports::{CourierError, TxFields};
-use medtrail_ledger::{schema, signature};
+use medtrail_ledger::schema;
 use secrecy::SecretString;
 use std::path::Path;
 
@@ -57,25 +57,17 @@ impl PersonKey {
         fields: &TxFields,
         value: U256,
     ) -> Result<Attempt, CourierError> {
-        let tx = TxEip1559 { value, ..transaction(fields) };
-        let digest = tx.signature_hash();
-        let made = signature::parse(&self.0.sign_digest(digest))
-            .and_then(|made| made.recover(digest).map(|by| (made, by)));
-        match made {
-            Ok((made, by)) if by == self.address() => signed(tx, &made, fields, by),
-            Ok((_, by)) => Err(CourierError::Signer(format!("signed by {by}"))),
-            Err(error) => Err(CourierError::Signer(error.to_string())),
-        }
+        build(&self.0, TxEip1559 { value, ..transaction(fields) }, fields)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy::consensus::TxEnvelope;
+    use alloy::consensus::{SignableTransaction, TxEnvelope};
     use alloy::eips::eip2718::Decodable2718;
     use alloy::signers::{SignerSync, local::PrivateKeySigner};
-    use medtrail_ledger::binding;
+    use medtrail_ledger::{binding, signature};
 
     #[test]
     fn a_transaction_moves_just_the_coin_that_was_said() {

@@ -8,7 +8,7 @@ mod estonian;
 pub mod words;
 
 use alloy_primitives::{Address, B256};
-use alloy_sol_types::{SolStruct, sol};
+use alloy_sol_types::{Eip712Domain, SolStruct, sol};
 use medtrail_ledger::schema::{digest, domain};
 use serde::{Deserialize, Serialize};
 
@@ -88,8 +88,13 @@ pub struct Market {
 }
 
 impl Market {
+    /// Under which documents of its sales are signed.
+    pub fn domain(&self) -> Eip712Domain {
+        domain(self.chain_id, self.data_market)
+    }
+
     fn id<T: SolStruct>(&self, document: &T) -> B256 {
-        digest(document, &domain(self.chain_id, self.data_market))
+        digest(document, &self.domain())
     }
 }
 

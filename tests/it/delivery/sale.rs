@@ -37,7 +37,6 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::time::Duration;
 use tempfile::TempDir;
 
 pub(super) const SELLER: Address = ACCOUNTS[1];
@@ -86,7 +85,7 @@ impl Sale {
             note_key: note.public_key(),
             anchor_within_s: 3600,
         };
-        send(&anvil, operator, registry, calldata(&opening), 0).await;
+        anvil.send(operator, Some(registry), calldata(&opening), 0).await;
 
         let folder = tempfile::tempdir().unwrap();
         let recipient = make_key(&folder, "buyer.key");
@@ -103,7 +102,7 @@ impl Sale {
         };
         let signed = signature(order.offer.id(&market));
         let buying = MarketCall::Buy { order: bare(&order), offer_signature: signed };
-        send(&anvil, BUYER, data_market, buying.calldata(), PRICE).await;
+        anvil.send(BUYER, Some(data_market), buying.calldata(), PRICE).await;
 
         let id = order.id(&market);
         let assembly = assembled(id, &dataset);
@@ -197,7 +196,7 @@ impl Sale {
     pub(super) async fn settle(&self) {
         let call = MarketCall::Settle(Box::new(self.settlement.clone()));
         let market = self.market.data_market;
-        send(&self.anvil, self.operator, market, call.calldata(), 0).await;
+        self.anvil.send(self.operator, Some(market), call.calldata(), 0).await;
     }
 
     /// For a client that is none of ours: where everything is, beside what is to be done.
@@ -224,12 +223,7 @@ impl Sale {
 
     pub(super) async fn decline(&self) {
         let call = MarketCall::Decline(bare(&self.order));
-        send(&self.anvil, SELLER, self.market.data_market, call.calldata(), 0).await;
-    }
-
-    pub(super) async fn balance(&self, of: Address) -> U256 {
-        let held = self.anvil.call("eth_getBalance", json!([of, "latest"])).await.unwrap();
-        serde_json::from_value(held).unwrap()
+        self.anvil.send(SELLER, Some(self.market.data_market), call.calldata(), 0).await;
     }
 
     pub(super) async fn mine(&self, blocks: u64) {
@@ -325,7 +319,7 @@ async fn anchored(
     let (size, root) = (edge.size(), B256::from(edge.root()));
     let old = Anchor { number: 0, size: 0, root: B256::ZERO, time_s: 0 };
     let anchoring = Call::Anchor { log, old, size, root, proof: Vec::new() };
-    let receipt = send(anvil, operator, registry, calldata(&anchoring), 0).await;
+    let receipt = anvil.send(operator, Some(registry), calldata(&anchoring), 0).await;
     let anchor = Anchor { number: 1, size, root, time_s: now_s(anvil).await };
     let claim = AnchorClaim {
         chain_id: anvil.chain_id(),
@@ -414,22 +408,4 @@ fn signature(id: B256) -> Bytes {
 async fn now_s(anvil: &Anvil) -> u64 {
     let block = anvil.call("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
     serde_json::from_value::<U256>(block["timestamp"].clone()).unwrap().to()
-}
-
-/// From an account whose key the node holds; the receipt.
-async fn send(anvil: &Anvil, from: Address, to: Address, data: Bytes, value: u64) -> Value {
-    let transaction = json!({
-        "from": from, "to": to, "data": data, "value": U256::from(value),
-        "gas": U256::from(2_000_000),
-    });
-    let hash = anvil.call("eth_sendTransaction", json!([transaction])).await.unwrap();
-    for _ in 0..500 {
-        let receipt = anvil.call("eth_getTransactionReceipt", json!([hash])).await.unwrap();
-        if let Some(status) = receipt["status"].as_str() {
-            assert_eq!(status, "0x1", "{receipt}");
-            return receipt;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("nobody mined it");
 }

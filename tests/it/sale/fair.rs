@@ -111,30 +111,9 @@ impl Fair {
     }
 
     pub(super) fn offer_for(&self, price: &str, more: &[&str]) -> String {
-        let offer = [
-            "offer",
-            "--scopes",
-            "patient/Observation.rs",
-            "--codes",
-            "http://loinc.org|15074-8",
-            "--from",
-            "2025-01-01",
-            "--to",
-            "2027-01-01",
-            "--form",
-            "safe-harbor",
-            "--origin",
-            "signed-and-uploaded",
-            "--purpose",
-            "HRESCH",
-            "--price",
-            price,
-            "--until",
-            "30d",
-            "--country",
-            "EE",
-        ];
-        self.json(&self.mari, &[&offer, more].concat(), true)["id"].as_str().unwrap().to_owned()
+        let glucose = ["--codes", "http://loinc.org|15074-8", "--form", "safe-harbor"];
+        let offer = [&offering(price)[..], &glucose, more].concat();
+        self.json(&self.mari, &offer, true)["id"].as_str().unwrap().to_owned()
     }
 
     pub(super) fn buying<'a>(&self, offer: &'a str, rpc: &'a str, into: &'a str) -> Vec<&'a str> {
@@ -147,11 +126,6 @@ impl Fair {
     pub(super) fn order(&self, into: &str) -> Option<Value> {
         let bytes = fs::read(self.site.path(into).join("order.json")).ok()?;
         Some(serde_json::from_slice(&bytes).unwrap())
-    }
-
-    pub(super) async fn balance(&self, of: Address) -> U256 {
-        let held = self.anvil.call("eth_getBalance", json!([of, "latest"])).await.unwrap();
-        serde_json::from_value(held).unwrap()
     }
 
     /// What an account's transactions cost it beside what they moved, and how many there were.
@@ -173,6 +147,40 @@ impl Fair {
         (fees, count)
     }
 
+    /// After a sale Mari wants her data deleted, and the laboratory signs that they are.
+    pub(super) fn has_it_deleted(&self, order: &str) {
+        let (mari, lab) = (&self.mari, &self.lab);
+        let (ask, deleted) = (["sales", "ask-deletion", order], ["sales", "deleted", order]);
+        let unasked = self.run(lab, &deleted, true);
+        assert!(unasked.err.contains("its seller did not ask for that"), "{unasked:?}");
+        let theirs = self.run(lab, &ask, false);
+        assert!(theirs.code == Some(1) && theirs.err.contains("404"), "{theirs:?}");
+        let asked = self.says(mari, &ask, false);
+        assert!(asked.contains("the buyer has until"), "{asked}");
+        let stands = |who| self.json(who, &["sales", "show", order], false)["withdrawal"].clone();
+        let first = stands(mari);
+        assert_eq!(first["state"], "waiting");
+        assert!(first["dueMs"].as_u64() > first["askedMs"].as_u64(), "{first}");
+        self.says(mari, &ask, false);
+        assert_eq!(stands(lab), first, "asked once");
+
+        let not_hers = self.run(mari, &deleted, true);
+        assert!(not_hers.err.contains("bought this: sign in with its key"), "{not_hers:?}");
+        let shown = self.says(lab, &[&deleted[..], &["--show"]].concat(), true);
+        assert!(shown.contains("I have deleted what was delivered to me"), "{shown}");
+        assert!(shown.contains("Nothing was signed"), "{shown}");
+        assert_eq!(stands(lab), first);
+        let said = self.says(lab, &deleted, true);
+        assert!(said.contains("the buyer signed that all is deleted"), "{said}");
+        let again = self.says(lab, &deleted, true);
+        assert!(again.contains("You signed that it is deleted already."), "{again}");
+        for who in [mari, lab] {
+            assert_eq!(stands(who)["state"], "deleted");
+            let told = self.says(who, &["sales", "show", order], false);
+            assert!(told.contains("the buyer signed that all is deleted"), "{told}");
+        }
+    }
+
     /// Waits until there is a sale for Mari to answer, and returns its order's id.
     pub(super) async fn asked(&self) -> String {
         let end = Instant::now() + PATIENCE;
@@ -186,6 +194,14 @@ impl Fair {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
+}
+
+/// An offer whose seller says only what must be said.
+pub(super) fn offering(price: &str) -> Vec<&str> {
+    let mut offer = vec!["offer", "--scopes", "patient/Observation.rs", "--price", price];
+    offer.extend(["--from", "2025-01-01", "--to", "2027-01-01", "--until", "30d"]);
+    offer.extend(["--origin", "signed-and-uploaded", "--purpose", "HRESCH", "--country", "EE"]);
+    offer
 }
 
 fn reading(number: u32) -> Value {
@@ -204,26 +220,11 @@ fn reading(number: u32) -> Value {
 
 /// A token on the fair's chain, of which the laboratory has some.
 pub(super) async fn token(fair: &Fair, some: u64) -> Address {
-    let send = async |to: Option<Address>, data: Bytes| {
-        let transaction = json!([{ "from": ACCOUNTS[0], "to": to, "data": data }]);
-        let hash = fair.anvil.call("eth_sendTransaction", transaction).await.unwrap();
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let asked = json!([hash]);
-            let receipt = fair.anvil.call("eth_getTransactionReceipt", asked).await.unwrap();
-            if receipt["status"].is_string() {
-                assert_eq!(receipt["status"], "0x1");
-                return receipt;
-            }
-            assert!(Instant::now() < end);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
     let code = include_str!("../../data/token/Token.hex").trim().parse().unwrap();
-    let made = send(None, code).await;
+    let made = fair.anvil.send(ACCOUNTS[0], None, code, 0).await;
     let at = made["contractAddress"].as_str().unwrap().parse().unwrap();
     let call = Token::transferCall { to: fair.lab.address, amount: U256::from(some) };
-    send(Some(at), call.abi_encode().into()).await;
+    fair.anvil.send(ACCOUNTS[0], Some(at), call.abi_encode().into(), 0).await;
     at
 }
 

@@ -1,10 +1,9 @@
 //! `medtrail alias`: fresh addresses to sell under, joined to one's own with both keys.
 
-use super::signing::{Asking, Signing, shown};
+use super::signing::{Asking, Signing, Words, shown};
 use crate::clock::now_ms;
 use crate::exit::{Failure, Outcome};
 use crate::render::table;
-use clap::ValueEnum;
 use medtrail_keys::passphrase::{Source, read};
 use medtrail_keys::person::PersonKey;
 use medtrail_ledger::binding::alias::{Language, document};
@@ -46,12 +45,6 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Words {
-    En,
-    Et,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {

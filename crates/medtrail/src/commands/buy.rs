@@ -5,9 +5,10 @@
 
 mod buyer;
 mod fetch;
-pub(super) mod judge;
+mod judge;
 mod next;
 mod purchase;
+mod words;
 
 use super::PassphraseArgs;
 use super::delivery;

@@ -3,7 +3,7 @@
 mod folder;
 
 use super::delivery::input::Given;
-use super::delivery::{Inputs, check, open};
+use super::delivery::{Checked, Inputs, check, open};
 use crate::exit::{Failure, Outcome, exit_code};
 use crate::render;
 use folder::NewFolder;
@@ -28,18 +28,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    into_folder(&args.inputs, &args.identity, &args.out).await
+    let Args { inputs, identity, out } = args;
+    // Told before anything is asked or opened.
+    NewFolder::require_free(&out)?;
+    let (given, rpc) = Given::read(&inputs, Some(&identity)).await?;
+    let checked = check(&given, rpc.as_ref()).await?;
+    render::findings(&given.path.display().to_string(), &checked.findings);
+    let files = into_folder(&given, &checked, &out)?;
+    println!("{}", words(files, &out));
+    Ok(exit_code(checked.findings.verdict()))
 }
 
-/// Checks a delivery, and opens it into a new folder.
-pub(super) async fn into_folder(inputs: &Inputs, identity: &Path, out: &Path) -> Outcome {
-    // Told before anything is asked or opened.
-    NewFolder::require_free(out)?;
-    let (given, rpc) = Given::read(inputs, Some(identity)).await?;
-    let checked = check(&given, rpc.as_ref()).await?;
-    let verdict = checked.findings.verdict();
-    render::findings(&given.path.display().to_string(), &checked.findings);
-    if verdict == Verdict::Red {
+/// Opens a delivery that was checked into a new folder; how many files the manifest names.
+pub(super) fn into_folder(given: &Given, checked: &Checked, out: &Path) -> Result<usize, Failure> {
+    if checked.findings.verdict() == Verdict::Red {
         return Err(Failure::new("nothing was written: see the lines marked ✗"));
     }
     let Some(key) = &checked.key else {
@@ -53,8 +55,12 @@ pub(super) async fn into_folder(inputs: &Inputs, identity: &Path, out: &Path) ->
     };
     let mut folder = NewFolder::begin(out)?;
     // All is checked once more as it is written: the file may be another by now.
-    let manifest = open(&given, key, buyer, &mut |path, bytes| folder.write(path, bytes))?;
+    let manifest = open(given, key, buyer, &mut |path, bytes| folder.write(path, bytes))?;
     folder.publish()?;
-    println!("manifest.json and its files ({}) are in {}.", manifest.files.len(), out.display());
-    Ok(exit_code(verdict))
+    Ok(manifest.files.len())
+}
+
+/// Where the files are.
+pub(super) fn words(files: usize, out: &Path) -> String {
+    format!("manifest.json and its files ({files}) are in {}.", out.display())
 }

@@ -7,8 +7,7 @@
 pub(super) mod amounts;
 pub(super) mod views;
 
-use super::PassphraseArgs;
-use super::signing::{Signed, Signing};
+use super::signing::{Keystore, Signed, Signing};
 use crate::exit::{Failure, OK, Outcome};
 use crate::render::harmless;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -19,7 +18,7 @@ use medtrail_keys::person::PersonKey;
 use medtrail_ledger::ports::Registry;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_permit::sale::Market;
-use std::path::PathBuf;
+use medtrail_permit::sale::words::ether;
 use std::process::ExitCode;
 
 /// The highest price of gas that is offered, in gwei, unless another is named.
@@ -29,11 +28,8 @@ const GWEI: u128 = 1_000_000_000;
 /// Somebody who acts on the chain with a key of theirs. No service is asked: it may be gone.
 #[derive(clap::Args)]
 pub(super) struct Acting {
-    /// Your keystore
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    keystore: Keystore,
     #[command(flatten)]
     on: OnChain,
     /// Print JSON
@@ -44,9 +40,7 @@ pub(super) struct Acting {
 impl Acting {
     pub(super) async fn open(self) -> Result<Actor, Failure> {
         let place = Place::open(None, &self.on).await?;
-        let (path, passphrase) = (self.key, self.passphrase.read()?);
-        let opening = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
-        Ok(Actor { key: opening.await??, place, json: self.json })
+        Ok(Actor { key: self.keystore.open().await?, place, json: self.json })
     }
 }
 
@@ -75,6 +69,13 @@ pub(super) struct OnChain {
     /// A JSON-RPC endpoint of the chain, of your own choice
     #[arg(long, value_name = "URL")]
     pub(super) rpc: String,
+    #[command(flatten)]
+    pub(super) fee_cap: FeeCap,
+}
+
+/// What a transaction may cost.
+#[derive(Clone, Copy, clap::Args)]
+pub(super) struct FeeCap {
     /// No transaction offers more than this for gas, in gwei
     #[arg(long, value_name = "GWEI", default_value_t = FEE_CAP_GWEI)]
     fee_cap_gwei: u64,
@@ -82,8 +83,8 @@ pub(super) struct OnChain {
 
 impl OnChain {
     /// For commands that send nothing.
-    pub(super) fn at(rpc: String) -> Self {
-        Self { rpc, fee_cap_gwei: FEE_CAP_GWEI }
+    pub(super) fn to_read(rpc: String) -> Self {
+        Self { rpc, fee_cap: FeeCap { fee_cap_gwei: FEE_CAP_GWEI } }
     }
 }
 
@@ -137,7 +138,7 @@ impl Place {
         }
         let registry = Contract::AnchorRegistry.address();
         let chain = Chain::new(rpc.clone(), found, registry, Finality::Tag);
-        let fee_cap = u128::from(on.fee_cap_gwei).saturating_mul(GWEI);
+        let fee_cap = u128::from(on.fee_cap.fee_cap_gwei).saturating_mul(GWEI);
         Ok(Self { market, chain, rpc, fee_cap })
     }
 
@@ -171,9 +172,9 @@ impl Place {
     ) -> Result<B256, Failure> {
         let wish = Wish { from: key.address(), to, data, value };
         let prepared = own::prepare(&self.rpc, &wish, self.fee_cap).await?;
-        let fee = amounts::ether(prepared.fee_max());
+        let fee = ether(prepared.fee_max());
         eprintln!("Transaction of {}, gas at most {fee} ETH …", wish.from);
-        let made = key.sign_transaction(&prepared.fields, value)?;
+        let made = key.sign_transaction(&prepared.fields, prepared.value)?;
         let mined = own::send(&self.rpc, &made).await?;
         eprintln!("… in block {}: {}", mined.block, mined.tx);
         Ok(mined.tx)

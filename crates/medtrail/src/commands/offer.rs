@@ -2,12 +2,11 @@
 //! sale takes an approval of its own.
 
 use super::market::{OnChain, Place, amounts, market_of, require_same_market};
-use super::signing::{Signed, Signing, salt, shown};
+use super::signing::{Signed, Signing, Words, salt, shown};
 use crate::exit::{Failure, OK, Outcome};
 use alloy_primitives::Address;
 use clap::ValueEnum;
 use medtrail_chain::At;
-use medtrail_ledger::schema::domain;
 use medtrail_permit::dataset::{DATASET_BYTES_MAX, Dataset, Form, Layout, Origin, Profile};
 use medtrail_permit::sale::{Offer, Terms, check, words};
 use medtrail_permit::statements::Language;
@@ -106,12 +105,6 @@ enum OriginWord {
     SignedAndUploaded,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Words {
-    En,
-    Et,
-}
-
 impl Data {
     fn read(self) -> Result<Dataset, Failure> {
         if let Some(path) = &self.dataset {
@@ -194,11 +187,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
         return Ok(ExitCode::from(OK));
     }
     require_same_market(&signed).await?;
-    if !signed.json {
-        println!("{}\n", offer.terms.statement);
-    }
-    let market = market_of(&signed.trust);
-    let domain = domain(market.chain_id, market.data_market);
+    signed.say(&format!("{}\n", offer.terms.statement));
+    let domain = market_of(&signed.trust).domain();
     let body = json!({
         "offer": offer,
         "dataset": text,
@@ -219,6 +209,6 @@ pub(crate) async fn run(args: Args) -> Outcome {
 /// offers: an offer of an older epoch cannot even be paid, and the service refuses it.
 async fn epoch(signed: &Signed, seller: Address, rpc: Option<String>) -> Result<u64, Failure> {
     let Some(rpc) = rpc else { return Ok(0) };
-    let place = Place::open(Some(&signed.trust), &OnChain::at(rpc)).await?;
+    let place = Place::open(Some(&signed.trust), &OnChain::to_read(rpc)).await?;
     Ok(place.chain.selling_epoch(place.market.data_market, seller, At::Latest).await?)
 }

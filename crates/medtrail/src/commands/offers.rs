@@ -1,15 +1,16 @@
 //! `medtrail offers`: the catalogue, for anybody; and what sellers do with their own offers.
 
-use super::market::views::{OfferView, read};
-use super::market::{Acting, amounts, market_of};
+use super::market::views::{OfferView, priced, read, seconds};
+use super::market::{Acting, market_of};
 use super::organisations::time_text;
 use super::signing::{Asking, Signing, shown};
 use crate::client::Client;
 use crate::exit::{Failure, OK, Outcome};
 use crate::render::table;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256};
 use medtrail_chain::market::MarketCall;
 use medtrail_permit::dataset::{Dataset, Form};
+use medtrail_permit::sale::check;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -194,19 +195,6 @@ fn mine(one: &Value) -> Vec<String> {
     vec![shown(one, "id"), shown(one, "state"), priced(&one["offer"]), what(one), until]
 }
 
-fn seconds(value: &Value) -> String {
-    time_text(&json!(value.as_u64().map(|seconds| seconds.saturating_mul(1000))))
-}
-
-fn priced(one: &Value) -> String {
-    let price = one["price"].as_str().and_then(|text| U256::from_str_radix(text, 10).ok());
-    let token = one["token"].as_str().and_then(|text| text.parse().ok());
-    match (price, token) {
-        (Some(price), Some(token)) => amounts::told(price, token),
-        _ => "?".to_owned(),
-    }
-}
-
 /// Which data, from their own description and not from what the service says of it.
 fn what(one: &Value) -> String {
     let dataset = one["dataset"].as_str().map(|text| Dataset::parse(text.as_bytes()));
@@ -227,14 +215,8 @@ fn what(one: &Value) -> String {
 async fn show(id: B256, signing: Signing) -> Outcome {
     let signed = signing.open().await?;
     let answer = signed.session.get(&format!("/v1/offers/{id}")).await?;
-    let market = market_of(&signed.trust);
     let view: OfferView = read(answer.clone())?;
-    let dataset = view.described(&market)?;
-    let is_named = view.id == id;
-    medtrail_permit::sale::check::offer(&view.offer, &dataset)?;
-    if !is_named {
-        return Err(Failure::new("the service shows another offer than was asked for"));
-    }
+    check::offer(&view.offer, &view.described(&market_of(&signed.trust), id)?)?;
     signed.tell(&answer, |told| {
         format!(
             "{}\n\nState: {}. Listed {}.",

@@ -1,24 +1,22 @@
 //! `medtrail sales`: what a seller answers to a purchase, and what both sides do with their money.
 
-use super::buy::judge::is_by;
+mod answer;
+mod deletion;
+
 use super::delivery::input::read_order;
-use super::market::views::{OfferView, SaleView, read, refusal_words};
-use super::market::{Acting, Actor, OnChain, Place, amounts, market_of, require_same_market};
-use super::organisations::time_text;
+use super::market::views::{SaleView, priced, read, refusal_words, seconds};
+use super::market::{Acting, Actor, OnChain, amounts, enter, market_of};
 use super::signing::{Asker, Asking, Signed, Signing, shown};
-use crate::exit::{Failure, OK, Outcome};
+use crate::exit::{Failure, Outcome};
 use crate::render::table;
 use crate::trade::bare_order;
 use alloy_primitives::{Address, B256, U256};
 use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
-use medtrail_ledger::binding::minute;
-use medtrail_ledger::schema::domain;
-use medtrail_market::seal::text_of;
-use medtrail_permit::sale::{Order, check};
+use medtrail_permit::dataset::Dataset;
+use medtrail_permit::sale::Order;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Shows what you bought and sold; approves or declines a purchase of your data; takes money back or
 /// out.
@@ -58,7 +56,7 @@ enum Command {
         #[arg(long)]
         show: bool,
         #[command(flatten)]
-        how: How,
+        how: answer::How,
         #[command(flatten)]
         signing: Signing,
     },
@@ -67,7 +65,25 @@ enum Command {
         /// The order
         id: B256,
         #[command(flatten)]
-        how: How,
+        how: answer::How,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Asks the buyer to delete what was delivered, and to sign that it is gone. Their silence is told
+    /// too; nothing can make them
+    AskDeletion {
+        /// The order
+        id: B256,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Says, signed, that you deleted what you bought and every copy of it, where its seller asked
+    Deleted {
+        /// The order
+        id: B256,
+        /// Only show what you would sign
+        #[arg(long)]
+        show: bool,
         #[command(flatten)]
         signing: Signing,
     },
@@ -120,27 +136,6 @@ enum Side {
     Buyer,
 }
 
-/// By a signature that the service carries, or by a transaction.
-#[derive(clap::Args)]
-struct How {
-    /// By a transaction of yours, with --rpc
-    #[arg(long, requires = "rpc")]
-    on_chain: bool,
-    /// A JSON-RPC endpoint of the chain, of your own choice
-    #[arg(long, value_name = "URL")]
-    rpc: Option<String>,
-}
-
-impl How {
-    async fn place(self, signed: &Signed) -> Result<(Option<Place>, bool), Failure> {
-        let place = match self.rpc {
-            Some(rpc) => Some(Place::open(Some(&signed.trust), &OnChain::at(rpc)).await?),
-            None => None,
-        };
-        Ok((place, self.on_chain))
-    }
-}
-
 pub(crate) async fn run(args: Args) -> Outcome {
     match args.command {
         Command::List { side, asking } => {
@@ -153,7 +148,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let told = asker.session.get(&format!("/v1/sales{query}")).await?;
             asker.tell(&told, || {
                 let rows = told["sales"].as_array().into_iter().flatten().map(row).collect();
-                table(&["order", "you are", "state", "price", "paid"], rows);
+                table(&HEAD, rows);
             })
         }
         Command::Show { id, asking } => {
@@ -161,11 +156,14 @@ pub(crate) async fn run(args: Args) -> Outcome {
             let told = asker.session.get(&format!("/v1/sales/{id}")).await?;
             asker.tell(&told, || show(&told))
         }
-        Command::Approve { id, show, how, signing } => approve(id, show, how, signing).await,
-        Command::Decline { id, how, signing } => decline(id, how, signing).await,
+        Command::Approve { id, show, how, signing } => {
+            answer::approve(id, show, how, signing).await
+        }
+        Command::Decline { id, how, signing } => answer::decline(id, how, signing).await,
+        Command::AskDeletion { id, asking } => deletion::ask(id, asking).await,
+        Command::Deleted { id, show, signing } => deletion::deleted(id, show, signing).await,
         Command::Revoke { id, on, signing } => {
-            let signed = signing.open().await?;
-            let place = Place::open(Some(&signed.trust), &on).await?;
+            let (signed, place) = enter(signing, &on).await?;
             let (sale, _) = sale(&signed, id).await?;
             let call = MarketCall::Revoke(bare_order(&sale.order));
             let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
@@ -209,23 +207,20 @@ async fn opt(asker: Asker, is_out: bool) -> Outcome {
     })
 }
 
+const HEAD: [&str; 5] = ["order", "you are", "state", "price", "paid"];
+
 fn row(one: &Value) -> Vec<String> {
-    let offer = &one["order"]["offer"];
-    let price = offer["price"].as_str().and_then(|text| U256::from_str_radix(text, 10).ok());
-    let token = offer["token"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
-    let price = price.map_or_else(|| "?".to_owned(), |price| amounts::told(price, token));
     let state = match one["refusal"].as_str() {
         Some(word) => format!("{}: {}", shown(one, "state"), refusal_words(word)),
         None => shown(one, "state"),
     };
-    let paid = time_text(&json!(one["paidAtS"].as_u64().map(|at| at.saturating_mul(1000))));
-    vec![shown(one, "id"), shown(one, "role"), state, price, paid]
+    let price = priced(&one["order"]["offer"]);
+    vec![shown(one, "id"), shown(one, "role"), state, price, seconds(&one["paidAtS"])]
 }
 
 fn show(told: &Value) {
     let order = &told["order"];
-    let names = ["order", "you are", "state", "price", "paid"];
-    for (name, value) in names.iter().zip(row(told)) {
+    for (name, value) in HEAD.iter().zip(row(told)) {
         println!("{name:<10} {value}");
     }
     println!("{:<10} {}", "seller", shown(&order["offer"], "seller"));
@@ -234,128 +229,17 @@ fn show(told: &Value) {
     if let Some(index) = told["delivery"]["index"].as_u64() {
         println!("{:<10} line {index} of the log, {} bytes", "delivery", told["delivery"]["bytes"]);
     }
+    if let Some(words) = deletion::words(&told["withdrawal"]) {
+        println!("{:<10} {words}", "deletion");
+    }
     println!("\n{}", shown(&order["offer"]["terms"], "statement"));
 }
 
 /// A sale as the service shows it, held against the id that was asked for.
-async fn sale(
-    signed: &Signed,
-    id: B256,
-) -> Result<(SaleView, medtrail_permit::dataset::Dataset), Failure> {
+async fn sale(signed: &Signed, id: B256) -> Result<(SaleView, Dataset), Failure> {
     let view: SaleView = read(signed.session.get(&format!("/v1/sales/{id}")).await?)?;
     let dataset = view.described(&market_of(&signed.trust), id)?;
     Ok((view, dataset))
-}
-
-async fn approve(id: B256, show: bool, how: How, signing: Signing) -> Outcome {
-    let signed = signing.open().await?;
-    let (place, on_chain) = how.place(&signed).await?;
-    require_same_market(&signed).await?;
-    let market = market_of(&signed.trust);
-    let (sale, dataset) = sale(&signed, id).await?;
-    let order = &sale.order;
-    require_mine(&signed, order, place.as_ref()).await?;
-    let settled_by = order.settled_by().ok_or_else(|| Failure::new("the order never ends"))?;
-    let approval = order.approval(&market, settled_by);
-    check::approval(&approval, order, &market, &dataset)?;
-    if order.offer.log != signed.trust.log {
-        return Err(Failure::new("the order is for another log than your trust file's"));
-    }
-    if let Some(place) = &place {
-        let standing = place.chain.order_standing(market.data_market, id, At::Latest).await?;
-        if standing.status != Status::Paid {
-            return Err(Failure::new(format!(
-                "the order is {:?} on the chain, not paid and waiting; nothing was signed",
-                standing.status
-            )));
-        }
-    }
-    if !signed.json || show {
-        println!("{}", words(order, id));
-    }
-    if show {
-        println!("\nNothing was signed: leave out --show.");
-        return Ok(ExitCode::from(OK));
-    }
-    if on_chain {
-        let place = place.ok_or_else(|| Failure::new("--on-chain needs --rpc"))?;
-        let call = MarketCall::Approve(bare_order(order));
-        let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
-        return signed.tell(&json!({ "tx": tx }), |_| "\nApproved, on the chain.".to_owned());
-    }
-    let domain = domain(market.chain_id, market.data_market);
-    let signature = signed.session.key().sign_document(&approval, &domain);
-    let body = json!({ "approval": approval, "signature": signature });
-    let answer = signed.session.post(&format!("/v1/sales/{id}/approval"), &body).await?;
-    signed.tell(&answer, |told| {
-        format!("\nApproved. It is delivered, and you are paid: {} now.", shown(told, "state"))
-    })
-}
-
-/// What is approved: the words of the offer, and what the wallet shows beside them.
-fn words(order: &Order, id: B256) -> String {
-    let until = order.settled_by().map(minute).unwrap_or_default();
-    format!(
-        "You offered:\n\n{}\n\nThis purchase:\n  Buyer      {}\n  Price      {}, to {}\n  Encrypted  \
-         to {}\n  Good until {until} UTC\n  Order      {id}",
-        order.offer.terms.statement,
-        order.buyer,
-        amounts::told(order.offer.price, order.offer.token),
-        order.offer.seller,
-        text_of(order.recipient),
-    )
-}
-
-/// That the offer of this order is one that this very key signed. The service could show an order of
-/// an offer that nobody made: whoever approves it sells.
-async fn require_mine(
-    signed: &Signed,
-    order: &Order,
-    place: Option<&Place>,
-) -> Result<(), Failure> {
-    let own = signed.session.address();
-    let seller = order.offer.seller;
-    if own != seller {
-        let controller = match place {
-            Some(place) => place.control(seller).await?.controller,
-            None => seller,
-        };
-        if controller != own {
-            return Err(Failure::new(format!(
-                "{seller} sells: sign in with its key (--key), or give --rpc if control of it moved to \
-                 you"
-            )));
-        }
-    }
-    let market = market_of(&signed.trust);
-    let offer = order.offer.id(&market);
-    let view: OfferView = read(signed.session.get(&format!("/v1/offers/{offer}")).await?)?;
-    match is_by(&order.offer, &market, &view.signature, own) {
-        true => Ok(()),
-        false => Err(Failure::new(
-            "the offer of this order is not signed by your key: you did not make it. Nothing was \
-             signed",
-        )),
-    }
-}
-
-async fn decline(id: B256, how: How, signing: Signing) -> Outcome {
-    let signed = signing.open().await?;
-    let (place, on_chain) = how.place(&signed).await?;
-    if let Some(place) = place.filter(|_| on_chain) {
-        let (sale, _) = sale(&signed, id).await?;
-        let call = MarketCall::Decline(bare_order(&sale.order));
-        let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
-        let words = "Declined, on the chain: the money is back with the buyer.";
-        return signed.tell(&json!({ "tx": tx }), |_| words.to_owned());
-    }
-    let path = format!("/v1/sales/{id}/decline");
-    let answer = signed.session.post(&path, &json!({})).await?;
-    signed.tell(&answer, |_| {
-        "Declined: it is never delivered. The buyer takes the money back when the time is over; with \
-         --on-chain it would go back at once."
-            .to_owned()
-    })
 }
 
 /// Says where the money is, where it does not wait in the market.

@@ -20,12 +20,9 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Who signs in, and where.
+/// Whose key signs.
 #[derive(clap::Args)]
-pub(crate) struct SignIn {
-    /// The service
-    #[arg(long, value_name = "URL", env = "MEDTRAIL_URL")]
-    url: String,
+pub(crate) struct Keystore {
     /// Your keystore (a person's, or an organisation's of `medtrail keys reporter`)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
@@ -33,11 +30,27 @@ pub(crate) struct SignIn {
     passphrase: PassphraseArgs,
 }
 
-impl SignIn {
-    pub(crate) async fn open(self) -> Result<Session, Failure> {
+impl Keystore {
+    pub(crate) async fn open(self) -> Result<PersonKey, Failure> {
         let (path, passphrase) = (self.key, self.passphrase.read()?);
         let opening = tokio::task::spawn_blocking(move || PersonKey::load(&path, &passphrase));
-        Session::open(self.url.trim_end_matches('/'), opening.await??).await
+        Ok(opening.await??)
+    }
+}
+
+/// Who signs in, and where.
+#[derive(clap::Args)]
+pub(crate) struct SignIn {
+    /// The service
+    #[arg(long, value_name = "URL", env = "MEDTRAIL_URL")]
+    url: String,
+    #[command(flatten)]
+    keystore: Keystore,
+}
+
+impl SignIn {
+    pub(crate) async fn open(self) -> Result<Session, Failure> {
+        Session::open(self.url.trim_end_matches('/'), self.keystore.open().await?).await
     }
 }
 
@@ -87,6 +100,13 @@ pub(crate) struct Signing {
     json: bool,
 }
 
+/// The languages of what a person signs.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Words {
+    En,
+    Et,
+}
+
 /// Somebody signed in, who knows what log they sign for.
 pub(crate) struct Signed {
     pub(crate) session: Session,
@@ -102,7 +122,7 @@ impl Signing {
 
     /// Where the passphrase of the keystore comes from.
     pub(crate) fn passphrase(&self) -> &PassphraseArgs {
-        &self.sign_in.passphrase
+        &self.sign_in.keystore.passphrase
     }
 
     pub(crate) async fn open(self) -> Result<Signed, Failure> {
@@ -198,6 +218,14 @@ impl Signed {
         let path = format!("/v1/subjects/{of}/permissions");
         let told = self.session.get(&path).await?;
         told["epoch"].as_u64().ok_or_else(|| Failure::new("the service tells no epoch"))
+    }
+
+    /// Says what goes on: beside the JSON, where JSON is what was asked for.
+    pub(crate) fn say(&self, words: &str) {
+        match self.json {
+            true => eprintln!("{words}"),
+            false => println!("{words}"),
+        }
     }
 
     /// Prints the answer, or what it says in words.

@@ -34,7 +34,7 @@ impl DemoRoutes for Routes {
         if (method, path) == ("POST", "/demo/rpc") {
             return Box::pin(async move {
                 Some(match live {
-                    Some(live) => rpc::pass(&live.rpc, &body).await,
+                    Some(live) => rpc::pass(&live.reporters.http, &live.rpc, &body).await,
                     None => starting(),
                 })
             });

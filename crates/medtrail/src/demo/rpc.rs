@@ -24,14 +24,16 @@ const ASKED: [&str; 14] = [
 ];
 
 /// Passes one JSON-RPC question on to the demo's chain.
-pub(super) async fn pass(url: &str, body: &[u8]) -> DemoAnswer {
+pub(super) async fn pass(http: &reqwest::Client, url: &str, body: &[u8]) -> DemoAnswer {
     let question: Option<Value> = serde_json::from_slice(body).ok();
     let method = question.as_ref().and_then(|question| question["method"].as_str());
-    let Some(question) = question.as_ref().filter(|_| method.is_some_and(is_asked)) else {
+    let Some(question) =
+        question.as_ref().filter(|_| method.is_some_and(|method| ASKED.contains(&method)))
+    else {
         return answer(400, &json!({ "title": "Not a question that the demo's wallet asks" }));
     };
     let asked = async {
-        let sent = reqwest::Client::new().post(url).json(question).send().await?;
+        let sent = http.post(url).json(question).send().await?;
         sent.json::<Value>().await
     };
     match asked.await {
@@ -41,10 +43,6 @@ pub(super) async fn pass(url: &str, body: &[u8]) -> DemoAnswer {
             answer(502, &json!({ "title": "The demo's chain does not answer", "detail": detail }))
         }
     }
-}
-
-fn is_asked(method: &str) -> bool {
-    ASKED.contains(&method)
 }
 
 #[cfg(test)]
@@ -61,12 +59,13 @@ mod tests {
             br#"{"method":5}"#,
             b"",
         ];
+        let http = reqwest::Client::new();
         for body in bodies {
             // Nobody listens there: what was passed on would be another answer.
-            let said = pass("http://127.0.0.1:1", body).await;
+            let said = pass(&http, "http://127.0.0.1:1", body).await;
             assert_eq!(said.status, 400, "{}", String::from_utf8_lossy(body));
         }
-        let said = pass("http://127.0.0.1:1", br#"{"method":"eth_chainId"}"#).await;
+        let said = pass(&http, "http://127.0.0.1:1", br#"{"method":"eth_chainId"}"#).await;
         assert_eq!(said.status, 502);
     }
 }

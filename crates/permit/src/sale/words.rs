@@ -36,7 +36,7 @@ pub fn language_of(offer: &Offer, dataset: &Dataset) -> Option<Language> {
 }
 
 /// An amount of wei in ether, exactly.
-pub(super) fn ether(wei: U256) -> String {
+pub fn ether(wei: U256) -> String {
     let digits = format!("{wei:0>19}");
     let (whole, fraction) = digits.split_at(digits.len() - 18);
     match fraction.trim_end_matches('0') {

@@ -1,11 +1,11 @@
 //! Somebody who buys, from the look at the offer to the opened files.
 
-use super::next::{Ending, Next, Seen, Served, Waiting, next};
+use super::next::{Next, Seen, Served, Waiting, next};
 use super::purchase::Purchase;
-use super::{fetch, judge};
+use super::{fetch, judge, words};
 use crate::commands::PassphraseArgs;
-use crate::commands::market::views::{OfferView, SaleView, read, refusal_words};
-use crate::commands::market::{Place, amounts};
+use crate::commands::market::Place;
+use crate::commands::market::views::{OfferView, SaleView, read};
 use crate::commands::signing::{Signed, salt};
 use crate::commands::{decrypt, delivery};
 use crate::exit::{Failure, OK, Outcome, exit_code};
@@ -15,9 +15,8 @@ use alloy_primitives::B256;
 use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
 use medtrail_chain::own;
-use medtrail_ledger::binding::minute;
 use medtrail_ledger::proof::Proof;
-use medtrail_market::seal::text_of;
+use medtrail_permit::dataset::Dataset;
 use medtrail_permit::sale::Order;
 use medtrail_permit::sale::check::{self, Windows};
 use serde_json::{Value, json};
@@ -30,10 +29,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(15);
 /// Looks that may fail one after the other: the service or the endpoint is started anew, say.
 const FAILURES_MAX: u32 = 40;
-/// What is not protected, in the words that every buyer reads.
-const PROTECTED: &str = "You are protected against no delivery. You are not protected against poor \
-                         or false content, nor against the same data being sold to others.";
-
 /// What a buyer asks for beside the offer.
 pub(super) struct Wanted {
     pub(super) recipient: B256,
@@ -54,17 +49,10 @@ pub(super) struct Buyer {
 }
 
 impl Buyer {
-    fn say(&self, words: &str) {
-        match self.signed.json {
-            true => eprintln!("{words}"),
-            false => println!("{words}"),
-        }
-    }
-
     /// The offer as the service shows it, held against its signature and the chain.
-    async fn judged(&self) -> Result<(OfferView, Value), Failure> {
+    async fn judged(&self) -> Result<(OfferView, Dataset), Failure> {
         let answer = self.signed.session.get(&format!("/v1/offers/{}", self.offer)).await?;
-        let view: OfferView = read(answer.clone())?;
+        let view: OfferView = read(answer)?;
         let place = &self.place;
         let control = place.control(view.offer.seller).await?;
         let (bare, id) = (bare_offer(&view.offer), view.offer.id(&place.market));
@@ -78,8 +66,8 @@ impl Buyer {
             control,
         };
         let (log, own) = (self.signed.trust.log, self.signed.session.address());
-        judge::judge(&view, self.offer, &place.market, log, &seen, own)?;
-        Ok((view, answer))
+        let dataset = judge::judge(&view, self.offer, &place.market, log, &seen, own)?;
+        Ok((view, dataset))
     }
 
     /// Makes the order and keeps it, before anything is paid; none: it was only shown.
@@ -88,7 +76,7 @@ impl Buyer {
         wanted: &Wanted,
         show: bool,
     ) -> Result<Option<Order>, Failure> {
-        let (view, answer) = self.judged().await?;
+        let (view, dataset) = self.judged().await?;
         let order = Order {
             offer: view.offer.clone(),
             buyer: self.signed.session.address(),
@@ -97,26 +85,29 @@ impl Buyer {
             grace: wanted.grace,
             salt: salt()?,
         };
-        let dataset = view.described(&self.place.market)?;
         check::order(&order, &dataset)?;
         self.require_windows(&order).await?;
-        self.tell(&order);
+        self.signed.say(&words::order(&order, self.place.market.data_market));
+        let id = order.id(&self.place.market);
         if show {
-            self.say("\nNothing was paid: leave out --show.");
+            let words = "\nNothing was paid: leave out --show.";
+            self.tell(id, "shown", words, json!({ "document": order }));
             return Ok(None);
         }
-        self.purchase.begin(&order, &view.dataset, &answer)?;
-        let id = order.id(&self.place.market);
-        self.say(&format!("Order {id} is in {}.", self.purchase.order_file().display()));
+        self.purchase.begin(&order, &view.dataset, &serde_json::to_value(&view)?)?;
+        self.signed.say(&format!("Order {id} is in {}.", self.purchase.order_file().display()));
         Ok(Some(order))
     }
 
     /// Refuses to pay for what the service would not deliver.
     async fn require_windows(&self, order: &Order) -> Result<(), Failure> {
         let told = self.signed.session.get("/v1/market").await?;
-        let least = |name: &str| told["rules"][name].as_u64().unwrap_or(0);
+        let least = |name: &str| {
+            let unknown = || Failure::new(format!("the service does not say its {name}"));
+            told["rules"][name].as_u64().ok_or_else(unknown)
+        };
         let windows =
-            Windows { delivery_s_min: least("deliverySMin"), grace_s_min: least("graceSMin") };
+            Windows { delivery_s_min: least("deliverySMin")?, grace_s_min: least("graceSMin")? };
         match windows.leave(order, self.place.now_s().await?) {
             true => Ok(()),
             false => Err(Failure::new(format!(
@@ -126,21 +117,6 @@ impl Buyer {
                 windows.delivery_s_min, windows.grace_s_min
             ))),
         }
-    }
-
-    /// What is bought, from whom, and what is not protected.
-    fn tell(&self, order: &Order) {
-        let offer = &order.offer;
-        let until = order.settled_by().map(minute).unwrap_or_default();
-        self.say(&format!(
-            "The seller signed:\n\n{}\n\nPrice: {}, and gas. It waits in the market contract {} \
-             until the log shows the delivery; after {until} UTC you can take it back.\n\
-             Encrypted to: {}\n{PROTECTED}",
-            offer.terms.statement,
-            amounts::told(offer.price, offer.token),
-            self.place.market.data_market,
-            text_of(order.recipient),
-        ));
     }
 
     /// The order of an earlier run, if it is of this offer, this buyer and this key.
@@ -162,7 +138,7 @@ impl Buyer {
             return differs("another recipient");
         }
         let id = order.id(&self.place.market);
-        self.say(&format!("Going on with order {id} of {path}."));
+        self.signed.say(&format!("Going on with order {id} of {path}."));
         Ok(order)
     }
 
@@ -208,7 +184,7 @@ impl Buyer {
             Next::Download => {
                 let told = sale.and_then(|sale| sale.delivery);
                 let told = told.ok_or_else(|| Failure::new("the service names no delivery"))?;
-                self.say(&format!("Downloading {} bytes …", told.bytes));
+                self.signed.say(&format!("Downloading {} bytes …", told.bytes));
                 fetch::delivery(&self.signed.session, &self.purchase, id, &told).await?;
             }
             Next::Prove => {
@@ -222,7 +198,7 @@ impl Buyer {
             Next::Open => return self.open(id).await.map(Some).map_err(Stuck::for_good),
             Next::Wait(waiting) => {
                 if said.replace(waiting) != Some(waiting) {
-                    self.say(waiting_words(waiting));
+                    self.signed.say(words::waiting(waiting));
                 }
                 if !wait {
                     let words = "Run the same command again later, or with --wait.";
@@ -236,20 +212,27 @@ impl Buyer {
                 return Ok(Some(self.end(id, "done", &words)));
             }
             Next::Ended(ending) => {
-                let words = ending_words(&ending, order, &self.purchase);
+                let words = words::ending(&ending, order, &self.purchase);
                 return Err(Stuck::for_good(Failure::new(words)));
             }
         }
         Ok(None)
     }
 
-    fn end(&self, order: B256, state: &str, words: &str) -> ExitCode {
-        if self.signed.json {
-            let folder = self.purchase.folder();
-            println!("{:#}", json!({ "order": order, "state": state, "folder": folder }));
-        } else {
-            println!("{words}");
+    /// The last that is said of this run: one document, or words.
+    fn tell(&self, order: B256, state: &str, words: &str, more: Value) {
+        let mut told = json!({ "order": order, "state": state, "folder": self.purchase.folder() });
+        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
+            told.extend(more);
         }
+        match self.signed.json {
+            true => println!("{told:#}"),
+            false => println!("{words}"),
+        }
+    }
+
+    fn end(&self, order: B256, state: &str, words: &str) -> ExitCode {
+        self.tell(order, state, words, json!({}));
         ExitCode::from(OK)
     }
 
@@ -265,7 +248,7 @@ impl Buyer {
             _ => false,
         };
         let has_pending = match status {
-            Status::Unknown => own::free_nonce(&place.rpc, order.buyer).await?.is_err(),
+            Status::Unknown => own::turn(&place.rpc, order.buyer).await?.is_taken(),
             _ => false,
         };
         let asks = matches!(status, Status::Paid | Status::Settled);
@@ -314,7 +297,7 @@ impl Buyer {
                 return Err(Failure::new(words));
             }
             if allowed < offer.price {
-                self.say("Allowing the market to take just the price …");
+                self.signed.say("Allowing the market to take just the price …");
                 let data = own::allow(market, offer.price);
                 place.transact(key, offer.token, data, Default::default()).await?;
             }
@@ -322,7 +305,7 @@ impl Buyer {
         let call =
             MarketCall::Buy { order: bare_order(order), offer_signature: view.signature.clone() };
         place.act(key, &call, value).await?;
-        self.say("Paid. The money waits in the market contract.");
+        self.signed.say("Paid. The money waits in the market contract.");
         Ok(())
     }
 
@@ -334,19 +317,25 @@ impl Buyer {
             self.trust.clone(),
             self.passphrase.clone(),
         );
-        let Some(identity) = &self.identity else {
-            let (given, rpc) = delivery::input::Given::read(&inputs, None).await?;
-            let checked = delivery::check(&given, rpc.as_ref()).await?;
-            render::findings(
-                &self.purchase.path("delivery.age").display().to_string(),
-                &checked.findings,
-            );
-            let words = "The seller was paid and the key is public. Open it with the same command \
-                         and --identity FILE, or with medtrail decrypt.";
-            self.end(id, "settled", words);
-            return Ok(exit_code(checked.findings.verdict()));
+        let (given, rpc) = delivery::input::Given::read(&inputs, self.identity.as_deref()).await?;
+        let checked = delivery::check(&given, rpc.as_ref()).await?;
+        let findings = &checked.findings;
+        if !self.signed.json {
+            render::findings(&given.path.display().to_string(), findings);
+        }
+        let out = self.purchase.path("data");
+        let opened = self.identity.as_ref().map(|_| decrypt::into_folder(&given, &checked, &out));
+        let code = exit_code(findings.verdict());
+        let (state, words, outcome) = match opened {
+            Some(Ok(files)) => ("opened", decrypt::words(files, &out), Ok(code)),
+            Some(Err(failure)) => ("not-opened", String::new(), Err(failure)),
+            None => ("settled", words::settled().to_owned(), Ok(code)),
         };
-        decrypt::into_folder(&inputs, identity, &self.purchase.path("data")).await
+        if self.signed.json || outcome.is_ok() {
+            let found = json!({ "verdict": findings.verdict(), "steps": findings.steps });
+            self.tell(id, state, &words, found);
+        }
+        outcome
     }
 }
 
@@ -366,38 +355,5 @@ impl Stuck {
 impl From<Failure> for Stuck {
     fn from(why: Failure) -> Self {
         Self { why, is_final: false }
-    }
-}
-
-fn waiting_words(waiting: Waiting) -> &'static str {
-    match waiting {
-        Waiting::Transaction => "A transaction of yours waits to be mined …",
-        Waiting::Final => "Paid. Waiting for the block to be final …",
-        Waiting::Approval => "Waiting for the seller's approval …",
-        Waiting::Delivery => "Waiting for the delivery …",
-        Waiting::Anchor => "Delivered. Waiting for the log's next anchor …",
-        Waiting::Settlement => {
-            "Delivered. Waiting for the seller to be paid, and the key with it …"
-        }
-        Waiting::SettledFinal => "Settled. Waiting for the block to be final …",
-    }
-}
-
-fn ending_words(ending: &Ending, order: &Order, purchase: &Purchase) -> String {
-    let until = order.settled_by().map(minute).unwrap_or_default();
-    let refund = format!("medtrail sales refund --order {}", purchase.order_file().display());
-    match ending {
-        Ending::NotPaid => "it was never paid, and now it is too late: nothing is owed. Name \
-                            another folder with --into to order anew"
-            .to_owned(),
-        Ending::Refunded => "the money went back to you; there is no delivery".to_owned(),
-        Ending::TakeBack => {
-            format!("it was not settled until {until} UTC: take the money back with {refund}")
-        }
-        Ending::Refused(word) => format!(
-            "it is not delivered: {}. If the seller does not give the money back before, take it \
-             back after {until} UTC with {refund}",
-            refusal_words(word)
-        ),
     }
 }

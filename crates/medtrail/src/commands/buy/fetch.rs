@@ -36,37 +36,37 @@ pub(super) async fn delivery(
 
 /// Where the bytes of an answer go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum From {
-    /// On from what is there.
-    There,
-    /// From the beginning: what was there is of another file, or the server knows no parts.
-    Beginning,
+enum Goes {
+    /// Behind what is there.
+    On,
+    /// In its place: what was there is of another file, or the server knows no parts.
+    Anew,
 }
 
 /// A server may send less, more, or something else than was asked for.
-fn from(status: StatusCode, range: Option<&str>, has: u64) -> Result<From, Failure> {
+fn goes(status: StatusCode, range: Option<&str>, has: u64) -> Result<Goes, Failure> {
     match status {
         StatusCode::PARTIAL_CONTENT => {
             let starts = range.and_then(|range| range.strip_prefix("bytes "));
             let starts = starts.and_then(|range| range.split_once('-')).map(|(start, _)| start);
             match starts.and_then(|start| start.parse::<u64>().ok()) {
-                Some(start) if start == has => Ok(From::There),
+                Some(start) if start == has => Ok(Goes::On),
                 _ => Err(Failure::new("the service sent another part than was asked for")),
             }
         }
-        _ => Ok(From::Beginning),
+        _ => Ok(Goes::Anew),
     }
 }
 
 async fn take(mut answer: Response, part: &Path, has: u64, bytes: u64) -> Result<(), Failure> {
     let range = answer.headers().get("content-range").and_then(|range| range.to_str().ok());
-    let from = from(answer.status(), range, has)?;
+    let goes = goes(answer.status(), range, has)?;
     let named = |error: io::Error| Failure::new(format!("{}: {error}", part.display()));
     let mut options = OpenOptions::new();
     let options = options.create(true).mode(0o600);
-    let (mut file, mut has) = match from {
-        From::There => (options.append(true).open(part).map_err(named)?, has),
-        From::Beginning => (options.write(true).truncate(true).open(part).map_err(named)?, 0),
+    let (mut file, mut has) = match goes {
+        Goes::On => (options.append(true).open(part).map_err(named)?, has),
+        Goes::Anew => (options.write(true).truncate(true).open(part).map_err(named)?, 0),
     };
     while let Some(chunk) = answer.chunk().await? {
         has += chunk.len() as u64;
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn only_the_part_that_was_asked_for_is_put_behind_what_is_there() {
-        let ok = |status, range: Option<&str>, has| super::from(status, range, has).ok();
+        let ok = |status, range: Option<&str>, has| goes(status, range, has).ok();
         let (part, whole) = (StatusCode::PARTIAL_CONTENT, StatusCode::OK);
-        assert_eq!(ok(part, Some("bytes 5-9/10"), 5), Some(From::There));
-        assert_eq!(ok(whole, None, 5), Some(From::Beginning));
+        assert_eq!(ok(part, Some("bytes 5-9/10"), 5), Some(Goes::On));
+        assert_eq!(ok(whole, None, 5), Some(Goes::Anew));
         for range in [None, Some("bytes 4-9/10"), Some("bytes 0-9/10"), Some("5-9/10"), Some("x")] {
             assert_eq!(ok(part, range, 5), None, "{range:?}");
         }

@@ -1,12 +1,11 @@
 //! Whether an offer is one to pay for: what the contract takes and never pays out is refused here,
 //! before any money moves.
 
-use super::super::market::views::OfferView;
+use crate::commands::market::views::{Disbelief, OfferView};
 use alloy_primitives::{Address, B256};
 use medtrail_chain::Control;
-use medtrail_ledger::signature;
 use medtrail_permit::dataset::Dataset;
-use medtrail_permit::sale::{Market, Offer, check};
+use medtrail_permit::sale::{Market, check};
 
 /// What the chain says of an offer.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +23,10 @@ pub(super) struct OnChain {
 /// Why nothing is paid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
-    #[error("the service shows another offer than {0}")]
-    Other(B256),
+    #[error(transparent)]
+    Disbelief(#[from] Disbelief),
     #[error("the offer is not what it must be ({field}): {words}")]
     Invalid { field: &'static str, words: String },
-    #[error("the description is of another dataset than the offer's")]
-    Dataset,
     #[error("the offer is for log {0}, your trust file names another")]
     Log(B256),
     #[error(
@@ -59,14 +56,7 @@ pub(super) fn judge(
     buyer: Address,
 ) -> Result<Dataset, Unfit> {
     let offer = &view.offer;
-    // The id commits to every field: nothing the service says beside it counts.
-    if offer.id(market) != wanted {
-        return Err(Unfit::Other(wanted));
-    }
-    let dataset = Dataset::parse(view.dataset.as_bytes()).map_err(|_| Unfit::Dataset)?;
-    if dataset.id() != offer.terms.dataset {
-        return Err(Unfit::Dataset);
-    }
+    let dataset = view.described(market, wanted)?;
     check::offer(offer, &dataset)
         .map_err(|error| Unfit::Invalid { field: error.field(), words: error.to_string() })?;
     if offer.log != log {
@@ -85,7 +75,7 @@ pub(super) fn judge(
         return Err(Unfit::Frozen);
     }
     let controller = seen.control.controller;
-    if !is_by(offer, market, &view.signature, controller) && !seen.is_accepted {
+    if !view.is_by(market, controller) && !seen.is_accepted {
         return Err(Unfit::Signature { controller });
     }
     match view.state.as_str() {
@@ -94,25 +84,13 @@ pub(super) fn judge(
     }
 }
 
-/// Whether this key signed the offer.
-pub(in crate::commands) fn is_by(
-    offer: &Offer,
-    market: &Market,
-    signature: &[u8],
-    key: Address,
-) -> bool {
-    let by = signature::parse(signature).and_then(|made| made.recover(offer.id(market)));
-    by.is_ok_and(|by| by == key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy_primitives::U256;
     use medtrail_keys::person::PersonKey;
-    use medtrail_ledger::schema::domain;
     use medtrail_permit::dataset::{Form, Origin};
-    use medtrail_permit::sale::{Terms, words};
+    use medtrail_permit::sale::{Offer, Terms, words};
     use medtrail_permit::statements::Language;
 
     const LOG: B256 = B256::repeat_byte(0x10);
@@ -147,10 +125,9 @@ mod tests {
     }
 
     fn view(offer: Offer, signer: &PersonKey) -> OfferView {
-        let domain = domain(MARKET.chain_id, MARKET.data_market);
         OfferView {
             id: offer.id(&MARKET),
-            signature: signer.sign_document(&offer, &domain),
+            signature: signer.sign_document(&offer, &MARKET.domain()),
             dataset: String::from_utf8(dataset().bytes()).unwrap(),
             state: "open".to_owned(),
             offer,
@@ -176,16 +153,18 @@ mod tests {
         let good = view(offer(), &key(1));
         let dearer = Offer { price: U256::from(51), ..offer() };
         let shown = OfferView { offer: dearer, ..good.clone() };
-        assert_eq!(judged(&shown, &seen()), Err(Unfit::Other(good.id)));
+        let another = Err(Unfit::Disbelief(Disbelief::Other("offer", good.id)));
+        assert_eq!(judged(&shown, &seen()), another);
         let elsewhere = Market { data_market: Address::repeat_byte(1), ..MARKET };
         let moved = judge(&good, good.id, &elsewhere, LOG, &seen(), BUYER);
-        assert_eq!(moved.map(drop), Err(Unfit::Other(good.id)));
+        assert_eq!(moved.map(drop), another);
 
         let text = good.dataset.replace("Observation", "Immunization");
         let other = OfferView { dataset: text, ..good.clone() };
-        assert_eq!(judged(&other, &seen()), Err(Unfit::Dataset));
+        assert_eq!(judged(&other, &seen()), Err(Unfit::Disbelief(Disbelief::Dataset)));
         let torn = OfferView { dataset: good.dataset[1..].to_owned(), ..good };
-        assert_eq!(judged(&torn, &seen()), Err(Unfit::Dataset));
+        let refused = judged(&torn, &seen());
+        assert!(matches!(refused, Err(Unfit::Disbelief(Disbelief::Description(_)))), "{refused:?}");
     }
 
     #[test]

@@ -2,17 +2,14 @@
 //! owner, for what is opened in it is about a person.
 
 use super::next::Held;
+use crate::commands::delivery::input::{ORDER_BYTES_MAX, order_in};
 use crate::exit::Failure;
-use crate::render::harmless;
 use medtrail_keys::file::{self, FILE_MODE, FOLDER_MODE};
 use medtrail_permit::sale::Order;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-/// Bytes of an order: its statement is the longest part.
-const ORDER_BYTES_MAX: u64 = 64 << 10;
 
 /// The folder of one purchase.
 pub(super) struct Purchase {
@@ -43,11 +40,7 @@ impl Purchase {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = file::read(&path, ORDER_BYTES_MAX)?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let error = harmless(&error.to_string());
-            Failure::new(format!("{}: no order: {error}", path.display()))
-        })
+        order_in(&path, &file::read(&path, ORDER_BYTES_MAX as u64)?).map(Some)
     }
 
     /// Keeps an order, durably, before it is paid. The order's file comes last: with it all is there.

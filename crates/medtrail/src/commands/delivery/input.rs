@@ -18,7 +18,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Bytes of an order: its statement is the longest part.
-const ORDER_BYTES_MAX: usize = 64 << 10;
+pub(in crate::commands) const ORDER_BYTES_MAX: usize = 64 << 10;
 
 /// A delivery and what it is checked by.
 pub(in crate::commands) struct Given {
@@ -134,8 +134,12 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
 }
 
 pub(in crate::commands) fn read_order(path: &Path) -> Result<Order, Failure> {
-    let bytes = read(path, ORDER_BYTES_MAX)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    order_in(path, &read(path, ORDER_BYTES_MAX)?)
+}
+
+/// The order in the bytes of this file.
+pub(in crate::commands) fn order_in(path: &Path, bytes: &[u8]) -> Result<Order, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
         let path = path.display();
         let error = crate::render::harmless(&error.to_string());
         Failure::new(format!("{path}: no order: {error}. Give the order's JSON as it was paid."))

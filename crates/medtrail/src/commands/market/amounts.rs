@@ -4,6 +4,7 @@ use crate::clock::now_ms;
 use alloy_primitives::{Address, U256};
 use medtrail_permit::check::TIME_S_MAX;
 use medtrail_permit::sale::check::PRICE_MAX;
+use medtrail_permit::sale::words::ether;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -41,16 +42,6 @@ fn units(text: &str) -> Result<U256, String> {
         ));
     }
     U256::from_str_radix(text, 10).map_err(|_| format!("{text:?} is more than there is"))
-}
-
-/// Wei in ether, exactly.
-pub(in crate::commands) fn ether(wei: U256) -> String {
-    let digits = format!("{wei:0>19}");
-    let (whole, fraction) = digits.split_at(digits.len() - DECIMALS);
-    match fraction.trim_end_matches('0') {
-        "" => whole.to_owned(),
-        fraction => format!("{whole}.{fraction}"),
-    }
 }
 
 /// A price in words.

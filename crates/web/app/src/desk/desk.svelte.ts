@@ -1,7 +1,7 @@
 import type { Hex, ListedOrganisation, TrustFile } from "../ledger";
 import { ask } from "../server/client";
 import { explain } from "../session/explain";
-import { session } from "../session/session.svelte";
+import { opening } from "../session/opening";
 import { signReport } from "../session/report";
 import { answerOf } from "./answer";
 
@@ -71,21 +71,14 @@ export class Desk {
     this.organisation = organisation.toLowerCase() as Hex;
   }
 
-  async open(): Promise<void> {
-    this.phase = "loading";
-    this.error = "";
-    try {
+  open(): Promise<void> {
+    return opening(this, this.#stop.signal, async () => {
       const { organisations } = await ask<{ organisations: ListedOrganisation[] }>("/v1/organisations", { signal: this.#stop.signal });
       this.name = organisations.find(({ id }) => id.toLowerCase() === this.organisation)?.name ?? "";
       await this.#read();
-      this.phase = "ready";
       this.#again();
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      this.phase = "failed";
-      this.error = explain(error);
-      void session.probe();
-    }
+      return "ready";
+    });
   }
 
   close(): void {

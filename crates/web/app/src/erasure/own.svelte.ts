@@ -4,7 +4,7 @@ import { Signing } from "../permissions/signing.svelte";
 import type { Erase } from "../permit";
 import { ask } from "../server/client";
 import { explain } from "../session/explain";
-import { session } from "../session/session.svelte";
+import { opening } from "../session/opening";
 import { subjectOf } from "../trail/subject";
 import { answerOf, checkAll, eraseOf, type Answer, type Checked, type Form } from "./erasures";
 
@@ -42,19 +42,12 @@ export class Own {
     return this.#signing.isBusy || this.isCancelling;
   }
 
-  async open(): Promise<void> {
-    this.phase = "loading";
-    this.error = "";
-    try {
+  open(): Promise<void> {
+    return opening(this, this.#stop.signal, async () => {
       this.#log = (await this.#signing.learn(this.#stop.signal)).log;
       await this.read();
-      this.phase = "ready";
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      this.phase = "failed";
-      this.error = explain(error);
-      void session.probe();
-    }
+      return "ready";
+    });
   }
 
   close(): void {

@@ -14,7 +14,7 @@ import { mined, transact } from "../sales/transact";
 import { allPages } from "../sell/selling.svelte";
 import { ask } from "../server/client";
 import { isDeclined } from "../session/explain";
-import { session } from "../session/session.svelte";
+import { opening } from "../session/opening";
 import { forgetOrder, keepOrder, keptOrders, type Kept } from "./orders";
 
 /** One purchase: from this device, from the service, or both. */
@@ -58,20 +58,14 @@ export class Buying {
     return this.#stop.signal;
   }
 
-  async open(): Promise<void> {
-    this.phase = "loading";
-    this.error = "";
-    try {
+  open(): Promise<void> {
+    return opening(this, this.#stop.signal, async () => {
       const { market, trust } = await openMarket(this.#stop.signal);
       [this.market, this.trust] = [market, trust];
-      if (market !== null) await this.read();
-      this.phase = market === null ? "off" : "ready";
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      this.phase = "failed";
-      this.error = explain(error);
-      void session.probe();
-    }
+      if (market === null) return "off";
+      await this.read();
+      return "ready";
+    }, explain);
   }
 
   close(): void {

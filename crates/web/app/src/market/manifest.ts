@@ -8,7 +8,7 @@ import { MANIFEST } from "./tar";
 export const MANIFEST_BYTES_MAX = 32 << 20;
 const RECORDS_MAX = 10_000;
 /** What a delivery holds at most, opened. */
-export const DELIVERY_BYTES_MAX = 1 << 30;
+const DELIVERY_BYTES_MAX = 1 << 30;
 
 export interface File {
   readonly path: string;

@@ -4,7 +4,7 @@ import type { Hex, ListedOrganisation, TrustFile } from "../ledger";
 import type { Document } from "../permit";
 import { ask } from "../server/client";
 import { explain } from "../session/explain";
-import { session } from "../session/session.svelte";
+import { opening } from "../session/opening";
 import { subjectOf } from "../trail/subject";
 import { answerOf, checkAll, type Answer, type Checked } from "./check";
 import { Signing } from "./signing.svelte";
@@ -63,20 +63,12 @@ export class Given {
     return Math.max(this.answer?.epoch ?? 0, this.#epochMin);
   }
 
-  async open(): Promise<void> {
-    this.phase = "loading";
-    this.error = "";
-    try {
+  open(): Promise<void> {
+    return opening(this, this.#stop.signal, async () => {
       await this.#learn();
       await this.#read();
-      this.phase = "ready";
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      this.phase = "failed";
-      this.error = explain(error);
-      // It may be that there is no session any more; then the page asks for one.
-      void session.probe();
-    }
+      return "ready";
+    });
   }
 
   close(): void {

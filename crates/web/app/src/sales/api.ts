@@ -45,7 +45,7 @@ export interface Listed {
   readonly recordsAtLeast: number;
 }
 
-export const SALE_STATES = ["seen", "waiting", "preparing", "delivered", "settling", "settled", "refunded", "over"] as const;
+const SALE_STATES = ["seen", "waiting", "preparing", "delivered", "settling", "settled", "refunded", "over"] as const;
 export type SaleState = (typeof SALE_STATES)[number];
 
 /** `medtrail/sale-view-v1`. */
@@ -92,7 +92,7 @@ function termsOf(node: unknown): Terms | null {
   });
 }
 
-export function offerOf(node: unknown): Offer | null {
+function offerOf(node: unknown): Offer | null {
   return complete<Offer>({
     seller: hex(node, "seller", ADDRESS), log: hex(node, "log", HASH), token: hex(node, "token", ADDRESS), price: text(node, "price"),
     accessS: whole(node, "accessS"), expiresAt: whole(node, "expiresAt"), epoch: whole(node, "epoch"), terms: termsOf(get(node, "terms")),

@@ -3,6 +3,7 @@ import type { Hex, TrustFile } from "../ledger";
 import { approvalOf, approvalProblem, saleId } from "../permit/sale";
 import { ask, Refused } from "../server/client";
 import { session } from "../session/session.svelte";
+import { opening } from "../session/opening";
 import { offersOf, offerViewOf, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { judgeOffer, saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
@@ -87,20 +88,14 @@ export class Selling {
     return [this.address, ...this.aliases()];
   }
 
-  async open(): Promise<void> {
-    this.phase = "loading";
-    this.error = "";
-    try {
+  open(): Promise<void> {
+    return opening(this, this.#stop.signal, async () => {
       const { market, trust } = await openMarket(this.#stop.signal);
       [this.market, this.trust] = [market, trust];
-      if (market !== null) await this.read();
-      this.phase = market === null ? "off" : "ready";
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      this.phase = "failed";
-      this.error = explain(error);
-      void session.probe();
-    }
+      if (market === null) return "off";
+      await this.read();
+      return "ready";
+    }, explain);
   }
 
   close(): void {

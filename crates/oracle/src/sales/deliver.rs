@@ -11,7 +11,7 @@ use crate::behind::warn_once;
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{OfferRow, SaleRow, SaleState};
 use medtrail_ledger::plan::Call;
-use medtrail_ledger::ports::{JournalError, KeyTag, Tips};
+use medtrail_ledger::ports::{JournalError, KeyTag, RegistryError, Tips};
 use medtrail_market::delivery::{
     Alarm, Approval, OnChain, Refusal, Seen, State, Step, fault, step,
 };
@@ -109,11 +109,16 @@ impl Sales {
         };
         let mut first = None;
         for id in open {
-            if let Err(error) = self.advance(id, &tips) {
-                first.get_or_insert(Problem {
+            match self.advance(id, &tips) {
+                Ok(()) => {}
+                // The others would only wait for the same node.
+                Err(error @ SalesError::ChainUnreadable(RegistryError::Unreachable(_))) => {
+                    return Err(error);
+                }
+                Err(error) => _ = first.get_or_insert(Problem {
                     what: format!("sale {id}: {error}"),
                     advice: "nothing at first: it is tried again; if it lasts, check disk and chain",
-                });
+                }),
             }
         }
         Ok(first)

@@ -63,7 +63,9 @@ impl Sales {
     fn list_now(&self, offered: Offered) -> Result<(OfferView, bool), SalesError> {
         let Offered { offer, dataset: text, signature, country } = offered;
         let id = offer.id(&self.market());
-        if let Some(row) = self.0.service.0.live.rows().stall.offer(id).cloned() {
+        // Looked up before the chain is asked: nobody is to wait for that behind the rows.
+        let known = self.0.service.0.live.rows().stall.offer(id).cloned();
+        if let Some(row) = known {
             return Ok((self.offer_view(row)?, false));
         }
         let dataset = Dataset::parse(text.as_bytes())?;
@@ -107,10 +109,18 @@ impl Sales {
             records,
             withdrawn_ms: None,
         };
+        let (row, is_new) = self.put_offer(row, now_s)?;
+        // Just now the chain said that it is open.
+        Ok((OfferView { row, offer, state: OfferState::Open }, is_new))
+    }
+
+    /// Puts an offer on the list, unless it stands there by now.
+    fn put_offer(&self, row: OfferRow, now_s: u64) -> Result<(OfferRow, bool), SalesError> {
         let live = &self.0.service.0.live;
         let _act = live.begin()?;
-        if let Some(row) = live.rows().stall.offer(id).cloned() {
-            return Ok((self.offer_view(row)?, false));
+        let known = live.rows().stall.offer(row.id).cloned();
+        if let Some(known) = known {
+            return Ok((known, false));
         }
         let open =
             live.rows().stall.offers_of(row.seller).filter(|one| is_on_sale(one, now_s)).count();
@@ -118,7 +128,7 @@ impl Sales {
             return Err(SalesError::TooMany(open));
         }
         live.apply(vec![DirectoryChange::PutOffer(row.clone())])?;
-        Ok((self.offer_view(row)?, true))
+        Ok((row, true))
     }
 
     /// How many records are what is offered, and what is there besides.

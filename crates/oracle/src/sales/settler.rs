@@ -38,19 +38,19 @@ impl<R: Registry> Settler<R> {
         Self { ports, sales, log, limits, plan: None, underpriced: None }
     }
 
-    /// Looks at all sales, and then sends what is due, every `poll` until `stop`. What is under way
-    /// is dropped where it stands, as in a crash.
+    /// Looks at all sales, and then sends what is due, every `poll` until `stop`. A look that is under
+    /// way is ended first; sending is dropped where it stands, as in a crash.
     pub async fn run(mut self, poll: Duration, stop: CancellationToken) {
-        let ticking = async {
-            loop {
-                let sales = self.sales.clone();
-                // What went wrong it has told: settlements that are under way go on all the same.
-                let _ = blocking(move || sales.tick()).await;
+        while !stop.is_cancelled() {
+            let sales = self.sales.clone();
+            // What went wrong it has told: settlements that are under way go on all the same.
+            let _ = blocking(move || sales.tick()).await;
+            let sending = async {
                 self.tick().await;
                 tokio::time::sleep(poll).await;
-            }
-        };
-        stop.run_until_cancelled(ticking).await;
+            };
+            stop.run_until_cancelled(sending).await;
+        }
     }
 
     /// One look at the chain, and what follows for settlements.

@@ -1,6 +1,6 @@
 //! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
 //! whose, under which further address somebody sells, what people and organisations ask each other, what is to be erased, who is told, where
-//! records are kept, and how far each who follows the log is. What concerns organisations and
+//! records are kept, about whom without a key documents stand, and how far each who follows the log is. What concerns organisations and
 //! pseudonyms is an entry of the log too; this is its present state.
 
 mod aliases;
@@ -111,6 +111,10 @@ pub struct Contents {
     pub emergencies: Vec<EmergencyRow>,
     /// By the address that joined.
     pub aliases: Vec<AliasRow>,
+    /// Pseudonyms about which a document stands in the log, in their order.
+    pub guarded: Vec<B256>,
+    /// Of how many entries, from the first on, these are known; none: nobody has looked yet.
+    pub guarded_until: Option<u64>,
 }
 
 /// One change of the directory.
@@ -170,6 +174,12 @@ pub enum DirectoryChange {
     DropEmergency(B256),
     /// Adds or replaces an alias.
     PutAlias(AliasRow),
+    /// A document about this pseudonym stands in the log.
+    PutGuarded(B256),
+    /// None stands there any more: they were erased.
+    DropGuarded(B256),
+    /// About which pseudonyms documents stand is known of so many entries, from the first on.
+    Guarded(u64),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

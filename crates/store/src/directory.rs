@@ -1,7 +1,7 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
-//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them, source, emergency and alias, one
-//! for when each organisation was last heard, and one each for how far the log was judged, its
-//! inquiries are known and notices were made.
+//! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them, source, emergency, alias and
+//! pseudonym about which a document stands, one for when each organisation was last heard, and one each for how far the
+//! log was judged, its inquiries and its guarded pseudonyms are known and notices were made.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -9,7 +9,7 @@
 use crate::OpenError;
 use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
     AliasRow, ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory,
     DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow,
@@ -48,7 +48,11 @@ const NOTICED: Rows = TableDefinition::new("noticed");
 const SOURCES: Rows = TableDefinition::new("sources");
 const EMERGENCIES: Rows = TableDefinition::new("emergencies");
 const ALIASES: Rows = TableDefinition::new("aliases");
-const TABLES: [Rows; 18] = [
+/// Pseudonyms about which a document stands.
+const GUARDED: Rows = TableDefinition::new("guarded");
+/// One row without a key.
+const GUARDED_UNTIL: Rows = TableDefinition::new("guarded-until");
+const TABLES: [Rows; 20] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -67,6 +71,8 @@ const TABLES: [Rows; 18] = [
     SOURCES,
     EMERGENCIES,
     ALIASES,
+    GUARDED,
+    GUARDED_UNTIL,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -196,6 +202,8 @@ impl Reader<'_> {
             sources: self.all(SOURCES, |row: &SourceRow| (row.index, row.id))?,
             emergencies: self.all(EMERGENCIES, |row: &EmergencyRow| (row.index, row.id))?,
             aliases: self.all(ALIASES, |row: &AliasRow| row.alias)?,
+            guarded: self.all(GUARDED, |pseudonym: &B256| *pseudonym)?,
+            guarded_until: self.all(GUARDED_UNTIL, |entries: &u64| *entries)?.pop(),
         })
     }
 }
@@ -256,6 +264,9 @@ impl Writer<'_> {
             DirectoryChange::PutEmergency(row) => self.put(EMERGENCIES, &row.id[..], row),
             DirectoryChange::DropEmergency(id) => self.drop(EMERGENCIES, &id[..]),
             DirectoryChange::PutAlias(row) => self.put(ALIASES, &row.alias[..], row),
+            DirectoryChange::PutGuarded(one) => self.put(GUARDED, &one[..], one),
+            DirectoryChange::DropGuarded(one) => self.drop(GUARDED, &one[..]),
+            DirectoryChange::Guarded(entries) => self.put(GUARDED_UNTIL, &[], entries),
         }
     }
 }

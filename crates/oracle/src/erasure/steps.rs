@@ -207,8 +207,11 @@ impl Service {
         // What was read of it before is no key, but as telling.
         row.subjects.iter().for_each(|subject| self.0.papers.forget(*subject));
         let form = if row.parts.is_empty() { Form::Records } else { Form::Everything };
+        let gone = self.guarded_of(row.parts.iter().map(|(part, _)| *part));
         let done = ErasureRow { state: ErasureState::Done { at_ms, index }, ..row };
-        self.0.live.apply(vec![DirectoryChange::PutErasure(done)])?;
+        let done = DirectoryChange::PutErasure(done);
+        let gone = gone.into_iter().map(DirectoryChange::DropGuarded);
+        self.0.live.apply(gone.chain([done]).collect())?;
         tracing::info!(entry = index, form = form.word(), "erased");
         Ok(())
     }

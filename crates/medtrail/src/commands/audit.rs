@@ -361,6 +361,8 @@ fn print_permissions(found: &Found) {
         row("about people without a key", found.without_key),
         row("… permitted by a guardian", found.without_key_permitted),
         row("… not permitted", found.without_key_refused),
+        row("… of these told", found.without_key_told),
+        row("… of these from before the log judged them", found.without_key_before),
         row("… whose keeper is not known", found.unknown_keeper),
     ];
     let told = rows

@@ -288,7 +288,8 @@ impl Audited {
         if let Some(kinds) = &self.kinds {
             println!("Entries by kind: {kinds}");
         }
-        if let Some(found) = self.permissions.as_ref().filter(|found| found.changes > 0) {
+        let has_changes = |found: &&Found| found.changes + found.without_key > 0;
+        if let Some(found) = self.permissions.as_ref().filter(has_changes) {
             print_permissions(found);
         }
         println!(

@@ -9,7 +9,7 @@
 //! Whoever broke the glass is not refused: what their person says to it, and by when, the judge
 //! keeps in the book of [`emergencies`](crate::emergencies).
 //!
-//! People without a key are judged where a document about them stands ([`guarded`]).
+//! People without a key are judged where a document about them stands (`judge/guarded.rs`).
 
 mod guarded;
 mod refusal;

@@ -144,7 +144,7 @@ impl Judge {
              of {} entries",
             self.began
         );
-        self.problem = self.is_behind_with_documents().then(|| Problem {
+        self.problem = self.is_behind_with_documents().then_some(Problem {
             what,
             advice: "nothing: an earlier version did not judge these, and it takes some minutes",
         });

@@ -76,7 +76,7 @@ fn what_is_said_to_a_change_afterwards_makes_no_refusal_of_it_untrue_nor_spares_
     let (log, at) = on_what_was_taken_back();
     let approval = ChangeApproval { subject: jaan(), ..approval() };
     let yes = of_document(805, JAAN, &signed(MOTHER, approval), log.entries[at].place.receivedMs);
-    let mut entries = log.entries.clone();
+    let mut entries = log.entries;
     entries.insert(at + 1, yes);
     let approved = Log { entries, chain: Vec::new() };
     let replayed = approved.replay();

@@ -225,8 +225,19 @@ async fn what_a_guardian_permitted_and_took_back_is_judged_again_from_the_log_al
     let no = Document::Revoke(Revoke { subject: named(child), permission: id });
     let signature = Some(sign(&mother, &no, &trust));
     record(&node, child, Signed { document: no, signature, countersignature: None }).await;
+    node.report(&change_of(&trust, child, "all the same", B256::ZERO)).await;
+    // The refusal stands beside it, told to whoever looks at the child's trail: all is as it should.
+    node.wait_until_final(7).await;
+    node.stop();
+    until_far_ahead(&anvil).await;
+    must(site.run(["export", "--to", "told"]));
+    let (code, value) = told(&site, &anvil, "told", &["--grace", "0"]);
+    assert_eq!(code, Some(0), "{value:#}");
+    assert_eq!(value["permissions"]["withoutKeyTold"], 1, "{value:#}");
+
+    let node = site.serve();
     node.report(&change_of(&trust, child, "claimed", id)).await;
-    node.wait_until_final(6).await;
+    node.wait_until_final(9).await;
     node.stop();
     until_far_ahead(&anvil).await;
     must(site.run(["export", "--to", "honest"]));
@@ -234,9 +245,11 @@ async fn what_a_guardian_permitted_and_took_back_is_judged_again_from_the_log_al
     assert_eq!(code, Some(3), "{value:#}");
     let found = &value["permissions"];
     let counts = [
-        ("withoutKey", 3),
+        ("withoutKey", 4),
         ("withoutKeyPermitted", 1),
-        ("withoutKeyRefused", 1),
+        ("withoutKeyRefused", 2),
+        ("withoutKeyTold", 2),
+        ("withoutKeyBefore", 0),
         ("unknownKeeper", 0),
         ("both", 0),
         ("missing", 0),
@@ -248,4 +261,5 @@ async fn what_a_guardian_permitted_and_took_back_is_judged_again_from_the_log_al
     assert_eq!((&one["name"], &one["claimed"]), (&"Fjord Clinic".into(), &1.into()), "{value:#}");
     let table = audit(&site, &anvil, "honest", &["--grace", "0"]).out;
     assert!(table.contains("(revoked)"), "{table}");
+    assert!(table.contains("… of these told"), "{table}");
 }

@@ -1,8 +1,8 @@
 //! What the operator keeps beside the log: who may report, with which keys, which pseudonym is
 //! whose, under which further address somebody sells, what people and organisations ask each other,
-//! what is to be erased, who is told, where records are kept, what is sold, and how far each who
-//! follows the log or the chain is. What concerns organisations and
-//! pseudonyms is an entry of the log too; this is its present state.
+//! what is to be erased, who is told, where records are kept, what is sold, about whom without a key
+//! documents stand, and how far each who follows the log or the chain is. What concerns
+//! organisations and pseudonyms is an entry of the log too; this is its present state.
 
 mod aliases;
 mod bindings;
@@ -125,6 +125,10 @@ pub struct Contents {
     pub opt_outs: Vec<OptOutRow>,
     /// Up to which final block the market was read; none: nobody has begun to.
     pub traded: Option<MarketCursor>,
+    /// Pseudonyms about which a document stands in the log, in their order.
+    pub guarded: Vec<B256>,
+    /// Of how many entries, from the first on, these are known; none: nobody has looked yet.
+    pub guarded_until: Option<u64>,
 }
 
 /// One change of the directory.
@@ -196,6 +200,12 @@ pub enum DirectoryChange {
     DropOffer(B256),
     /// Removes a sale by its id: its seller had it erased.
     DropSale(B256),
+    /// A document about this pseudonym stands in the log.
+    PutGuarded(B256),
+    /// None stands there any more: they were erased.
+    DropGuarded(B256),
+    /// About which pseudonyms documents stand is known of so many entries, from the first on.
+    Guarded(u64),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

@@ -8,24 +8,29 @@
 //!
 //! Whoever broke the glass is not refused: what their person says to it, and by when, the judge
 //! keeps in the book of [`emergencies`](crate::emergencies).
+//!
+//! People without a key are judged where a document about them stands (`judge/guarded.rs`).
+
+mod guarded;
+mod refusal;
 
 use crate::anchorer::Problem;
 use crate::behind::{RETRY, SAVE_ENTRIES, Told, warn_once};
 use crate::emergencies::{Stood, Ticking, may_answer};
 use crate::intake::ReportError;
-use crate::opener::{Entry, EntryError};
+use crate::opener::EntryError;
 use crate::permissions::Permissions;
 use crate::service::Service;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
+use guarded::Seen;
 use medtrail_ledger::consents::ConsentRecord;
 use medtrail_ledger::directory::DirectoryChange;
-use medtrail_ledger::entry::{Kind, address_of, details_hash, event_id};
+use medtrail_ledger::entry::{Kind, address_of};
 use medtrail_ledger::ports::{JournalError, RegistryError};
 use medtrail_ledger::schema::Report;
 use medtrail_ledger::vault::is_version;
 use medtrail_permit::consents;
-use medtrail_permit::permits::{Act, Refusal, Verdict, permits};
-use serde::Serialize;
+use medtrail_permit::permits::{Verdict, permits};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -50,25 +55,6 @@ pub struct Judging {
     pub waiting: u64,
     /// What is in the way; none: it is only their turn that they wait for.
     pub problem: Option<Problem>,
-}
-
-/// `medtrail/refusal-v1`: what a person is told of a change that they did not permit.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RefusedChange {
-    version: &'static str,
-    refused: &'static str,
-    /// Where the change stands.
-    index: u64,
-    commitment: B256,
-    /// Why it does not count.
-    reason: Refusal,
-    /// The document that came nearest, or that says no.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<B256>,
-    /// Whose word the change is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organisation: Option<Address>,
 }
 
 /// What came of a look at a change.
@@ -122,6 +108,10 @@ pub(crate) struct Judge {
     ended: watch::Receiver<bool>,
     /// The next entry to look at; every change before it was judged or waits.
     next: u64,
+    /// Where this process began to judge.
+    began: u64,
+    /// Up to where it is known about which pseudonyms documents stand, while that is less.
+    guarded_until: u64,
     /// Changes by index, and when each is tried again.
     waiting: BTreeMap<u64, Instant>,
     /// The same of entries that may answer an emergency change.
@@ -137,14 +127,12 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// A log that ran before anybody judged is judged from here on: before, nobody could permit
-    /// anything.
     pub(crate) fn new(
         service: Service,
         told: Receiver<Told>,
         ended: watch::Receiver<bool>,
     ) -> Result<Self, JournalError> {
-        let next = service.begin_at(service.0.live.judged(), DirectoryChange::Judged)?;
+        let (next, guarded_until) = guarded::begin(&service)?;
         let now = Instant::now();
         let (saved, saved_at, paused_until) = (next, now, now);
         Ok(Self {
@@ -152,6 +140,8 @@ impl Judge {
             told,
             ended,
             next,
+            began: next,
+            guarded_until,
             waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
             ticking: Ticking::default(),
@@ -180,7 +170,10 @@ impl Judge {
 
     /// Takes in what is told, or finds what nobody told.
     fn listen(&mut self) -> Result<(), Obstacle> {
-        if !self.has_room() {
+        if self.is_behind_with_documents() && Instant::now() >= self.paused_until {
+            return self.catch_up();
+        }
+        if self.is_behind_with_documents() || !self.has_room() {
             std::thread::sleep(PAUSE);
             return Ok(());
         }
@@ -225,9 +218,10 @@ impl Judge {
         self.look_up_to(told.first)?;
         if self.next >= told.first && self.next < told.end {
             let known = self.next;
-            for (index, kind) in told.which.into_iter().filter(|(index, _)| *index >= known) {
-                self.take(index, kind);
-            }
+            let fresh = told.which.into_iter().filter(|(index, _)| *index >= known);
+            let fresh: Vec<_> = fresh.collect();
+            self.note_told(&fresh)?;
+            fresh.into_iter().for_each(|(index, kind)| self.take(index, kind));
             self.next = told.end;
         }
         Ok(())
@@ -244,17 +238,10 @@ impl Judge {
     /// Finds what nobody told below `size`, as long as there is room.
     fn look_up_to(&mut self, size: u64) -> Result<(), Obstacle> {
         while self.next < size && self.has_room() && !*self.ended.borrow() {
-            for (index, row) in self.service.rows_from(self.next, size)? {
-                match self.service.0.opener.open(index, &row) {
-                    Ok(entry) => self.take(index, Kind::from_number(entry.report.kind)),
-                    Err(EntryError::Erased(_)) => {}
-                    Err(error @ EntryError::Damaged(_)) => {
-                        tracing::error!("it is not judged: {error}");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-                self.next = index + 1;
-            }
+            let Seen { kinds, end, failed, .. } = self.read(self.next, size)?;
+            kinds.into_iter().for_each(|(index, kind)| self.take(index, kind));
+            self.next = end;
+            failed.map_or(Ok(()), Err)?;
         }
         Ok(())
     }
@@ -363,7 +350,9 @@ impl Judge {
         {
             return Ok(Outcome::NotFinal);
         }
-        let Some(subject) = address_of(entry.report.subject) else { return Ok(Outcome::Done) };
+        let Some(subject) = address_of(entry.report.subject) else {
+            return self.judge_guarded(&entry, &act);
+        };
         let records = chain.read(subject, entry.place.receivedMs, || {
             let at_ms = (self.service.0.now_ms)();
             Ok((at_ms, consents.about(subject)?))
@@ -388,39 +377,9 @@ impl Judge {
         Ok(Outcome::Done)
     }
 
-    fn refuse(
-        &self,
-        entry: &Entry,
-        act: &Act,
-        reason: Refusal,
-        document: Option<B256>,
-    ) -> Result<(), Obstacle> {
-        let details = serde_json::to_vec(&RefusedChange {
-            version: "medtrail/refusal-v1",
-            refused: "change",
-            index: entry.index,
-            commitment: act.commitment,
-            reason,
-            document,
-            organisation: self.service.0.live.reporter_of(entry),
-        });
-        let details = details.expect("plain data encodes");
-        let event = [b"refused change\0", act.commitment.as_slice()].concat();
-        let report = Report {
-            eventId: event_id(Address::ZERO, &event),
-            kind: Kind::Refusal.number(),
-            timeMs: (self.service.0.now_ms)(),
-            subject: entry.report.subject,
-            permission: act.commitment,
-            details: details_hash(&details),
-            ..self.service.own_report()
-        };
-        self.service.enter_own(report, details)?;
-        Ok(())
-    }
-
     fn tell(&self) {
-        let is_behind = !self.waiting.is_empty() || !self.answers.is_empty();
+        let is_behind =
+            !self.waiting.is_empty() || !self.answers.is_empty() || self.is_behind_with_documents();
         let problem = self.problem.clone().filter(|_| is_behind);
         let problem = problem.or_else(|| self.late.clone());
         let now = Judging { waiting: self.waiting.len() as u64, problem };
@@ -447,8 +406,8 @@ impl Judge {
             return;
         }
         let live = &self.service.0.live;
-        let acting = live.begin();
-        match acting.and_then(|_one_at_a_time| live.apply(vec![DirectoryChange::Judged(judged)])) {
+        let changes = vec![DirectoryChange::Judged(judged), DirectoryChange::Guarded(judged)];
+        match live.begin().and_then(|_one_at_a_time| live.apply(changes)) {
             Ok(()) => self.saved = judged,
             // Some of it is judged again after the next start, which changes nothing.
             Err(error) => tracing::warn!("how far the log was judged is not saved: {error}"),

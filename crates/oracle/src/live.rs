@@ -17,7 +17,7 @@ use medtrail_ledger::entry::subject_of;
 use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::trust::{Key, Organisation, TrustFile};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
@@ -47,6 +47,9 @@ pub(crate) struct Rows {
     pub(crate) sources: Register,
     pub(crate) emergencies: Emergencies,
     pub(crate) stall: Stall,
+    /// Pseudonyms about which a document stands in the log: each takes the word of the organisation
+    /// that keeps it, so that they are no more than organisations named guardians of.
+    pub(crate) guarded: HashSet<B256>,
     /// Aliases by their own address.
     aliases: HashMap<Address, AliasRow>,
     /// The aliases of each person, oldest first.
@@ -70,6 +73,7 @@ impl Rows {
         rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
         let emergencies = std::mem::take(&mut contents.emergencies);
         emergencies.into_iter().for_each(|row| rows.emergencies.put(row));
+        rows.guarded.extend(std::mem::take(&mut contents.guarded));
         std::mem::take(&mut contents.sources).into_iter().for_each(|row| rows.sources.put(row));
         let mut aliases = std::mem::take(&mut contents.aliases);
         aliases.sort_by_key(|row| match row.state {
@@ -235,8 +239,15 @@ impl Rows {
             DirectoryChange::DropOffer(id) => self.stall.drop_offer(id),
             DirectoryChange::DropSale(id) => self.stall.drop_sale(id),
             DirectoryChange::Traded(read) => self.stall.traded = Some(read),
+            DirectoryChange::PutGuarded(pseudonym) => {
+                self.guarded.insert(pseudonym);
+            }
+            DirectoryChange::DropGuarded(pseudonym) => {
+                self.guarded.remove(&pseudonym);
+            }
             DirectoryChange::Heard(..)
             | DirectoryChange::Judged(_)
+            | DirectoryChange::Guarded(_)
             | DirectoryChange::Inquired(_)
             | DirectoryChange::Noticed(_) => {}
         }
@@ -257,6 +268,8 @@ pub(crate) struct Live {
     directory: Arc<dyn Directory>,
     /// How far the log was judged when this was opened.
     judged: Option<u64>,
+    /// How far it was known then about which pseudonyms documents stand.
+    guarded_until: Option<u64>,
     /// How far its inquiries were known then.
     inquired: Option<u64>,
     /// How far it was read for notices then.
@@ -289,13 +302,14 @@ impl Live {
     ) -> Result<Self, JournalError> {
         let contents = directory.load()?;
         let (judged, inquired) = (contents.judged, contents.inquired);
-        let noticed = contents.noticed;
+        let (noticed, guarded_until) = (contents.noticed, contents.guarded_until);
         let (mut rows, moved, at_ms) = Rows::of(contents);
         let trust = rows.list(&configured);
         Ok(Self {
             configured,
             directory,
             judged,
+            guarded_until,
             inquired,
             noticed,
             rows: RwLock::new(rows),
@@ -331,6 +345,12 @@ impl Live {
     /// How far the log was judged when this was opened; none: nobody had begun to.
     pub(crate) fn judged(&self) -> Option<u64> {
         self.judged
+    }
+
+    /// How far it was known when this was opened about which pseudonyms documents stand; none: nobody
+    /// had looked.
+    pub(crate) fn guarded_until(&self) -> Option<u64> {
+        self.guarded_until
     }
 
     /// How far inquiries and corrections were known when this was opened; none: nobody had asked.

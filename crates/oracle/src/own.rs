@@ -49,6 +49,22 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// The promise of an entry that says that from it on the log judges changes about people without a
+/// key. However often it is promised, it is one entry.
+pub(crate) fn judges_pseudonyms(now_ms: u64) -> DirectoryChange {
+    let details = serde_json::json!({
+        "version": "medtrail/operation-v1",
+        "act": "pseudonyms-judged",
+    });
+    DirectoryChange::PutPending(PendingEntry {
+        event: event_id(Address::ZERO, b"pseudonyms judged\0"),
+        kind: Kind::Operation.number(),
+        subject: B256::ZERO,
+        time_ms: now_ms,
+        details: details.to_string().into_bytes(),
+    })
+}
+
 impl Service {
     pub(crate) fn operator(&self) -> Address {
         let trust = self.trust();

@@ -79,6 +79,8 @@ pub struct Replay<'a> {
     open: BTreeMap<B256, Change>,
     /// Those for which both answers are honest.
     both: HashSet<B256>,
+    /// The first entry by which the log says that it judges changes about people without a key.
+    pseudonyms_from: Option<u64>,
     /// How long people are asked about emergency changes.
     clocks: Clocks,
     /// What lies in the log's vault.
@@ -130,6 +132,7 @@ impl<'a> Replay<'a> {
             young: Vec::new(),
             open: BTreeMap::new(),
             both: HashSet::new(),
+            pseudonyms_from: None,
             clocks: Clocks::default(),
             safe: Safe::default(),
             unpermitted: BTreeMap::new(),
@@ -198,15 +201,18 @@ impl<'a> Replay<'a> {
         let settled =
             trail.papers.settle(registries, |named| Ok::<_, Infallible>(Some(named.act())));
         settled.unwrap_or_else(|never| match never {});
-        let mut world = trail.papers.world(registries.clone(), Default::default());
+        let before = before(act);
+        let mut world = trail.papers.world_before(before, registries.clone(), Default::default());
         let is_silent = world.documents.is_empty();
         world.pseudonyms = self.pseudonyms.of(act.report.subject, &self.organisations, is_silent);
         let subject = Address::from_word(act.report.subject);
         Readings::of(act, world, subject, trail.chain.as_deref().unwrap_or_default(), now_ms)
     }
 
+    /// The chain may still tell otherwise. Of a pseudonym it tells nothing.
     fn is_too_new(&self, act: &Act) -> bool {
-        act.received_ms.saturating_add(EDGE_MS) > self.setting.final_ms
+        !is_pseudonym(act.report.subject)
+            && act.received_ms.saturating_add(EDGE_MS) > self.setting.final_ms
     }
 
     fn standing(&mut self, act: &Act, now_ms: u64) -> (Standing, Verdict) {
@@ -238,15 +244,19 @@ impl<'a> Replay<'a> {
             return self.take_in_vault(what, entry, act);
         }
         if is_pseudonym(subject) {
-            return self.take_keyless(&act, organisation);
+            return self.take_keyless(entry, act, organisation);
         }
         let (standing, _) = self.standing(&act, act.received_ms);
         self.found.changes += 1;
         let documents = self.documents(&act);
         let may_be_shown = matches!(standing, Standing::Refused(_) | Standing::Unconfirmed);
-        let is_kept = may_be_shown && self.open.len() < WHOLE_MAX;
-        let whole = is_kept.then(|| Box::new(entry.clone()));
+        let whole = if may_be_shown { self.kept_whole(entry) } else { None };
         self.young.push(Change { act, organisation, standing, documents, entry: whole });
+    }
+
+    /// An entry that may have to be shown.
+    fn kept_whole(&self, entry: &Opened) -> Option<Box<Opened>> {
+        (self.open.len() < WHOLE_MAX).then(|| Box::new(entry.clone()))
     }
 
     fn documents(&self, act: &Act) -> usize {
@@ -321,10 +331,17 @@ impl<'a> Replay<'a> {
     }
 }
 
+/// Of what stands from this entry on an act is not judged. About a pseudonym no chain is asked, so
+/// that the answer is the one that was to be had at its place, however late it is given.
+fn before(act: &Act) -> u64 {
+    if is_pseudonym(act.report.subject) { act.index } else { u64::MAX }
+}
+
 impl InOrder for Replay<'_> {
     fn opened(&mut self, entry: &Opened, tally: &mut Tally) {
         self.age(entry.place.receivedMs);
         self.organisations.hear(entry);
+        self.hear_of_judging(entry);
         let trail = self.trails.get(&entry.report.subject);
         let documents = trail.map_or(&[][..], |trail| trail.papers.documents());
         let registries = &self.setting.registries;

@@ -6,6 +6,8 @@ mod support;
 
 #[path = "replay/children.rs"]
 mod children;
+#[path = "replay/guarded.rs"]
+mod guarded;
 #[path = "replay/judged.rs"]
 mod judged;
 #[path = "replay/refusals.rs"]
@@ -28,7 +30,7 @@ use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::trust::{Key, Operator, Organisation, TrustFile};
 use medtrail_ledger::verify::Verdict as Colour;
-use medtrail_permit::permits::{Act, ChainState, Held, Need, Verdict};
+use medtrail_permit::permits::{Act, ChainState, Held, Need, Verdict, World};
 use medtrail_permit::replay::{EDGE_MS, Found, Replay, Setting};
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use serde_json::{Value, json};

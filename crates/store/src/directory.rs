@@ -1,8 +1,9 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
 //! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them,
-//! source, emergency, alias, offer, sale and person who sells nothing, one for when each organisation
-//! was last heard, and one each for how far the log was judged, its inquiries are known, notices were
-//! made and the market was read.
+//! source, emergency, alias, offer, sale, person who sells nothing and pseudonym about which a
+//! document stands, one for when each organisation was last heard, and one each for how far the log
+//! was judged, its inquiries and its guarded pseudonyms are known, notices were made and the market
+//! was read.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.
@@ -10,7 +11,7 @@
 use crate::OpenError;
 use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
     AliasRow, ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory,
     DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow,
@@ -54,7 +55,11 @@ const SALES: Rows = TableDefinition::new("sales");
 const OPT_OUTS: Rows = TableDefinition::new("opt-outs");
 /// One row without a key.
 const TRADED: Rows = TableDefinition::new("traded");
-const TABLES: [Rows; 22] = [
+/// Pseudonyms about which a document stands.
+const GUARDED: Rows = TableDefinition::new("guarded");
+/// One row without a key.
+const GUARDED_UNTIL: Rows = TableDefinition::new("guarded-until");
+const TABLES: [Rows; 24] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -77,6 +82,8 @@ const TABLES: [Rows; 22] = [
     SALES,
     OPT_OUTS,
     TRADED,
+    GUARDED,
+    GUARDED_UNTIL,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -210,6 +217,8 @@ impl Reader<'_> {
             sales: self.all(SALES, |row: &SaleRow| row.id)?,
             opt_outs: self.all(OPT_OUTS, |row: &OptOutRow| row.subject)?,
             traded: self.all(TRADED, |read: &MarketCursor| read.block)?.pop(),
+            guarded: self.all(GUARDED, |pseudonym: &B256| *pseudonym)?,
+            guarded_until: self.all(GUARDED_UNTIL, |entries: &u64| *entries)?.pop(),
         })
     }
 }
@@ -276,6 +285,9 @@ impl Writer<'_> {
             DirectoryChange::DropOffer(id) => self.drop(OFFERS, &id[..]),
             DirectoryChange::DropSale(id) => self.drop(SALES, &id[..]),
             DirectoryChange::Traded(read) => self.put(TRADED, &[], read),
+            DirectoryChange::PutGuarded(one) => self.put(GUARDED, &one[..], one),
+            DirectoryChange::DropGuarded(one) => self.drop(GUARDED, &one[..]),
+            DirectoryChange::Guarded(entries) => self.put(GUARDED_UNTIL, &[], entries),
         }
     }
 }

@@ -18,7 +18,7 @@ use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
 use medtrail_ledger::source::Elsewhere;
 use medtrail_store::{DirectoryDb, FileName, OpenError};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use support::Dice;
 use support::disk::{Disk, Failure};
@@ -54,6 +54,8 @@ struct Model {
     sales: BTreeMap<B256, SaleRow>,
     opt_outs: BTreeMap<Address, OptOutRow>,
     traded: Option<MarketCursor>,
+    guarded: BTreeSet<B256>,
+    guarded_until: Option<u64>,
 }
 
 impl Model {
@@ -147,6 +149,13 @@ impl Model {
                 DirectoryChange::Traded(read) => self.traded = Some(read),
                 DirectoryChange::DropOffer(id) => drop(self.offers.remove(&id)),
                 DirectoryChange::DropSale(id) => drop(self.sales.remove(&id)),
+                DirectoryChange::PutGuarded(pseudonym) => {
+                    self.guarded.insert(pseudonym);
+                }
+                DirectoryChange::DropGuarded(pseudonym) => {
+                    self.guarded.remove(&pseudonym);
+                }
+                DirectoryChange::Guarded(entries) => self.guarded_until = Some(entries),
             }
         }
     }
@@ -177,6 +186,8 @@ impl Model {
             sales: self.sales.values().cloned().collect(),
             opt_outs: self.opt_outs.values().copied().collect(),
             traded: self.traded,
+            guarded: self.guarded.iter().copied().collect(),
+            guarded_until: self.guarded_until,
         }
     }
 }
@@ -519,6 +530,9 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
         word().prop_map(DirectoryChange::DropPending),
         (address(), any::<u64>()).prop_map(|(id, at_ms)| DirectoryChange::Heard(id, at_ms)),
         any::<u64>().prop_map(DirectoryChange::Judged),
+        word().prop_map(DirectoryChange::PutGuarded),
+        word().prop_map(DirectoryChange::DropGuarded),
+        any::<u64>().prop_map(DirectoryChange::Guarded),
         inquiry.prop_map(DirectoryChange::PutInquiry),
         word().prop_map(DirectoryChange::DropInquiry),
         correction.prop_map(DirectoryChange::PutCorrection),
@@ -854,6 +868,13 @@ fn a_directory_of_format_1_still_opens() {
     let row = alias_row();
     directory.save(&[DirectoryChange::PutAlias(row.clone())]).unwrap();
     assert_eq!(directory.load().unwrap().aliases, [row]);
+    // Nor those of guarded pseudonyms.
+    let pseudonym = B256::repeat_byte(7);
+    assert_eq!(directory.load().unwrap().guarded_until, None);
+    let changes = [DirectoryChange::PutGuarded(pseudonym), DirectoryChange::Guarded(9)];
+    directory.save(&changes).unwrap();
+    let Contents { guarded, guarded_until, .. } = directory.load().unwrap();
+    assert_eq!((guarded, guarded_until), (vec![pseudonym], Some(9)));
     directory.save(&acts()[0]).unwrap();
 }
 

@@ -288,7 +288,8 @@ impl Audited {
         if let Some(kinds) = &self.kinds {
             println!("Entries by kind: {kinds}");
         }
-        if let Some(found) = self.permissions.as_ref().filter(|found| found.changes > 0) {
+        let has_changes = |found: &&Found| found.changes + found.without_key > 0;
+        if let Some(found) = self.permissions.as_ref().filter(has_changes) {
             print_permissions(found);
         }
         println!(
@@ -361,6 +362,8 @@ fn print_permissions(found: &Found) {
         row("about people without a key", found.without_key),
         row("… permitted by a guardian", found.without_key_permitted),
         row("… not permitted", found.without_key_refused),
+        row("… of these told", found.without_key_told),
+        row("… of these from before the log judged them", found.without_key_before),
         row("… whose keeper is not known", found.unknown_keeper),
     ];
     let told = rows

@@ -210,9 +210,11 @@ impl Service {
         // What was read of it before is no key, but as telling.
         row.subjects.iter().for_each(|subject| self.0.papers.forget(*subject));
         let form = if row.parts.is_empty() { Form::Records } else { Form::Everything };
+        let gone = self.guarded_of(row.parts.iter().map(|(part, _)| *part));
         let done = ErasureRow { state: ErasureState::Done { at_ms, index }, ..row };
         let mut changes: Vec<_> = offers.into_iter().map(DirectoryChange::DropOffer).collect();
         changes.extend(sales.into_iter().map(DirectoryChange::DropSale));
+        changes.extend(gone.into_iter().map(DirectoryChange::DropGuarded));
         changes.push(DirectoryChange::PutErasure(done));
         self.0.live.apply(changes)?;
         tracing::info!(entry = index, form = form.word(), "erased");

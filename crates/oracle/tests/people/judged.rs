@@ -238,7 +238,7 @@ async fn where_judging_ended_it_goes_on_and_what_ran_before_anybody_judged_is_le
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pseudonym_is_not_judged_before_its_binding_nor_is_its_past_after_it() {
+async fn a_pseudonym_without_documents_is_not_judged_nor_is_its_past_after_its_binding() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::start(&folder);
     let pseudonym = pseudonym(7);

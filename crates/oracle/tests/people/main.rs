@@ -9,6 +9,7 @@ mod bindings;
 mod emergencies;
 mod erasure;
 mod feeds;
+mod guarded;
 mod heads;
 mod inquiries;
 mod judged;

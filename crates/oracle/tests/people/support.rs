@@ -240,9 +240,17 @@ pub(crate) struct Chain {
     /// About whom the node answers with an error.
     pub(crate) unreadable: Mutex<Option<Address>>,
     is_away: AtomicBool,
+    slow_about: Mutex<Option<Address>>,
+    /// Somebody waits for its answer.
+    pub(crate) is_waited_for: AtomicBool,
 }
 
 impl Chain {
+    /// Whoever asks about this person gets no answer until it is quick again.
+    pub(crate) fn go_slow(&self, about: Option<Address>) {
+        *self.slow_about.lock().unwrap() = about;
+    }
+
     pub(crate) fn go(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::SeqCst);
     }
@@ -270,6 +278,10 @@ impl Consents for Chain {
     }
 
     fn about(&self, subject: Address) -> Result<Vec<ConsentRecord>, RegistryError> {
+        while *self.slow_about.lock().unwrap() == Some(subject) {
+            self.is_waited_for.store(true, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if *self.unreadable.lock().unwrap() == Some(subject) {
             return Err(RegistryError::Node { code: -32000, message: "on purpose".into() });
         }

@@ -5,7 +5,7 @@
 //! one of these for each pseudonym.
 
 use super::organisations::{Keeper, Organisations};
-use super::{Replay, Standing};
+use super::{Change, Replay, Standing};
 use crate::documents::{Document, Registries};
 use crate::guardianship_end::GuardianshipEnd;
 use crate::papers::Recorded;
@@ -16,6 +16,7 @@ use medtrail_ledger::audit::content::Opened;
 use medtrail_ledger::binding::{self, BindingDetails};
 use medtrail_ledger::entry::Kind;
 use medtrail_ledger::proof::Evidence;
+use serde::Deserialize;
 use std::collections::HashMap;
 
 #[derive(Default)]
@@ -133,30 +134,63 @@ impl Replay<'_> {
         self.pseudonyms.is_unknown(subject, &self.organisations, is_silent)
     }
 
-    /// A change at an organisation about somebody without an address. The log refuses none
-    /// (ADR 0040), so that nothing is owed here: what does not count is told of whoever made it. Kept
-    /// is only what may truthfully be refused.
-    pub(super) fn take_keyless(&mut self, act: &Act, organisation: Option<Address>) {
+    /// A change at an organisation about somebody without an address. Where documents stand in the
+    /// trail the log judges it; elsewhere nobody can have taken anything back, and nothing is owed.
+    /// Kept is only what was to be refused, or may truthfully be.
+    pub(super) fn take_keyless(&mut self, entry: &Opened, act: Act, organisation: Option<Address>) {
         self.found.without_key += 1;
         if act.need.is_emergency() {
             self.clocks.keyless(act.commitment, act.received_ms);
         }
-        match self.standing(act, act.received_ms).0 {
+        let standing = self.standing(&act, act.received_ms).0;
+        match standing {
             Standing::Counts => self.found.without_key_permitted += 1,
             Standing::Unconfirmed => {}
             Standing::Both => {
                 self.found.both += 1;
-                if self.is_too_new(act) {
-                    self.both.insert(act.commitment);
-                }
+                self.both.insert(act.commitment);
             }
             Standing::Refused(reason) => {
                 self.found.without_key_refused += 1;
-                self.both.insert(act.commitment);
                 let id = organisation.unwrap_or(act.report.actor);
-                self.found.of_one(id, self.organisations.name_of(id), act, reason);
+                self.found.of_one(id, self.organisations.name_of(id), &act, reason);
+                let documents = self.documents(&act);
+                if documents == 0 {
+                    self.both.insert(act.commitment);
+                    return;
+                }
+                let entry = self.kept_whole(entry);
+                let change = Change { act, organisation, standing, documents, entry };
+                self.open.insert(change.act.commitment, change);
             }
         }
+    }
+
+    /// Hears since when the log judges these, if it says so: a version before did not. Only the
+    /// first such line counts, so that an operator cannot begin again and again.
+    pub(super) fn hear_of_judging(&mut self, entry: &Opened) {
+        #[derive(Deserialize)]
+        struct Operation {
+            version: String,
+            act: String,
+        }
+        let is_own = Kind::from_number(entry.report.kind) == Kind::Operation
+            && entry.evidence == Evidence::Relayed;
+        if !is_own || self.pseudonyms_from.is_some() {
+            return;
+        }
+        let details = entry.details.as_deref().unwrap_or_default();
+        let said = serde_json::from_slice::<Operation>(details).ok();
+        let says = |said: &Operation| {
+            said.version == "medtrail/operation-v1" && said.act == "pseudonyms-judged"
+        };
+        self.pseudonyms_from = said.filter(says).map(|_| entry.index);
+    }
+
+    /// Whether a change is about a pseudonym and older than the log says that it judges these.
+    pub(super) fn is_before_judging(&self, act: &Act) -> bool {
+        is_pseudonym(act.report.subject)
+            && self.pseudonyms_from.is_some_and(|from| act.index < from)
     }
 
     /// Whether a refusal of a change about somebody without an address may be true: nobody can tell,

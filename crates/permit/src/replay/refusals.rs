@@ -1,6 +1,7 @@
 //! The log's refusals, held against the answers: one of a change that counts, and at the end the
 //! changes that do not count and that none names.
 
+use super::pseudonyms::is_pseudonym;
 use super::safe::Unpermitted;
 use super::{Change, Replay, Standing, tell};
 use crate::permits::{Act, Refusal, Verdict};
@@ -55,7 +56,9 @@ impl Replay<'_> {
             }
             return;
         };
-        if change.act.report.subject != entry.report.subject {
+        // Of a pseudonym that was bound since, its person is told under their address.
+        let of = change.act.report.subject;
+        if of != subject && self.pseudonyms.became(of) != Some(subject) {
             self.unfounded(entry, None, tally);
             // Whoever should have read it has not.
             match young.is_some() {
@@ -70,7 +73,10 @@ impl Replay<'_> {
                 if is_young {
                     self.name(&change, reason);
                 }
-                self.found.told += 1;
+                match is_pseudonym(of) {
+                    true => self.found.without_key_told += 1,
+                    false => self.found.told += 1,
+                }
             }
             Standing::Both => self.found.both += 1,
             // Perhaps its person said no since, or in the same moment.
@@ -128,6 +134,10 @@ impl Replay<'_> {
         end_ms: u64,
         tally: &mut Tally,
     ) {
+        if self.is_before_judging(&change.act) {
+            self.found.before_judging(change.act.index);
+            return;
+        }
         if change.act.received_ms.saturating_add(self.setting.grace_ms) > end_ms {
             self.found.untold += 1;
             return;

@@ -1,7 +1,7 @@
 //! What a replay found, as it is counted, told and kept.
 
-use super::Replay;
 use super::pseudonyms::is_pseudonym;
+use super::{Replay, before};
 use crate::permits::{Act, Refusal, Verdict};
 use crate::signed::PermissionDetails;
 use alloy_primitives::Address;
@@ -26,9 +26,10 @@ pub struct Found {
     pub refused: u64,
     /// Those of them that a refusal tells.
     pub told: u64,
-    /// Those of them for whose refusal the copy ends too early.
+    /// Those of them, and of those about people without an address, for whose refusal the copy ends
+    /// too early.
     pub untold: u64,
-    /// Those of them that no refusal tells.
+    /// The same that no refusal tells.
     pub missing: u64,
     /// Those that wait for their person's word.
     pub unconfirmed: u64,
@@ -42,13 +43,18 @@ pub struct Found {
     pub untold_silence: u64,
     /// Those so close to what decides that both answers are honest.
     pub both: u64,
-    /// Changes at organisations about people without an address, most of whom nobody could ask. The
-    /// log refuses none of these.
+    /// Changes at organisations about people without an address, most of whom nobody could ask.
     pub without_key: u64,
     /// Those of them that a guardian had permitted.
     pub without_key_permitted: u64,
     /// Those of them that do not count: who acts for them had taken back what they rest on.
     pub without_key_refused: u64,
+    /// Those of these that a refusal tells.
+    pub without_key_told: u64,
+    /// Those of these that no refusal tells, since the log did not judge them yet, as it says.
+    pub without_key_before: u64,
+    /// The first of those.
+    pub first_before: Option<u64>,
     /// Changes and looks about people without an address of whom the log and the trust file do not
     /// tell who may speak for them.
     pub unknown_keeper: u64,
@@ -95,6 +101,12 @@ impl Found {
         }
     }
 
+    /// One that does not count, from before the log judged such changes.
+    pub(super) fn before_judging(&mut self, index: u64) {
+        self.without_key_before += 1;
+        self.first_before.get_or_insert(index);
+    }
+
     pub(super) fn say(&self, grace_ms: u64, tally: &mut Tally) {
         let Self { changes, permitted, refused, told, unconfirmed, .. } = self;
         let mut words = format!(
@@ -109,6 +121,7 @@ impl Found {
             (self.without_key, "about people without a key"),
             (self.without_key_permitted, "of these permitted by a guardian"),
             (self.without_key_refused, "of these on what a guardian had taken back, or void"),
+            (self.without_key_told, "of those told"),
             (
                 self.unknown_keeper,
                 "about people without a key of whom the log and your trust file do not tell who may \
@@ -142,6 +155,16 @@ impl Found {
                 ),
             );
         }
+        if let Some(first) = self.first_before {
+            tally.note(
+                Check::Permissions,
+                format!(
+                    "{} changes about people without a key do not count and are not told, first in \
+                     entry {first}: by its own word the log judges these only from a later entry on.",
+                    self.without_key_before
+                ),
+            );
+        }
         if self.untold > 0 {
             tally.note(
                 Check::Permissions,
@@ -169,7 +192,9 @@ impl Replay<'_> {
     /// All that an act was judged by.
     pub(super) fn judged(&self, act: &Act, details: Option<&[u8]>, verdict: &Verdict) -> Judged {
         let trail = self.trails.get(&act.report.subject);
+        let before = before(act);
         let recorded = trail.into_iter().flat_map(|trail| trail.papers.documents());
+        let recorded = recorded.filter(|one| one.index < before);
         let documents = recorded.map(|one| RecordedDocument {
             index: one.index,
             received_ms: one.received_ms,
@@ -180,7 +205,7 @@ impl Replay<'_> {
         let (pseudonyms, ends) = match trail.filter(|_| is_pseudonym(subject)) {
             Some(trail) => {
                 let registries = self.setting.registries.clone();
-                let ends = trail.papers.world(registries, Default::default()).ends;
+                let ends = trail.papers.world_before(before, registries, Default::default()).ends;
                 let is_silent = trail.papers.documents().is_empty();
                 (self.pseudonyms.of(subject, &self.organisations, is_silent), ends)
             }

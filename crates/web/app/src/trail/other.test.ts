@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { session } from "../session/session.svelte";
+import type { Checked } from "./line";
 import { Trail } from "./trail.svelte";
 
 const JAAN = `0x${"b2".repeat(32)}`;
@@ -59,6 +60,26 @@ describe("somebody else's trail", () => {
       await new Promise((later) => setTimeout(later, 20));
       expect([trail.isOver, trail.connection, trail.health !== null], no.kind).toEqual([false, "waiting", true]);
       trail.close();
+    }
+  });
+
+  it("marks what a guardian took back where the log says so, under the pseudonym and under the address it became", () => {
+    const GROWN = `0x${"00".repeat(12)}${"c3".repeat(20)}`;
+    const line = (index: number, kind: number, subject: string, commitment: string, permission: string) => ({
+      line: {
+        index, evidence: kind === 8 ? "relayed" : "signed", details: null, place: { open: { receivedMs: index, ordinal: index } },
+        report: { kind, subject, permission, timeMs: index },
+      },
+      facts: { who: null, verb: "change", isMachine: false, isSelf: false, purpose: "TREAT", emergency: false, sensitive: false, failed: false,
+        refused: kind === 8, atMs: 43_200_000 + index },
+      commitment, organisation: "Kalda", problems: [], binds: null, sentence: "", signedBy: null,
+    }) as unknown as Checked;
+    for (const subject of [JAAN, GROWN]) {
+      const trail = new Trail(JAAN, true);
+      trail.lines = [line(1, 2, JAAN, "0xaa", "0x00"), line(2, 2, JAAN, "0xbb", "0x00"), line(3, 8, subject, "0xcc", "0xbb")];
+      const reasons = new Map(trail.shown.map((shown) => [shown.commitment, shown.reasons]));
+      expect([reasons.get("0xaa"), reasons.get("0xbb"), reasons.get("0xcc")], subject)
+        .toEqual([[], ["withoutPermission"], ["refused"]]);
     }
   });
 

@@ -116,7 +116,11 @@ impl World {
     }
 
     async fn go_on(&self, event: u64) {
+        let nobody = address_of(0x66);
+        let known = self.refusals(nobody).len();
         self.chain.go_slow(None);
+        // The one that held it: else its refusal would be taken for that of the next.
+        self.until(|| self.refusals(nobody).len() > known).await;
         self.until_judged(event).await;
     }
 

@@ -4,6 +4,7 @@
 //! confirmed by who reads it. What leaves says that something needs a look, never what. The
 //! [`herald`] decides behind the head, from entries alone.
 
+mod guardians;
 pub mod herald;
 mod urgent;
 

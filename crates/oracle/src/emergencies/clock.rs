@@ -354,8 +354,17 @@ impl Service {
                 let reminded = EmergencyRow { is_reminded: true, ..row };
                 changes.push(DirectoryChange::PutEmergency(reminded));
             }
-            if let (Some(address), false) = (address_of(person), about.is_empty()) {
-                changes.extend(self.reminders(address, &about, now_ms));
+            let people = match address_of(person) {
+                _ if about.is_empty() => Vec::new(),
+                Some(address) => vec![address],
+                None => {
+                    let told = self.guardians_to_tell(person).map_err(Obstacle::from);
+                    let Some(told) = failed.unless_all(told)? else { continue };
+                    told.into_iter().map(|channels| channels.subject).collect()
+                }
+            };
+            for one in people {
+                changes.extend(self.reminders(one, &about, now_ms));
             }
             if !changes.is_empty() {
                 self.put_emergencies(changes)?;

@@ -6,6 +6,7 @@
 //! only then it is forgotten. A crash in between sends it again; the entry's event id is that of
 //! the parcel, so that there is one.
 
+use super::guardians::Guarded;
 use super::urgent::{Soon, soon};
 use crate::anchorer::Problem;
 use crate::behind::{Obstacle, RETRY, SAVE_ENTRIES, warn_once};
@@ -62,6 +63,7 @@ pub(crate) struct Herald {
     ended: watch::Receiver<bool>,
     next: u64,
     saved: u64,
+    guarded: Guarded,
 }
 
 impl Herald {
@@ -70,7 +72,7 @@ impl Herald {
         ended: watch::Receiver<bool>,
     ) -> Result<Self, JournalError> {
         let next = service.begin_at(service.0.live.noticed(), DirectoryChange::Noticed)?;
-        Ok(Self { service, ended, next, saved: next })
+        Ok(Self { service, ended, next, saved: next, guarded: Guarded::default() })
     }
 
     /// Tells until the writer has ended.
@@ -118,12 +120,19 @@ impl Herald {
                 self.next = size;
                 break;
             }
+            self.guarded.refresh(&self.service);
             let rows = self.service.rows_from(self.next, size)?;
             let end = self.next + rows.len() as u64;
             let mut fresh: HashMap<B256, DueNotice> = HashMap::new();
             for (index, row) in rows {
-                let tag = RowHeader::decode(&row).map(|header| header.subject);
-                let told = tag.and_then(|tag| whose.get(&tag)).into_iter().flatten();
+                let Some(tag) = RowHeader::decode(&row).map(|header| header.subject) else {
+                    continue;
+                };
+                let guardians = match self.guarded.by_tag(&tag) {
+                    Some(pseudonym) => self.service.guardians_to_tell(pseudonym)?,
+                    None => Vec::new(),
+                };
+                let told = whose.get(&tag).into_iter().flatten().chain(&guardians);
                 let told: Vec<&ChannelsRow> = told.filter(|row| index >= row.since).collect();
                 if told.is_empty() {
                     continue;

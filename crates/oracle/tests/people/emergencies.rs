@@ -1,6 +1,7 @@
 //! Changes that were made without asking: their people are asked for 30 days, silence is told once
 //! whatever crashes and whatever the clock does, and it never becomes a permission.
 
+use crate::guarded::{child, of_child};
 use crate::permits::{
     ANNA, Change, KADRI, STRANGER, approval, change, grant_for, guardianship, id, revoke, signed,
     told,
@@ -494,5 +495,24 @@ async fn a_week_before_the_end_a_person_is_reminded_once_and_of_all_that_waits_t
     set(&AHEAD, CONFIRM_MS + DAY_MS);
     world.until_emergencies(&["unanswered", "denied", "unanswered"]).await;
     world.until(|| told(&world).len() > count).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guardian_is_reminded_of_what_waits_for_a_child() {
+    clock!(AHEAD, clock);
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start_at(&folder, clock);
+    world.with_parents().await;
+    world.until(|| world.guarded() == [child()]).await;
+    let wanted = Wanted { email: None, webhook: Some("https://anna.example/hook".into()) };
+    world.service.set_channels(address_of(ANNA), wanted).await.unwrap();
+    let glass = world.change(&Change { purpose: Some("BTG"), ..of_child(1) }).await;
+    let told =
+        || world.details_of_kind(17).iter().map(|one| one["about"].clone()).collect::<Vec<_>>();
+    world.until(|| told().len() == 1).await;
+    set(&AHEAD, CONFIRM_MS - 7 * DAY_MS + 60_000);
+    world.until(|| told().len() == 2).await;
+    assert_eq!(told(), [json!([glass]), json!([glass])]);
     world.stop().await;
 }

@@ -31,11 +31,11 @@ const CODE: &str = "K7QM-2XVD-9RTA";
 const MOTHER: u8 = ANNA;
 const FATHER: u8 = KADRI;
 
-fn child() -> B256 {
+pub(crate) fn child() -> B256 {
     pseudonym(7)
 }
 
-fn of_child(event: u64) -> Change {
+pub(crate) fn of_child(event: u64) -> Change {
     Change { subject: child(), ..change(event) }
 }
 
@@ -51,7 +51,7 @@ fn guardian_until(seed: u8, expires_s: u64) -> Document {
     }))
 }
 
-fn guardian(seed: u8) -> Document {
+pub(crate) fn guardian(seed: u8) -> Document {
     guardian_until(seed, 4_000_000_000)
 }
 
@@ -74,13 +74,13 @@ fn approval() -> Document {
     }))
 }
 
-fn no(permission: B256) -> Document {
+pub(crate) fn no(permission: B256) -> Document {
     Document::Revoke(Revoke { subject: named(child()), permission })
 }
 
 impl World {
     /// A parent says something about the child.
-    async fn says(&self, seed: u8, document: Document) {
+    pub(crate) async fn says(&self, seed: u8, document: Document) {
         let countersignature = matches!(document, Document::Guardianship(_))
             .then(|| sign_digest(CLINIC, id(&document)));
         let given = Signed { countersignature, ..signed(seed, document) };
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// The clinic looks once, so that the pseudonym is its own, and the parents are guardians.
-    async fn with_parents(&self) {
+    pub(crate) async fn with_parents(&self) {
         self.service.report(self.report(CLINIC, child(), 900)).await.unwrap();
         self.says(MOTHER, guardian(MOTHER)).await;
         self.says(FATHER, guardian(FATHER)).await;
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// What the judge keeps of whom documents are about.
-    fn guarded(&self) -> Vec<B256> {
+    pub(crate) fn guarded(&self) -> Vec<B256> {
         self.book.load().unwrap().guarded
     }
 }

@@ -1,6 +1,7 @@
 //! Who chose a channel is told of what concerns them, at least once, and the log says so once.
 
-use crate::permits::ANNA;
+use crate::guarded::{child, guardian, no, of_child};
+use crate::permits::{ANNA, Change, KADRI, STRANGER, id};
 use crate::support::{CLINIC, FAULTS, World, address_of};
 use medtrail_ledger::entry::subject_of;
 use medtrail_ledger::inquiry::Wanted as Asks;
@@ -166,4 +167,36 @@ async fn a_notice_stands_once_whatever_fails_or_crashes() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guardians_are_told_instead_of_a_child_as_long_as_they_may_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&folder);
+    world.with_parents().await;
+    world.until(|| world.guarded() == [child()]).await;
+    for seed in [ANNA, STRANGER] {
+        world.service.set_channels(address_of(seed), hook()).await.unwrap();
+    }
+    let first = world.change(&of_child(1)).await;
+    let about = |line: u64| json!({ "version": "medtrail/notice-v1", "channel": "webhook", "about": [line] });
+    assert_eq!(world.until_told(1).await, [about(first)]);
+    let notice = world.all().into_iter().rfind(|entry| entry.report.kind == 17).unwrap();
+    assert_eq!(notice.report.subject, subject_of(address_of(ANNA)), "it was she who was told");
+
+    // She gives it up, and he wants to be told.
+    world.says(ANNA, no(id(&guardian(ANNA)))).await;
+    world.change(&of_child(2)).await;
+    assert_eq!(world.until_told(1).await.len(), 1);
+    world.service.set_channels(address_of(KADRI), hook()).await.unwrap();
+    let second = world.change(&of_child(3)).await;
+    assert_eq!(world.until_told(2).await, [about(first), about(second)]);
+
+    // Grown up, who was a child is told by their own channels, and nobody else is.
+    world.bind(child(), 0x77, "K7QM-2XVD-9RTA").await;
+    let grown = subject_of(address_of(0x77));
+    world.change(&Change { subject: grown, ..of_child(4) }).await;
+    assert_eq!(world.until_told(2).await.len(), 2);
+    assert_eq!(world.parcels().len(), 2);
+    world.stop().await;
 }

@@ -191,7 +191,7 @@ fn facts(line: &Value, trust: &TrustFile) -> Facts {
 }
 
 #[test]
-fn the_terminal_tells_who_is_who_what_runs_where_and_acts_one_and_four() {
+fn the_terminal_tells_who_is_who_what_runs_where_and_acts_one_four_and_five() {
     let mut demo = Demo::start(&["--tell", "--once"]);
     let status = demo.running.wait_for_end(DEMO);
     demo.running.wait_for("Verified.", PATIENCE);
@@ -263,6 +263,19 @@ fn the_terminal_tells_who_is_who_what_runs_where_and_acts_one_and_four() {
     then("Harbour Hospital asks you to allow a change in your allergies.");
     then("You approved one change by Harbour Hospital.");
     then("Harbour Hospital changed your allergies. For your treatment.");
+    then("Act 5: Sell");
+    then("Mari signs an offer and lists it.");
+    then("I offer for sale a copy of health data of 0x");
+    then("Paid. The money waits in the market contract.");
+    then("Mari reads what she is asked.");
+    then("Mari approves: a signature, no transaction and no coin.");
+    then("Delivered. Waiting for the log's next anchor");
+    then("  ✓ opened      Both seals opened");
+    then("Verified.");
+    then("Boreal opened 25920 readings of Mari's:");
+    then("A copy of your data was delivered to a buyer.");
+    then("The money for a sale to 0x");
+    then("Mari had 0 ETH and has 0.05 ETH.");
     assert!(!said.contains("  ✗ ") && !said.contains("  ! "), "{said}");
 }
 
@@ -393,9 +406,12 @@ async fn the_page_gets_its_story_its_wallet_and_its_first_screen() {
     assert!(story["strip"].as_str().unwrap().starts_with("Invented people. Test money."));
     let acts = story["acts"].as_array().unwrap();
     let open: Vec<_> = acts.iter().filter(|act| act["isOpen"] == true).collect();
-    assert_eq!((acts.len(), open.len()), (6, 2));
+    assert_eq!((acts.len(), open.len()), (6, 3));
     let button = json!({ "label": "A doctor looks now", "post": "/demo/look" });
     assert_eq!(open[0]["buttons"], json!([button]));
+    let places =
+        json!([{ "label": "Sell", "path": "#/sell" }, { "label": "Market", "path": "#/market" }]);
+    assert_eq!((&open[2]["places"], &open[2]["buttons"]), (&places, &json!([])));
     let presses = open[1]["buttons"].as_array().unwrap().iter().map(|button| &button["post"]);
     assert_eq!(presses.collect::<Vec<_>>(), ["/demo/answer", "/demo/ask"]);
     assert_eq!(story["accounts"], marker["accounts"]);

@@ -15,7 +15,7 @@ pub(crate) mod fsck;
 pub(crate) mod gateway;
 pub(crate) mod holds;
 pub(crate) mod keys;
-mod market;
+pub(crate) mod market;
 pub(crate) mod notices;
 pub(crate) mod offer;
 pub(crate) mod offers;
@@ -52,7 +52,7 @@ pub(crate) struct Configured {
 }
 
 /// Where a passphrase comes from: never from an argument or a variable, which others can see.
-#[derive(Clone, clap::Args)]
+#[derive(Clone, clap::Args, Default)]
 pub(crate) struct PassphraseArgs {
     /// A file (mode 0600) whose first line is the passphrase of the key file
     #[arg(long, value_name = "FILE", env = "MEDTRAIL_PASSPHRASE_FILE")]

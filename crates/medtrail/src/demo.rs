@@ -10,11 +10,12 @@
 //!   software writes it down; `past`: how it passes by
 //! - `vault`, `tide`, `desk_talk`: what Mari keeps here, where it came from, and what others ask and
 //!   do about it
-//! - `act_one`, `act_four`, `feed`, `trail`: what is played, over the product's HTTP
+//! - `act_one`, `act_four`, `act_five`, `feed`, `trail`: what is played, over the product's HTTP
 //! - `live`, `routes`, `rpc`: what goes on while it runs, and what it adds to the page
 //! - `tell`, `words`: what is said
 
 mod accounts;
+mod act_five;
 mod act_four;
 mod act_one;
 mod anvil;
@@ -104,7 +105,7 @@ pub(crate) struct Args {
     /// Start with an empty log instead of a week of 400 people and about 5,000 lines
     #[arg(long)]
     no_seed: bool,
-    /// Play the story in the terminal: who is who, what runs where, and act 1
+    /// Play the story in the terminal: who is who, what runs where, and acts 1, 4 and 5
     #[arg(long)]
     tell: bool,
     /// End after the check
@@ -290,6 +291,7 @@ async fn play(
     let verdict = watch(folder, demo, (&mari, jaan), trust, clock, teller).await?;
     if teller.is_long && !past.is_empty() {
         act_four::play(url, &live.accounts, trust, teller).await?;
+        act_five::play(folder, &live, teller).await?;
     }
     Ok(Played { verdict, live, routine: past.routine })
 }

@@ -16,9 +16,9 @@ use super::market::{OnChain, amounts, enter};
 use super::signing::Signing;
 use crate::exit::{Failure, OK, Outcome};
 use alloy_primitives::B256;
-use buyer::{Buyer, Wanted};
+pub(crate) use buyer::{Buyer, Wanted};
 use medtrail_market::seal::{is_recipient, key_of};
-use purchase::Purchase;
+pub(crate) use purchase::Purchase;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

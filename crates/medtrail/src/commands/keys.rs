@@ -9,6 +9,7 @@ use medtrail_keys::operator::Signer;
 use medtrail_ledger::binding::minute;
 use medtrail_market::identity;
 use medtrail_market::seal::{BuyerKey, text_of};
+use secrecy::SecretString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zeroize::Zeroizing;
@@ -87,18 +88,27 @@ pub(crate) fn run(command: Command) -> Outcome {
 
 fn buyer(path: &Path, passphrase: &PassphraseArgs) -> Result<(), Failure> {
     let passphrase = passphrase.is_named().then(|| passphrase.read()).transpose()?;
+    let key = new_buyer(path, passphrase.as_ref())?;
+    println!("Recipient:     {}", text_of(key.recipient()));
+    println!("In the order:  {}", key.recipient());
+    println!("Keep the file: without it nobody opens what is sealed to this key.");
+    Ok(())
+}
+
+/// Makes a buyer's key and the file that holds it.
+pub(crate) fn new_buyer(
+    path: &Path,
+    passphrase: Option<&SecretString>,
+) -> Result<BuyerKey, Failure> {
     let mut random = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(&mut random[..])
         .map_err(|_| Failure::new("the system gives no random bytes"))?;
     let key = BuyerKey::new(random);
     let created = format!("{} UTC", minute(crate::clock::now_ms() / 1000));
     let text = identity::text(&key, &created);
-    match &passphrase {
+    match passphrase {
         None => file::create(path, text.as_bytes())?,
         Some(passphrase) => file::create(path, &identity::locked(&text, passphrase)?)?,
     }
-    println!("Recipient:     {}", text_of(key.recipient()));
-    println!("In the order:  {}", key.recipient());
-    println!("Keep the file: without it nobody opens what is sealed to this key.");
-    Ok(())
+    Ok(key)
 }

@@ -65,17 +65,17 @@ impl Actor {
 
 /// Where money moves.
 #[derive(clap::Args)]
-pub(super) struct OnChain {
+pub(crate) struct OnChain {
     /// A JSON-RPC endpoint of the chain, of your own choice
     #[arg(long, value_name = "URL")]
-    pub(super) rpc: String,
+    pub(crate) rpc: String,
     #[command(flatten)]
     pub(super) fee_cap: FeeCap,
 }
 
 /// What a transaction may cost.
 #[derive(Clone, Copy, clap::Args)]
-pub(super) struct FeeCap {
+pub(crate) struct FeeCap {
     /// No transaction offers more than this for gas, in gwei
     #[arg(long, value_name = "GWEI", default_value_t = FEE_CAP_GWEI)]
     fee_cap_gwei: u64,
@@ -83,13 +83,13 @@ pub(super) struct FeeCap {
 
 impl OnChain {
     /// For commands that send nothing.
-    pub(super) fn to_read(rpc: String) -> Self {
+    pub(crate) fn to_read(rpc: String) -> Self {
         Self { rpc, fee_cap: FeeCap { fee_cap_gwei: FEE_CAP_GWEI } }
     }
 }
 
 /// The market of a trust file's chain.
-pub(super) fn market_of(trust: &TrustFile) -> Market {
+pub(crate) fn market_of(trust: &TrustFile) -> Market {
     Market { chain_id: trust.chain_id, data_market: Contract::DataMarket.address() }
 }
 
@@ -108,17 +108,17 @@ pub(super) async fn require_same_market(signed: &Signed) -> Result<(), Failure> 
 }
 
 /// The market on the chain.
-pub(super) struct Place {
-    pub(super) market: Market,
-    pub(super) chain: Chain,
-    pub(super) rpc: Rpc,
+pub(crate) struct Place {
+    pub(crate) market: Market,
+    pub(crate) chain: Chain,
+    pub(crate) rpc: Rpc,
     fee_cap: u128,
 }
 
 impl Place {
     /// The market at this endpoint. Fails if it is of another chain than the trust file's, or has no
     /// market.
-    pub(super) async fn open(trust: Option<&TrustFile>, on: &OnChain) -> Result<Self, Failure> {
+    pub(crate) async fn open(trust: Option<&TrustFile>, on: &OnChain) -> Result<Self, Failure> {
         let rpc = Rpc::new(&[&on.rpc])?;
         let found = rpc.chain_id().await;
         let found =
@@ -149,7 +149,7 @@ impl Place {
     }
 
     /// The time of the newest block: what the contract goes by.
-    pub(super) async fn now_s(&self) -> Result<u64, Failure> {
+    pub(crate) async fn now_s(&self) -> Result<u64, Failure> {
         Ok(self.chain.tips().await?.head.time_s)
     }
 

@@ -10,7 +10,7 @@ use medtrail_chain::At;
 use medtrail_permit::dataset::{DATASET_BYTES_MAX, Dataset, Form, Layout, Origin, Profile};
 use medtrail_permit::sale::{Offer, Terms, check, words};
 use medtrail_permit::statements::Language;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -188,14 +188,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     require_same_market(&signed).await?;
     signed.say(&format!("{}\n", offer.terms.statement));
-    let domain = market_of(&signed.trust).domain();
-    let body = json!({
-        "offer": offer,
-        "dataset": text,
-        "signature": signed.session.key().sign_document(&offer, &domain),
-        "country": country,
-    });
-    let answer = signed.session.post("/v1/offers", &body).await?;
+    let answer = list(&signed, &offer, &dataset, &country).await?;
     signed.tell(&answer, |told| {
         format!(
             "Offer {} is in the catalogue. Buyers can pay; nothing is delivered before you approve \
@@ -203,6 +196,22 @@ pub(crate) async fn run(args: Args) -> Outcome {
             shown(told, "id")
         )
     })
+}
+
+/// Signs an offer that was checked, and lists it; the service's answer.
+pub(crate) async fn list(
+    signed: &Signed,
+    offer: &Offer,
+    dataset: &Dataset,
+    country: &str,
+) -> Result<Value, Failure> {
+    let body = json!({
+        "offer": offer,
+        "dataset": String::from_utf8(dataset.bytes())?,
+        "signature": signed.session.key().sign_document(offer, &market_of(&signed.trust).domain()),
+        "country": country,
+    });
+    signed.session.post("/v1/offers", &body).await
 }
 
 /// The seller's epoch at the market. Without an endpoint that of somebody who never ended all their

@@ -1,6 +1,6 @@
 //! `medtrail sales`: what a seller answers to a purchase, and what both sides do with their money.
 
-mod answer;
+pub(crate) mod answer;
 mod deletion;
 
 use super::delivery::input::read_order;

@@ -98,13 +98,15 @@ pub(super) fn answer(status: u16, body: &Value) -> DemoAnswer {
 /// The story, as the page takes it.
 fn story(live: &Live) -> Value {
     let button = |(label, post): &(&str, &str)| json!({ "label": label, "post": post });
-    let act = |(place, act): (usize, &Act)| {
+    let place = |(label, path): &(&str, &str)| json!({ "label": label, "path": path });
+    let act = |(number, act): (usize, &Act)| {
         json!({
-            "number": place + 1,
+            "number": number + 1,
             "title": act.title,
             "text": act.text,
             "buttons": act.buttons.iter().map(button).collect::<Vec<_>>(),
-            "isOpen": !act.buttons.is_empty(),
+            "places": act.places.iter().map(place).collect::<Vec<_>>(),
+            "isOpen": act.is_open(),
         })
     };
     json!({

@@ -1,6 +1,7 @@
 //! What the demo says in the terminal: in a few lines, or as a story.
 
 use super::accounts::Accounts;
+use super::act_five::Readings;
 use super::act_one::Watch;
 use super::clock::Clock;
 use super::jaan;
@@ -10,8 +11,10 @@ use super::routine;
 use super::trail::{Line, Names, Row};
 use super::words::{ACTS, DOORS, LOOK, STRIP, WARNING};
 use crate::render;
+use alloy_primitives::U256;
 use medtrail_fhir::reading::sentence;
 use medtrail_ledger::verify::Findings;
+use medtrail_permit::sale::words::ether;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,10 +67,7 @@ impl Teller {
         }
         println!("\nOpen {url}");
         for (label, path) in DOORS {
-            match path {
-                Some(path) => println!("  {label:<20} {url}{path}"),
-                None => println!("  {label:<20} opens with act 5"),
-            }
+            println!("  {label:<20} {url}{path}");
         }
         println!("\nAccounts: {WARNING}");
         for account in accounts.iter() {
@@ -96,6 +96,27 @@ impl Teller {
 
     pub(crate) fn act_four(self) {
         println!("\nAct 4: {}", ACTS[3].title);
+    }
+
+    pub(crate) fn act_five(self) {
+        println!("\nAct 5: {}", ACTS[4].title);
+    }
+
+    pub(crate) fn offered(self) {
+        println!(
+            "Mari signs an offer and lists it. Boreal Therapeutics finds it in the catalogue.\n"
+        );
+    }
+
+    /// What Boreal opened: the mean of each day.
+    pub(crate) fn opened(self, readings: &Readings) {
+        println!("Boreal opened {} readings of Mari's:", readings.count);
+        println!("  {}", readings.curve());
+    }
+
+    /// Her money, before and after.
+    pub(crate) fn paid(self, before: U256, after: U256) {
+        println!("Mari had {} ETH and has {} ETH.", ether(before), ether(after));
     }
 
     /// The newest lines of her trail, oldest first.

@@ -7,12 +7,12 @@ pub(crate) const STRIP: &str = "Invented people. Test money. The chain runs on y
 /// Beside every key.
 pub(crate) const WARNING: &str = "known to all, never send real money";
 
-/// The doors of the home page, and where they lead; one is still shut.
-pub(crate) const DOORS: [(&str, Option<&str>); 4] = [
-    ("I am Mari", Some("/#/trail")),
-    ("I buy data", None),
-    ("I check", Some("/verify")),
-    ("I run the hospital", Some("/#/organisations")),
+/// The doors of the home page, and where they lead.
+pub(crate) const DOORS: [(&str, &str); 4] = [
+    ("I am Mari", "/#/trail"),
+    ("I buy data", "/#/market"),
+    ("I check", "/verify"),
+    ("I run the hospital", "/#/organisations"),
 ];
 
 /// The button of act 1, and where it is posted.
@@ -22,12 +22,20 @@ pub(crate) const LOOK: (&str, &str) = ("A doctor looks now", "/demo/look");
 pub(crate) const ANSWER: (&str, &str) = ("The hospital answers", "/demo/answer");
 pub(crate) const PROPERLY: (&str, &str) = ("The hospital asks properly", "/demo/ask");
 
-/// An act of the story. One without buttons is not open yet.
+/// An act of the story. One with nothing to press and nowhere to go is not open yet.
 pub(crate) struct Act {
     pub(crate) title: &'static str,
     pub(crate) text: &'static str,
+    /// Where in the page it plays: label, and path.
+    pub(crate) places: &'static [(&'static str, &'static str)],
     /// Label, and the path that is posted to.
     pub(crate) buttons: &'static [(&'static str, &'static str)],
+}
+
+impl Act {
+    pub(crate) fn is_open(&self) -> bool {
+        !(self.buttons.is_empty() && self.places.is_empty())
+    }
 }
 
 /// The story.
@@ -36,16 +44,19 @@ pub(crate) static ACTS: [Act; 6] = [
         title: "Watch",
         text: "A doctor opens Mari’s allergies in the software of the family doctors. Look at her \
                trail while you press.",
+        places: &[],
         buttons: &[LOOK],
     },
     Act {
         title: "Cheat",
         text: "As the operator, on a copy: hide the look at 23:47, alter it, invent a visit.",
+        places: &[],
         buttons: &[],
     },
     Act {
         title: "Take away",
         text: "Download the trail and the page that checks it; stop the service, and check.",
+        places: &[],
         buttons: &[],
     },
     Act {
@@ -53,12 +64,21 @@ pub(crate) static ACTS: [Act; 6] = [
         text: "In Mari’s trail, ask why beside the look at 23:47; then the hospital answers. This \
                morning it tried to change her allergies and was refused. Let it ask properly: \
                under “Waiting for you” compare both, and approve or say no.",
+        places: &[],
         buttons: &[ANSWER, PROPERLY],
     },
-    Act { title: "Sell", text: "Sell 90 days of glucose, and be paid directly.", buttons: &[] },
+    Act {
+        title: "Sell",
+        text: "As Mari, offer 90 days of glucose under “Sell”. As Boreal Therapeutics, in another \
+               window, pay for it under “Market”. Then Mari says yes under “Waiting for you”: she \
+               is paid directly, and needs no coin for that.",
+        places: &[("Sell", "#/sell"), ("Market", "#/market")],
+        buttons: &[],
+    },
     Act {
         title: "All of it in the page",
         text: "By people who are not engineers, on a phone too.",
+        places: &[],
         buttons: &[],
     },
 ];
@@ -93,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn acts_one_and_four_are_open() {
-        let open: Vec<bool> = ACTS.iter().map(|act| !act.buttons.is_empty()).collect();
-        assert_eq!(open, [true, false, false, true, false, false]);
+    fn acts_one_four_and_five_are_open() {
+        let open: Vec<bool> = ACTS.iter().map(Act::is_open).collect();
+        assert_eq!(open, [true, false, false, true, true, false]);
         let mut buttons = ACTS.iter().flat_map(|act| act.buttons);
         assert!(buttons.all(|(_, path)| path.starts_with("/demo/")));
     }

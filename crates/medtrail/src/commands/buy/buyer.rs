@@ -30,22 +30,22 @@ const LOOK_MAX: Duration = Duration::from_secs(15);
 /// Looks that may fail one after the other: the service or the endpoint is started anew, say.
 const FAILURES_MAX: u32 = 40;
 /// What a buyer asks for beside the offer.
-pub(super) struct Wanted {
-    pub(super) recipient: B256,
-    pub(super) deliver_within: u64,
-    pub(super) grace: u64,
+pub(crate) struct Wanted {
+    pub(crate) recipient: B256,
+    pub(crate) deliver_within: u64,
+    pub(crate) grace: u64,
 }
 
 /// A buyer, their market, and the folder of this purchase.
-pub(super) struct Buyer {
-    pub(super) purchase: Purchase,
-    pub(super) identity: Option<PathBuf>,
-    pub(super) passphrase: PassphraseArgs,
-    pub(super) trust: PathBuf,
-    pub(super) rpc: String,
-    pub(super) offer: B256,
-    pub(super) signed: Signed,
-    pub(super) place: Place,
+pub(crate) struct Buyer {
+    pub(crate) purchase: Purchase,
+    pub(crate) identity: Option<PathBuf>,
+    pub(crate) passphrase: PassphraseArgs,
+    pub(crate) trust: PathBuf,
+    pub(crate) rpc: String,
+    pub(crate) offer: B256,
+    pub(crate) signed: Signed,
+    pub(crate) place: Place,
 }
 
 impl Buyer {
@@ -71,7 +71,7 @@ impl Buyer {
     }
 
     /// Makes the order and keeps it, before anything is paid; none: it was only shown.
-    pub(super) async fn order(
+    pub(crate) async fn order(
         &self,
         wanted: &Wanted,
         show: bool,
@@ -143,7 +143,7 @@ impl Buyer {
     }
 
     /// Takes every step that can be taken; with `wait` stays for those that cannot yet.
-    pub(super) async fn follow(&mut self, order: &Order, wait: bool) -> Outcome {
+    pub(crate) async fn follow(&mut self, order: &Order, wait: bool) -> Outcome {
         let (start, mut failures, mut said) = (Instant::now(), 0, None);
         loop {
             match self.step(order, &mut said, wait).await {

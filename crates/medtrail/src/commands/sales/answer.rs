@@ -12,8 +12,8 @@ use medtrail_chain::At;
 use medtrail_chain::market::{MarketCall, Status};
 use medtrail_ledger::binding::minute;
 use medtrail_market::seal::text_of;
-use medtrail_permit::sale::{Order, check};
-use serde_json::json;
+use medtrail_permit::sale::{Order, SaleApproval, check};
+use serde_json::{Value, json};
 
 /// By a signature or by a transaction.
 #[derive(clap::Args)]
@@ -40,61 +40,89 @@ impl How {
 pub(super) async fn approve(id: B256, show: bool, how: How, signing: Signing) -> Outcome {
     let signed = signing.open().await?;
     let place = how.place(&signed).await?;
-    require_same_market(&signed).await?;
-    let market = market_of(&signed.trust);
-    let (sale, dataset) = sale(&signed, id).await?;
-    let order = &sale.order;
-    require_mine(&signed, order, place.as_ref()).await?;
-    let settled_by = order.settled_by().ok_or_else(|| Failure::new("the order never ends"))?;
-    let approval = order.approval(&market, settled_by);
-    check::approval(&approval, order, &market, &dataset)?;
-    if order.offer.log != signed.trust.log {
-        return Err(Failure::new("the order is for another log than your trust file's"));
-    }
-    let paid = match &place {
-        Some(place) => {
-            let standing = place.chain.order_standing(market.data_market, id, At::Latest).await?;
-            if standing.status != Status::Paid {
-                return Err(Failure::new(format!(
-                    "the order is {:?} on the chain, not paid and waiting; nothing was signed",
-                    standing.status
-                )));
-            }
-            "yes, the market contract holds the money"
-        }
-        None => "so says the service; nobody asked the chain (--rpc URL asks it)",
-    };
-    signed.say(&format!("{}\n  Paid       {paid}", words(order, id, settled_by)));
+    let asked = Asked::read(&signed, id, place.as_ref()).await?;
+    signed.say(&asked.words());
     if show {
-        let told = json!({ "order": id, "approval": approval, "signed": false });
+        let told = json!({ "order": id, "approval": asked.approval, "signed": false });
         let words = "\nNothing was signed: leave out --show.";
         return signed.tell(&told, |_| words.to_owned());
     }
     if let Some(place) = place.filter(|_| how.on_chain) {
-        let call = MarketCall::Approve(bare_order(order));
+        let call = MarketCall::Approve(bare_order(&asked.order));
         let tx = place.act(signed.session.key(), &call, U256::ZERO).await?;
         return signed.tell(&json!({ "tx": tx }), |_| "\nApproved, on the chain.".to_owned());
     }
-    let signature = signed.session.key().sign_document(&approval, &market.domain());
-    let body = json!({ "approval": approval, "signature": signature });
-    let answer = signed.session.post(&format!("/v1/sales/{id}/approval"), &body).await?;
+    let answer = asked.approve(&signed).await?;
     signed.tell(&answer, |told| {
         format!("\nApproved. It is delivered, and you are paid: {} now.", shown(told, "state"))
     })
 }
 
-/// What is approved: the words of the offer, and what the wallet shows beside them.
-fn words(order: &Order, id: B256, settled_by_s: u64) -> String {
-    format!(
-        "You offered:\n\n{}\n\nThis purchase:\n  Buyer      {}\n  Price      {}, to {}\n  Encrypted  \
-         to {}\n  Good until {} UTC\n  Order      {id}",
-        order.offer.terms.statement,
-        order.buyer,
-        amounts::told(order.offer.price, order.offer.token),
-        order.offer.seller,
-        text_of(order.recipient),
-        minute(settled_by_s),
-    )
+/// A purchase that was held against the offer that this key signed: it can be approved.
+pub(crate) struct Asked {
+    id: B256,
+    order: Order,
+    approval: SaleApproval,
+    paid: &'static str,
+}
+
+impl Asked {
+    /// Reads it, and asks the chain whether it is paid, if there is one to ask.
+    pub(crate) async fn read(
+        signed: &Signed,
+        id: B256,
+        place: Option<&Place>,
+    ) -> Result<Self, Failure> {
+        require_same_market(signed).await?;
+        let market = market_of(&signed.trust);
+        let (sale, dataset) = sale(signed, id).await?;
+        let order = sale.order;
+        require_mine(signed, &order, place).await?;
+        let settled_by = order.settled_by().ok_or_else(|| Failure::new("the order never ends"))?;
+        let approval = order.approval(&market, settled_by);
+        check::approval(&approval, &order, &market, &dataset)?;
+        if order.offer.log != signed.trust.log {
+            return Err(Failure::new("the order is for another log than your trust file's"));
+        }
+        let paid = match place {
+            Some(place) => {
+                let market = market.data_market;
+                let standing = place.chain.order_standing(market, id, At::Latest).await?;
+                if standing.status != Status::Paid {
+                    return Err(Failure::new(format!(
+                        "the order is {:?} on the chain, not paid and waiting; nothing was signed",
+                        standing.status
+                    )));
+                }
+                "yes, the market contract holds the money"
+            }
+            None => "so says the service; nobody asked the chain (--rpc URL asks it)",
+        };
+        Ok(Self { id, order, approval, paid })
+    }
+
+    /// The words of the offer, and what the wallet shows beside them.
+    pub(crate) fn words(&self) -> String {
+        let Self { id, order, approval, paid } = self;
+        format!(
+            "You offered:\n\n{}\n\nThis purchase:\n  Buyer      {}\n  Price      {}, to {}\n  \
+             Encrypted  to {}\n  Good until {} UTC\n  Order      {id}\n  Paid       {paid}",
+            order.offer.terms.statement,
+            order.buyer,
+            amounts::told(order.offer.price, order.offer.token),
+            order.offer.seller,
+            text_of(order.recipient),
+            minute(approval.expiresAt),
+        )
+    }
+
+    /// Signs, and lets the service carry it; its answer.
+    pub(crate) async fn approve(&self, signed: &Signed) -> Result<Value, Failure> {
+        let domain = market_of(&signed.trust).domain();
+        let signature = signed.session.key().sign_document(&self.approval, &domain);
+        let body = json!({ "approval": self.approval, "signature": signature });
+        signed.session.post(&format!("/v1/sales/{}/approval", self.id), &body).await
+    }
 }
 
 /// That the offer of this order is one that this very key signed. The service could show an order of

@@ -6,6 +6,8 @@ export interface Act {
   readonly number: number;
   readonly title: string;
   readonly text: string;
+  /** Where in the page it plays. */
+  readonly places?: readonly { readonly label: string; readonly path: string }[];
   readonly buttons: readonly { readonly label: string; readonly post: string }[];
   readonly isOpen: boolean;
 }
@@ -32,6 +34,11 @@ export interface Story {
 /** A path of the demo on this very server: what the story names is loaded, or posted to. */
 export function isDemoPath(path: string): boolean {
   return /^\/demo\/[\w./-]*$/.test(path) && !path.includes("..");
+}
+
+/** A place of this very page. */
+export function isPagePath(path: string): boolean {
+  return /^#(?:\/[\w-]+)+$/.test(path);
 }
 
 class Demo {

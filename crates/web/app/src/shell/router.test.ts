@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isDemoPath } from "../demo/story.svelte";
+import { isDemoPath, isPagePath } from "../demo/story.svelte";
 import { placeOf } from "./router.svelte";
 
 describe("a place of the page", () => {
@@ -24,6 +24,8 @@ describe("a place of the page", () => {
 describe("a path that the demo's story names", () => {
   it("lies below /demo/ on this server", () => {
     expect(["/demo/look", "/demo/wallet.js"].every(isDemoPath)).toBe(true);
+    expect(["#/sell", "#/market/bought"].every(isPagePath)).toBe(true);
+    expect(["/#/sell", "#", "#//evil.example", "https://evil.example/#/sell", "javascript:1", "#/a?b"].filter(isPagePath)).toEqual([]);
     for (const path of ["https://evil.example/demo/x", "//evil.example/demo/x", "/demo/../v1/session", "/v1/session", "data:text/javascript,1"]) {
       expect(isDemoPath(path), path).toBe(false);
     }

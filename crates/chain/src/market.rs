@@ -200,11 +200,16 @@ impl Chain {
     ) -> Result<bool, RegistryError> {
         let at = self.id_of(at).await?;
         let call = isValidSignatureCall { hash: digest, signature: signature.to_vec().into() };
-        match self.try_read(account, call, &at).await {
-            Ok(answer) => Ok(answer == Some(isValidSignatureCall::SELECTOR.into())),
-            // It reverts, or answers what is no answer: it does not accept.
-            Err(RegistryError::Node { .. } | RegistryError::Nonsense(_)) => Ok(false),
-            Err(error) => Err(error),
+        let data = Bytes::from(call.abi_encode());
+        let asked = json!([{ "to": account, "data": data }, at]);
+        match self.rpc.need::<Bytes>("eth_call", asked).await {
+            Ok(answer) => {
+                let magic = isValidSignatureCall::abi_decode_returns_validate(&answer);
+                Ok(magic.is_ok_and(|magic| magic == isValidSignatureCall::SELECTOR))
+            }
+            Err(error) if error.is_failed_call() => Ok(false),
+            // A node that cannot tell must not make a sale fail: it is asked again.
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -83,6 +83,15 @@ impl RpcError {
         }
     }
 
+    /// Whether a call was executed and came to nothing: it reverted, or broke off. Anything else is a
+    /// trouble of the node's, and says nothing about the contract.
+    pub(crate) fn is_failed_call(&self) -> bool {
+        const BROKEN: [&str; 5] = ["out of gas", "outofgas", "opcode", "stack ", "invalid jump"];
+        let Self::Node { message, .. } = self else { return false };
+        let message = message.to_ascii_lowercase();
+        self.is_revert() || BROKEN.iter().any(|words| message.contains(words))
+    }
+
     /// Whether the node says that it has no such block.
     pub(crate) fn is_unknown_block(&self) -> bool {
         match self {
@@ -378,13 +387,39 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_broke_off_is_no_trouble_of_the_node() {
+        let of = |code, message: &str| RpcError::Node {
+            code,
+            message: message.to_owned(),
+            data: Bytes::new(),
+        };
+        for message in [
+            "out of gas",
+            "EVM error OutOfGas",
+            "invalid opcode: INVALID",
+            "invalid jump destination",
+        ] {
+            assert!(of(-32000, message).is_failed_call(), "{message}");
+        }
+        for (code, message) in [
+            (-32005, "daily request count exceeded"),
+            (-32000, "header not found"),
+            (-32603, "Internal error"),
+            (-32000, "missing trie node"),
+        ] {
+            assert!(!of(code, message).is_failed_call(), "{message}");
+        }
+        assert!(!RpcError::Transport("out of gas".to_owned()).is_failed_call());
+    }
+
+    #[test]
     fn revert_data_is_found_in_both_of_its_places() {
         for text in [
             r#"{"code":3,"message":"execution reverted","data":"0xdeadbeef"}"#,
             r#"{"code":-32000,"message":"reverted","data":{"data":"0xdeadbeef"}}"#,
         ] {
             let error = serde_json::from_str::<NodeError>(text).unwrap().into_error();
-            assert!(error.is_revert());
+            assert!(error.is_revert() && error.is_failed_call());
             let RpcError::Node { data, .. } = error else { panic!("not a node's error") };
             assert_eq!(data[..], [0xde, 0xad, 0xbe, 0xef]);
         }

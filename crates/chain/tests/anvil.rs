@@ -347,3 +347,32 @@ async fn what_a_person_permits_takes_back_and_freezes_is_read_in_order_and_becom
     // Another contract's events are not taken for it.
     assert_eq!(chain.consents(REGISTRY.address(), subject).await.unwrap(), []);
 }
+
+/// Wallets that are contracts: only one that answers with the magic value accepts, and one that
+/// breaks off is no trouble of the node's, which would be asked again for ever.
+#[tokio::test]
+async fn a_contract_wallet_accepts_by_the_magic_value_alone() {
+    let anvil = Anvil::start();
+    let chain = anvil.chain();
+    let magic = format!("0x7f1626ba7e{}5f5260205ff3", "00".repeat(28));
+    let other = format!("0x7fffffffff{}5f5260205ff3", "00".repeat(28));
+    let cases = [
+        ("accepts", magic.as_str(), true),
+        ("answers something else", other.as_str(), false),
+        ("answers the magic value and more in its word", &magic.replace("ba7e00", "ba7e01"), false),
+        ("answers nothing", "0x00", false),
+        ("reverts", "0x5f5ffd", false),
+        ("is not code", "0xfe", false),
+        ("runs for ever", "0x5b5f56", false),
+        ("has no code", "0x", false),
+    ];
+    for (number, (what, code, expected)) in cases.into_iter().enumerate() {
+        let account = Address::repeat_byte(0xa0 + number as u8);
+        let body = serde_json::json!({
+            "jsonrpc": "2.0", "id": 1, "method": "anvil_setCode", "params": [account, code],
+        });
+        reqwest::Client::new().post(&anvil.url).json(&body).send().await.unwrap();
+        let answer = chain.accepts_signature(account, B256::ZERO, &[1; 65], At::Latest).await;
+        assert_eq!(answer.unwrap(), expected, "it {what}");
+    }
+}

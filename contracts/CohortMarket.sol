@@ -180,7 +180,7 @@ contract CohortMarket is ICohortMarket, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ICohortMarket
-    function placeOf(bytes32 cohort, address seller) external view returns (bool, uint32) {
+    function placeOf(bytes32 cohort, address seller) external view returns (bool paid, uint32 place) {
         uint256 held = _placesOf[cohort][seller];
         // forge-lint: disable-next-line(unsafe-typecast)
         return held == 0 ? (false, 0) : (true, uint32(held - 1));

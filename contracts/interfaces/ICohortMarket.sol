@@ -224,7 +224,7 @@ interface ICohortMarket {
     function standing(bytes32 cohort) external view returns (Standing memory);
 
     /// @notice Whether the seller was paid in this cohort, and for which place.
-    function placeOf(bytes32 cohort, address seller) external view returns (bool isPaid, uint32 place);
+    function placeOf(bytes32 cohort, address seller) external view returns (bool paid, uint32 place);
 
     function isPaid(bytes32 cohort, uint32 place) external view returns (bool);
 

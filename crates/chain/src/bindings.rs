@@ -29,6 +29,16 @@ mod market_sol {
     );
 }
 
+/// Apart for the same reason.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+mod cohort_sol {
+    alloy::sol!(
+        #[derive(Debug, PartialEq, Eq)]
+        CohortMarket,
+        "../../abi/CohortMarket.json"
+    );
+}
+
 /// Of ERC-20 what a buyer needs who pays in a token.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 mod token_sol {
@@ -41,6 +51,8 @@ mod token_sol {
     }
 }
 
+pub(crate) use cohort_sol::CohortMarket::{self, BYTECODE as COHORT_MARKET};
+pub(crate) use cohort_sol::{IAnchorRegistry as cohort_anchors, ICohortMarket as cohort_types};
 pub(crate) use market_sol::DataMarket::{self, BYTECODE as DATA_MARKET};
 pub(crate) use market_sol::{IAnchorRegistry as market_anchors, IDataMarket as market_types};
 use sol::AnchorRegistry::{AnchorRegistryErrors, anchorCall, openCall};
@@ -63,6 +75,13 @@ impl From<&Anchor> for types::Anchor {
 }
 
 impl From<&Anchor> for market_anchors::Anchor {
+    fn from(anchor: &Anchor) -> Self {
+        let Anchor { number, size, root, time_s } = *anchor;
+        Self { number, size, root, timeS: time_s }
+    }
+}
+
+impl From<&Anchor> for cohort_anchors::Anchor {
     fn from(anchor: &Anchor) -> Self {
         let Anchor { number, size, root, time_s } = *anchor;
         Self { number, size, root, timeS: time_s }

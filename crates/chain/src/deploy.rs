@@ -5,7 +5,9 @@
 //! nothing else: no comparison of runtime code, full of immutables, could say more.
 
 use crate::Rpc;
-use crate::bindings::{self, ANCHOR_REGISTRY, CONSENT_REGISTRY, DATA_MARKET, eip712DomainCall};
+use crate::bindings::{
+    self, ANCHOR_REGISTRY, COHORT_MARKET, CONSENT_REGISTRY, DATA_MARKET, eip712DomainCall,
+};
 use crate::rpc::RpcError;
 use alloy::primitives::{Address, B256, Bytes, address, b256, bytes};
 use alloy::sol_types::{SolCall, SolValue};
@@ -35,13 +37,16 @@ pub enum Contract {
     AnchorRegistry,
     /// Where permissions stand, and who acts for whom.
     ConsentRegistry,
-    /// Where buyers pay, and sellers are paid for what a log shows. It asks the other two.
+    /// Where buyers pay, and sellers are paid for what a log shows. It asks the first two.
     DataMarket,
+    /// Where one buyer pays many sellers at one price. It asks the first two.
+    CohortMarket,
 }
 
 impl Contract {
     /// All of them, in the order of deployment.
-    pub const ALL: [Self; 3] = [Self::AnchorRegistry, Self::ConsentRegistry, Self::DataMarket];
+    pub const ALL: [Self; 4] =
+        [Self::AnchorRegistry, Self::ConsentRegistry, Self::DataMarket, Self::CohortMarket];
 
     /// As in `contracts/` and `abi/`.
     pub fn name(self) -> &'static str {
@@ -49,6 +54,7 @@ impl Contract {
             Self::AnchorRegistry => "AnchorRegistry",
             Self::ConsentRegistry => "ConsentRegistry",
             Self::DataMarket => "DataMarket",
+            Self::CohortMarket => "CohortMarket",
         }
     }
 
@@ -61,13 +67,16 @@ impl Contract {
         match self {
             Self::AnchorRegistry => ANCHOR_REGISTRY.clone(),
             Self::ConsentRegistry => CONSENT_REGISTRY.clone(),
-            // Its address commits to theirs, and so to their code.
-            Self::DataMarket => {
-                let [anchors, consents] = [Self::AnchorRegistry, Self::ConsentRegistry];
-                let arguments = (anchors.address(), consents.address()).abi_encode_params();
-                [DATA_MARKET.as_ref(), &arguments].concat().into()
-            }
+            Self::DataMarket => Self::market(&DATA_MARKET),
+            Self::CohortMarket => Self::market(&COHORT_MARKET),
         }
+    }
+
+    /// A market's address commits to those of both registries, and so to their code.
+    fn market(code: &Bytes) -> Bytes {
+        let [anchors, consents] = [Self::AnchorRegistry, Self::ConsentRegistry];
+        let arguments = (anchors.address(), consents.address()).abi_encode_params();
+        [code.as_ref(), &arguments].concat().into()
     }
 }
 

@@ -1,5 +1,5 @@
 //! The EVM chain as Medtrail sees it: the anchor registry, read and written through JSON-RPC, and
-//! the consent registry and the market, read.
+//! the consent registry and the markets, read.
 //!
 //! Invariants:
 //! - No key is ever here: whoever signs stands behind [`medtrail_ledger::ports::Courier`], or signs
@@ -11,6 +11,7 @@
 //!   those are what the sender decides. alloy gives the bindings.
 
 mod bindings;
+pub mod cohort;
 mod consents;
 mod control;
 mod deploy;

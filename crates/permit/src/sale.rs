@@ -1,8 +1,10 @@
 //! What is signed in a sale (EIP-712, the market contract's domain): the seller's offer, the
-//! buyer's order, the seller's approval of that order. [`check`] says what makes one valid,
-//! [`words`] what the seller reads.
+//! buyer's order, the seller's approval of that order; and a buyer's call to many, with each
+//! seller's acceptance ([`cohort`]). [`check`] says what makes one valid, [`words`] what the seller
+//! reads.
 
 pub mod check;
+pub mod cohort;
 mod english;
 mod estonian;
 pub mod words;
@@ -61,6 +63,39 @@ sol! {
         #[serde(with = "decimal")]
         uint256 price;
         Terms terms;
+        uint64 expiresAt;
+    }
+
+    /// One buyer's paid call to many sellers, each for the same price and on the same terms.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Cohort {
+        address buyer;
+        bytes32 log;
+        address token;
+        #[serde(with = "decimal")]
+        uint256 price;
+        uint32 places;
+        bytes32 recipient;
+        uint64 deliverBy;
+        uint64 grace;
+        Terms terms;
+        bytes32 salt;
+    }
+
+    /// One seller's yes to a call, which whoever settles carries. Its id is the record and the
+    /// permission of the delivery's entry.
+    #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct CohortAcceptance {
+        bytes32 cohort;
+        uint32 place;
+        address seller;
+        address token;
+        #[serde(with = "decimal")]
+        uint256 price;
+        Terms terms;
+        uint64 epoch;
         uint64 expiresAt;
     }
 }
@@ -200,6 +235,10 @@ mod tests {
         assert_eq!(Order::eip712_encode_type(), format!("{order}{offer}{terms}"));
         let approval = "SaleApproval(bytes32 order,address seller,address buyer,address token,uint256 price,Terms terms,uint64 expiresAt)";
         assert_eq!(SaleApproval::eip712_encode_type(), format!("{approval}{terms}"));
+        let cohort = "Cohort(address buyer,bytes32 log,address token,uint256 price,uint32 places,bytes32 recipient,uint64 deliverBy,uint64 grace,Terms terms,bytes32 salt)";
+        assert_eq!(Cohort::eip712_encode_type(), format!("{cohort}{terms}"));
+        let acceptance = "CohortAcceptance(bytes32 cohort,uint32 place,address seller,address token,uint256 price,Terms terms,uint64 epoch,uint64 expiresAt)";
+        assert_eq!(CohortAcceptance::eip712_encode_type(), format!("{acceptance}{terms}"));
         let deletion = "Deletion(string statement,bytes32 order,address buyer,uint64 deletedAt)";
         assert_eq!(Deletion::eip712_encode_type(), deletion);
         // One paragraph, as a wallet shows it.

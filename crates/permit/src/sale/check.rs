@@ -13,6 +13,9 @@ pub const GRACE_S_MAX: u64 = 90 * 86_400;
 /// The dearest price: 128 bits, more than there is of any token.
 pub const PRICE_MAX: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
 
+/// The most places of one call: its file is one, and its sellers are paid in batches.
+pub const PLACES_MAX: u32 = 10_000;
+
 /// What is wrong with a document of a sale.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,10 +51,18 @@ pub enum SaleError {
     #[error("grace is {0}, it must be from 1 to {GRACE_S_MAX} seconds")]
     Grace(u64),
     /// An approval of another order, or of this one with something changed.
-    #[error("{0} is not that of the order")]
+    #[error("{0} is not that of the order, or of the cohort")]
     Differs(&'static str),
+    /// Nobody could take part, or more than one call may have.
+    #[error("places is {0}, it must be from 1 to {PLACES_MAX}")]
+    Places(u32),
+    /// Not one of the cohort's places.
+    #[error("place is {0}, the cohort has {1}, from 0 on")]
+    Place(u32, u32),
     /// It could end before whoever delivers is paid.
-    #[error("expiresAt is {0}, it must reach {1}: deliverBy and grace of the order")]
+    #[error(
+        "expiresAt is {0}, it must reach {1}: deliverBy and grace of the order, or of the cohort"
+    )]
     EndsEarly(u64, u64),
 }
 
@@ -69,20 +80,22 @@ impl SaleError {
             Self::AccessS(_) => "accessS",
             Self::Oneself => "buyer",
             Self::Grace(_) => "grace",
+            Self::Places(_) => "places",
+            Self::Place(..) => "place",
             Self::EndsEarly(..) => "expiresAt",
         }
     }
 }
 
-fn some(field: &'static str, is_zero: bool) -> Result<(), SaleError> {
+pub(super) fn some(field: &'static str, is_zero: bool) -> Result<(), SaleError> {
     if is_zero { Err(SaleError::Zero(field)) } else { Ok(()) }
 }
 
-fn time(field: &'static str, time_s: u64) -> Result<(), SaleError> {
+pub(super) fn time(field: &'static str, time_s: u64) -> Result<(), SaleError> {
     if (1..=TIME_S_MAX).contains(&time_s) { Ok(()) } else { Err(SaleError::Time(field)) }
 }
 
-fn terms(terms: &Terms) -> Result<(), SaleError> {
+pub(super) fn terms(terms: &Terms) -> Result<(), SaleError> {
     if !purposes::is_known(&terms.purpose) {
         let cut = terms.purpose.chars().take(80).collect();
         return Err(SaleError::Purpose(cut));

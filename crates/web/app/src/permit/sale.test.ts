@@ -6,7 +6,7 @@ import type { Hex } from "../ledger/types";
 import { datasetBytes, datasetId, datasetOf, type Dataset } from "./dataset";
 import { offerLanguage, renderOffer } from "./offer-words";
 import {
-  approvalOf, approvalProblem, offerProblem, orderProblem, saleId, saleStructHash, saleTypeString, type Market, type Offer,
+  approvalOf, approvalProblem, cohortId, offerProblem, orderProblem, saleId, saleStructHash, saleTypeString, type Market, type Offer,
   type Order, type SaleStruct,
 } from "./sale";
 
@@ -14,7 +14,7 @@ const MARKET: Market = { chainId: 31338, dataMarket: "0x5fbdb2315678afecb367f032
 const hex = (byte: string, bytes = 32): Hex => `0x${byte.repeat(bytes)}`;
 
 it("sales.json: documents hash as a wallet hashes them", () => {
-  const { documents } = vectors<{ documents: { primaryType: SaleStruct; message: never; typeString: string; structHash: Hex; digest: Hex }[] }>("sales");
+  const { documents } = vectors<{ documents: { primaryType: Exclude<SaleStruct, "Cohort" | "CohortAcceptance">; message: never; typeString: string; structHash: Hex; digest: Hex }[] }>("sales");
   expect(documents).toHaveLength(7);
   // viem writes every number as text.
   const numbers = (value: unknown): unknown => (typeof value !== "object" || value === null ? value
@@ -25,6 +25,22 @@ it("sales.json: documents hash as a wallet hashes them", () => {
     expect(saleTypeString(primaryType)).toBe(typeString);
     expect(saleStructHash(primaryType, value)).toBe(structHash);
     if (primaryType !== "Terms") expect(saleId(primaryType, value, MARKET)).toBe(digest);
+  }
+});
+
+it("cohorts.json: documents of a call to many hash as a wallet hashes them", () => {
+  type Vector = { primaryType: "Cohort" | "CohortAcceptance"; message: object; typeString: string; structHash: Hex; digest: Hex };
+  const { documents } = vectors<{ documents: Vector[] }>("cohorts");
+  expect(documents).toHaveLength(6);
+  const market = { chainId: MARKET.chainId, cohortMarket: MARKET.dataMarket };
+  for (const { primaryType, message, typeString, structHash, digest } of documents) {
+    // viem writes every number as text.
+    const value = Object.fromEntries(Object.entries(message).map(([name, inner]) =>
+      [name, ["places", "place", "deliverBy", "grace", "epoch", "expiresAt"].includes(name) ? BigInt(inner as string) : inner])) as never;
+    expect(saleTypeString(primaryType)).toBe(typeString);
+    expect(saleStructHash(primaryType, value)).toBe(structHash);
+    expect(cohortId(primaryType, value, market)).toBe(digest);
+    expect(cohortId(primaryType, value, { ...market, chainId: 1 })).not.toBe(digest);
   }
 });
 

@@ -23,8 +23,17 @@ export interface SaleApproval {
   order: Hex; seller: Hex; buyer: Hex; token: Hex; price: string; terms: Terms; expiresAt: number;
 }
 
+/** One buyer's call to many sellers. */
+export interface Cohort {
+  buyer: Hex; log: Hex; token: Hex; price: string; places: number; recipient: Hex; deliverBy: number; grace: number; terms: Terms; salt: Hex;
+}
+
+export interface CohortAcceptance {
+  cohort: Hex; place: number; seller: Hex; token: Hex; price: string; terms: Terms; epoch: number; expiresAt: number;
+}
+
 interface Structs {
-  Terms: Terms; Offer: Offer; Order: Order; SaleApproval: SaleApproval;
+  Terms: Terms; Offer: Offer; Order: Order; SaleApproval: SaleApproval; Cohort: Cohort; CohortAcceptance: CohortAcceptance;
 }
 
 export type SaleStruct = keyof Structs;
@@ -43,6 +52,14 @@ export const SALE_TYPES: { readonly [K in SaleStruct]: readonly (readonly [type:
   SaleApproval: [
     ["bytes32", "order"], ["address", "seller"], ["address", "buyer"], ["address", "token"], ["uint256", "price"],
     ["Terms", "terms"], ["uint64", "expiresAt"],
+  ],
+  Cohort: [
+    ["address", "buyer"], ["bytes32", "log"], ["address", "token"], ["uint256", "price"], ["uint32", "places"],
+    ["bytes32", "recipient"], ["uint64", "deliverBy"], ["uint64", "grace"], ["Terms", "terms"], ["bytes32", "salt"],
+  ],
+  CohortAcceptance: [
+    ["bytes32", "cohort"], ["uint32", "place"], ["address", "seller"], ["address", "token"], ["uint256", "price"],
+    ["Terms", "terms"], ["uint64", "epoch"], ["uint64", "expiresAt"],
   ],
 };
 
@@ -83,8 +100,16 @@ export interface Market {
   chainId: number; dataMarket: Hex;
 }
 
+/** Those of the cohort market, whose domain is its own. */
+type CohortStruct = "Cohort" | "CohortAcceptance";
+
+/** The id of a document of a call to many, under the domain of the cohort market. */
+export function cohortId<K extends CohortStruct>(name: K, value: Structs[K], market: { chainId: number; cohortMarket: Hex }): Hex {
+  return digest(saleStructHash(name, value), { chainId: market.chainId, registry: market.cohortMarket });
+}
+
 /** The id of a document, which is what is signed. */
-export function saleId<K extends Exclude<SaleStruct, "Terms">>(name: K, value: Structs[K], { chainId, dataMarket }: Market): Hex {
+export function saleId<K extends Exclude<SaleStruct, "Terms" | CohortStruct>>(name: K, value: Structs[K], { chainId, dataMarket }: Market): Hex {
   const domain: Domain = { chainId, registry: dataMarket };
   return digest(saleStructHash(name, value), domain);
 }

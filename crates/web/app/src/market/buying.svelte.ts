@@ -2,7 +2,7 @@ import { s } from "../i18n/sales";
 import type { Hex, TrustFile } from "../ledger";
 import { utf8 } from "../ledger/bytes";
 import { datasetOf, type Dataset } from "../permit/dataset";
-import { orderProblem, saleId, type Order } from "../permit/sale";
+import { deletionOf, orderProblem, saleId, type Deletion, type Order } from "../permit/sale";
 import { buyData, orderData } from "../sales/abi";
 import { saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { saleFlaws, type Flaw } from "../sales/check";
@@ -10,7 +10,9 @@ import type { MarketChain, Standing } from "../sales/chain";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
+import { signSale } from "../sales/sign";
 import { mined, transact } from "../sales/transact";
+import { deletionForWallet } from "../sales/typed-data";
 import { allPages } from "../sell/selling.svelte";
 import { ask } from "../server/client";
 import { isDeclined } from "../session/explain";
@@ -49,6 +51,8 @@ export class Buying {
     progress.end === "running" || (view !== null && !["settled", "refunded", "over"].includes(view.state))));
 
   readonly #stop = new AbortController();
+  /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
+  readonly #said = new Map<Hex, { readonly deletion: Deletion; readonly signature: Hex }>();
 
   constructor(address: string) {
     this.address = address.toLowerCase() as Hex;
@@ -170,6 +174,27 @@ export class Buying {
       if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
       await this.read();
     });
+  }
+
+  /** The buyer's word that it is deleted. Nobody is to say that who was not asked, or of another order than they know. */
+  sayDeleted({ id, order, view, flaws }: Purchase): Promise<void> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      const isAsked = (view?.withdrawal ?? null) !== null;
+      if (!isAsked || flaws.length > 0 || order.buyer !== this.address || view?.id !== id || saleId("Order", order, market) !== id) throw new Error(s("sale.notThat"));
+      const said = this.#said.get(id) ?? await this.#deletion(order, market);
+      this.#said.set(id, said);
+      const written = saleOf(await ask<unknown>(`/v1/sales/${id}/deletion`, { method: "POST", body: said }));
+      if (written?.id !== id || written.withdrawal?.state !== "deleted") throw new Error(s("sell.otherWritten"));
+      this.#said.delete(id);
+      await this.read().catch((error: unknown) => { this.error = explain(error); });
+    });
+  }
+
+  async #deletion(order: Order, market: MarketInfo): Promise<{ deletion: Deletion; signature: Hex }> {
+    const deletion = deletionOf(order, market, Math.floor(Date.now() / 1000));
+    const signature = await signSale(this.address, deletionForWallet(deletion, market), saleId("Deletion", deletion, market), market.chainId);
+    return { deletion, signature };
   }
 
   /** Of an order that never came to the chain. */

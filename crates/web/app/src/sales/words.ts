@@ -5,7 +5,7 @@ import type { Hex } from "../ledger/types";
 import type { Dataset } from "../permit/dataset";
 import { PURPOSES } from "../permit/purposes";
 import { dataOf } from "../permit/statements";
-import { isEther } from "./api";
+import { isEther, type Withdrawal } from "./api";
 import { etherOf } from "./price";
 
 export const dataWords = ({ scopes }: Dataset): string => list(scopes.map((scope) => dataOf(scope, "en")));
@@ -28,6 +28,11 @@ export function lengthWords(seconds: number): string {
     if (seconds >= length && seconds % length === 0) return sn(words, seconds / length);
   }
   return sn("length.seconds", seconds);
+}
+
+/** How it stands with what a seller asked for. */
+export function withdrawalWords(role: "seller" | "buyer", { askedMs, dueMs, state }: Withdrawal): string {
+  return s(role === "seller" ? `deletion.seller.${state}` : `deletion.buyer.${state}`, { asked: when(askedMs, "moment"), due: when(dueMs, "moment") });
 }
 
 const names = new Intl.DisplayNames("en-GB", { type: "region", fallback: "code" });

@@ -253,6 +253,15 @@ export class Selling {
     return this.#send(order.offer.seller, orderData("revoke", order));
   }
 
+  /** The buyer is asked to delete what was delivered. Asked again it stays as it was. */
+  askDeletion(id: Hex): Promise<void> {
+    return this.#doing(async () => {
+      const written = saleOf(await ask<unknown>(`/v1/sales/${id}/withdrawal`, { method: "POST" }));
+      if (written?.id !== id || written.withdrawal === null) throw new Error(s("deletion.notWritten"));
+      await this.#readAfter();
+    });
+  }
+
   withdraw(account: Hex, to: Hex): Promise<void> {
     return this.#send(account, wordsData("withdraw", account, NO_TOKEN, to));
   }

@@ -9,6 +9,7 @@ import { session } from "../session/session.svelte";
 import SaleItem from "./SaleItem.svelte";
 import { Selling } from "./selling.svelte";
 
+const WITHDRAWAL = { askedMs: NOW, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
 const ORDER_ID = saleId("Order", order(), MARKET);
 
 /** A service that lists what it was given; `posts` is what it was told. */
@@ -34,7 +35,8 @@ function serve({ market = marketAnswer() as object, sales = [saleAnswer()] as ob
       }
       if (path.endsWith("/approval")) server.sales = [saleAnswer(order(), { isApproved: true, state: "preparing", ...change })];
       if (path.endsWith("/decline") && !isSlow) server.sales = [saleAnswer(order(), { state: "over", refusal: "not-approved" })];
-      if (path.endsWith("/withdrawal")) server.offers = server.offers.map((one) => ({ ...one, state: "withdrawn" }));
+      if (path.startsWith("/v1/sales") && path.endsWith("/withdrawal")) server.sales = [saleAnswer(order(), { state: "settled", withdrawal: WITHDRAWAL, ...change })];
+      else if (path.endsWith("/withdrawal")) server.offers = server.offers.map((one) => ({ ...one, state: "withdrawn" }));
       return json(server.sales[0] ?? server.offers[0]);
     }
     if (path.startsWith("/v1/sales")) return json({ version: "medtrail/sales-v1", sales: server.sales, next: null });
@@ -189,6 +191,56 @@ describe("a buyer who waits", () => {
     const selling = await opened();
     await selling.decline(ORDER_ID);
     expect([selling.sales[0]?.view.state, selling.asking]).toEqual(["waiting", []]);
+  });
+});
+
+describe("a buyer who has the data", () => {
+  const shown = async (state: string, change: object = {}) => {
+    const selling = await opened();
+    const told: string[] = [];
+    const view = { ...selling.sales[0]?.view, state, ...change };
+    const item = render(SaleItem, { sale: { ...selling.sales[0], view } as never, selling, ontold: (what: string) => told.push(what) });
+    return { selling, told, ...item };
+  };
+
+  it("is asked to delete them, after words of what that can and cannot do", async () => {
+    const server = serve({ sales: [saleAnswer(order(), { state: "settled", isApproved: true })] });
+    wallet([[MARI, MARI_KEY]]);
+    const { selling, told, container } = await shown("settled");
+    expect(container.textContent).toContain("It cannot make them delete, and nobody can see whether they did.");
+    await fireEvent.click(screen.getByRole("button", { name: "Ask the buyer to delete", hidden: true }));
+    await vi.waitFor(() => expect(told).toEqual(["The buyer is asked to delete what was delivered."]));
+    expect(server.posts).toEqual([{ path: `/v1/sales/${ORDER_ID}/withdrawal`, method: "POST", body: null }]);
+    expect(selling.sales[0]?.view.withdrawal).toEqual(WITHDRAWAL);
+  });
+
+  it("is asked once, and before that has been given them", async () => {
+    serve();
+    wallet([[MARI, MARI_KEY]]);
+    for (const state of ["waiting", "preparing", "delivered", "refunded", "over"]) {
+      const { container, unmount } = await shown(state);
+      expect(container.textContent, state).not.toContain("Ask the buyer to delete");
+      unmount();
+    }
+    for (const [state, words] of [["waiting", "The buyer has until 22 Dec 2026, 14:32 to sign"], ["deleted", "The buyer signed that it is."], ["not-answered", "The buyer did not answer until 22 Dec 2026, 14:32"]]) {
+      const { container, unmount } = await shown("settled", { withdrawal: { ...WITHDRAWAL, state } });
+      expect([container.textContent?.includes(words ?? ""), container.textContent?.includes("Ask the buyer to delete")], state).toEqual([true, false]);
+      unmount();
+    }
+    // The words of a sale that does not check are nobody's.
+    const { container } = await shown("settled", {});
+    expect(container.textContent).toContain("Ask the buyer to delete");
+    serve({ sales: [saleAnswer(order(), { id: LOG, state: "settled" })] });
+    const wrong = await shown("settled");
+    expect(wrong.container.textContent).not.toContain("Ask the buyer to delete");
+  });
+
+  it("was not asked where the site wrote nothing down, or another sale", async () => {
+    wallet([[MARI, MARI_KEY]]);
+    for (const change of [{ withdrawal: null }, { id: LOG }]) {
+      serve({ change });
+      await expect((await opened()).askDeletion(ORDER_ID)).rejects.toThrow("did not write down that you asked");
+    }
   });
 });
 

@@ -3,20 +3,22 @@ import type { Hex, TrustFile } from "../ledger";
 import { utf8 } from "../ledger/bytes";
 import { datasetOf, type Dataset } from "../permit/dataset";
 import { deletionOf, orderProblem, saleId, type Deletion, type Order } from "../permit/sale";
-import { buyData, orderData } from "../sales/abi";
-import { saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
+import { buyData, buyWithPermitData, orderData } from "../sales/abi";
+import { isEther, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
 import { signSale } from "../sales/sign";
-import { mined, transact } from "../sales/transact";
+import { learn } from "../sales/tokens.svelte";
+import { mined, NotSent, transact } from "../sales/transact";
 import { deletionForWallet } from "../sales/typed-data";
 import { allPages } from "../sell/selling.svelte";
 import { ask } from "../server/client";
 import { isDeclined } from "../session/explain";
 import { opening } from "../session/opening";
+import { allowed, type Asking, type Given } from "./allow";
 import { forgetOrder, keepOrder, keptOrders, type Kept } from "./orders";
 
 /** One purchase: from this device, from the service, or both. */
@@ -44,6 +46,10 @@ export class Buying {
   purchases = $state.raw<readonly Purchase[]>([]);
   hasChain = $state(false);
   isBusy = $state(false);
+  /** What the wallet is asked for; null: nothing. */
+  asking = $state<Asking | null>(null);
+  /** In this attempt the market was allowed, by transaction, to take the price: it stays so if the buyer does not pay. */
+  hasAllowed = $state(false);
   readAtMs = $state(0);
 
   /** Whether the service or the chain will say more: of money the chain may be ahead, and the key comes from the service after it. */
@@ -89,6 +95,7 @@ export class Buying {
     const chain = await chainOf(market);
     const nowS = (await orNull(chain?.nowS())) ?? null;
     this.hasChain = nowS !== null;
+    if (chain !== null) void learn(chain, found.map(({ order }) => order.offer.token));
     const views = new Map(found.filter(({ role }) => role === "buyer").map((view) => [view.id, view]));
     const kept = new Map(keptOrders(market, this.address).map((one) => [one.id, one]));
     const ids = [...new Set([...kept.keys(), ...views.keys()])];
@@ -122,6 +129,7 @@ export class Buying {
       return await what();
     } finally {
       this.isBusy = false;
+      this.asking = null;
     }
   }
 
@@ -130,20 +138,42 @@ export class Buying {
     return this.market;
   }
 
-  /** Pays. The order is kept before the wallet is asked: whatever happens then, the money can be found again. */
+  /** In a token: what must be before it can be paid, and moves nothing yet. */
+  async #allowed(order: Order, offerSignature: Hex, market: MarketInfo): Promise<Given | null> {
+    const { token, price } = order.offer;
+    if (isEther(token)) return null;
+    const chain = await chainOf(market);
+    if (chain === null) throw new Error(s("wallet.needed"));
+    await learn(chain, [token]);
+    return allowed({
+      chain, market, buyer: this.address, token, price: BigInt(price), signal: this.#stop.signal,
+      paying: ({ deadline, signature }) => buyWithPermitData(order, offerSignature, deadline, signature),
+      ontold: (asking) => {
+        this.asking = asking;
+        if (asking === "allowing") this.hasAllowed = true;
+      },
+    });
+  }
+
+  /** Pays. The order is kept before the wallet is asked to: whatever happens then, the money can be found again. */
   pay(order: Order, { dataset, text, signature }: OfferView): Promise<Hex> {
     return this.#doing(async () => {
       const market = this.#market();
       if (dataset === null || orderProblem(order, dataset) !== null) throw new Error(s("sale.notThat"));
       const id = saleId("Order", order, market);
+      this.hasAllowed = false;
+      const given = await this.#allowed(order, signature, market);
       const kept: Kept = { id, order, text, tx: null, atMs: Date.now() };
       if (!keepOrder(market, kept)) throw new Error(s("buy.notKept"));
       let tx: Hex;
       try {
-        tx = await transact({ from: this.address, to: market.dataMarket, data: buyData(order, signature), value: BigInt(order.offer.price) }, market.chainId);
+        this.asking = "pay";
+        const data = given ? buyWithPermitData(order, signature, given.deadline, given.signature) : buyData(order, signature);
+        const value = isEther(order.offer.token) ? BigInt(order.offer.price) : 0n;
+        tx = await transact({ from: this.address, to: market.dataMarket, data, value }, market.chainId);
       } catch (error) {
         // Nothing was sent; of any other fault nobody knows that.
-        if (isDeclined(error) || (error instanceof Error && error.name === "Reverted")) forgetOrder(market, this.address, id);
+        if (isDeclined(error) || error instanceof NotSent) forgetOrder(market, this.address, id);
         throw error;
       }
       keepOrder(market, { ...kept, tx });

@@ -207,7 +207,7 @@ describe("the chain, asked through the wallet", () => {
     const node = chain({ standing: abiAnswer(1, 100, 0, 0, 0), controllerOf: abiAnswer(OTHER), freezeOf: abiAnswer(5, 1), isOpen: abiAnswer(1), epochOf: abiAnswer(3), creditOf: abiAnswer(10n ** 18n) });
     expect(await node.standing(ID)).toEqual({ status: "paid", paidAtS: 100, approvedAtS: null, endedAtS: null, revokedAtS: null });
     expect(await node.offer(offer())).toEqual({ controller: OTHER, isFrozen: true, isOpen: true });
-    expect([await node.epoch(MARI), await node.credit(MARI)]).toEqual([3, 10n ** 18n]);
+    expect([await node.epoch(MARI), await node.credit(MARI, LOG.slice(0, 42) as Hex)]).toEqual([3, 10n ** 18n]);
     expect(await chain({ eth_getBlockByNumber: { number: "0x1", timestamp: "0x64" } }).nowS()).toBe(100);
   });
 

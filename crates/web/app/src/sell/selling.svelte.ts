@@ -11,6 +11,8 @@ import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
 import { signSale } from "../sales/sign";
+import { learn } from "../sales/tokens.svelte";
+import { tokenAt, holdingOf, type Token } from "../sales/token";
 import { mined, transact } from "../sales/transact";
 import { orderData, wordsData } from "../sales/abi";
 import { approvalForWallet, offerForWallet } from "../sales/typed-data";
@@ -29,13 +31,14 @@ export interface MySale {
   readonly progress: Progress;
 }
 
-/** Wei that wait in the contract for one of the person's addresses. */
+/** What waits in the contract for one of the person's addresses: wei, or smallest units of a token. */
 export interface Waiting {
   readonly account: Hex;
-  readonly wei: bigint;
+  readonly token: Hex;
+  readonly units: bigint;
 }
 
-const NO_TOKEN: Hex = `0x${"0".repeat(40)}`;
+const COIN: Hex = `0x${"0".repeat(40)}`;
 const PAGES_MAX = 20;
 
 /** Reads a list to its end, or so far that nobody would scroll. */
@@ -125,6 +128,7 @@ export class Selling {
     this.unread = sales.unread + offers.unread;
     if (out !== null) this.#setOut(out);
     await this.#readWaiting(chain);
+    if (chain !== null) void learn(chain, [...this.sales.map(({ view }) => view.order.offer.token), ...this.offers.map(({ view }) => view.offer.token)]);
     this.readAtMs = nowMs;
     this.error = "";
   }
@@ -143,9 +147,15 @@ export class Selling {
 
   async #readWaiting(chain: MarketChain | null): Promise<void> {
     if (this.onlySales) return;
-    const found = await Promise.all(this.own.map(async (account) => ({ account, wei: await orNull(chain?.credit(account)) })));
-    this.hasChain = found.every(({ wei }) => wei !== null);
-    this.waiting = found.flatMap(({ account, wei }) => (wei !== null && wei > 0n ? [{ account, wei }] : []));
+    // Of a token only an address that sold in it can have any.
+    const pairs = new Map(this.own.map((account) => [account + COIN, { account, token: COIN }]));
+    for (const { view, flaws } of this.sales) {
+      const { seller: account, token } = view.order.offer;
+      if (flaws.length === 0) pairs.set(account + token, { account, token });
+    }
+    const found = await Promise.all([...pairs.values()].map(async ({ account, token }) => ({ account, token, units: await orNull(chain?.credit(account, token)) })));
+    this.hasChain = found.every(({ units }) => units !== null);
+    this.waiting = found.flatMap(({ account, token, units }) => (units !== null && units > 0n ? [{ account, token, units }] : []));
   }
 
   #setOut(answer: unknown): void {
@@ -181,6 +191,16 @@ export class Selling {
     const chain = await chainOf(this.#market());
     if (chain === null) throw new Error(s("wallet.needed"));
     return chain.epoch(seller);
+  }
+
+  /** What stands at this address, as its own contract tells; null: no token. */
+  async tokenAt(address: Hex): Promise<Token | null> {
+    const market = this.#market();
+    const chain = await chainOf(market);
+    if (chain === null) throw new Error(s("wallet.needed"));
+    if (await holdingOf(chain, address, this.address, market.dataMarket) === null) return null;
+    await learn(chain, [address]);
+    return tokenAt(chain, address);
   }
 
   /** Who signs for an address: itself, or whom control moved to. */
@@ -262,8 +282,8 @@ export class Selling {
     });
   }
 
-  withdraw(account: Hex, to: Hex): Promise<void> {
-    return this.#send(account, wordsData("withdraw", account, NO_TOKEN, to));
+  withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
+    return this.#send(account, wordsData("withdraw", account, token, to));
   }
 
   setOut(isOut: boolean): Promise<void> {

@@ -6,10 +6,12 @@ import { approvalOf, saleId, type Offer, type SaleApproval } from "../permit/sal
 import { DATA_MARKET, orderData, SELECTORS, wordsData } from "../sales/abi";
 import { abiAnswer, DATASET, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, signed, textOf } from "../sales/testing";
 import { session } from "../session/session.svelte";
+import Money from "./Money.svelte";
 import SaleItem from "./SaleItem.svelte";
 import { Selling } from "./selling.svelte";
 
 const WITHDRAWAL = { askedMs: NOW, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
+const COIN: Hex = `0x${"0".repeat(40)}`;
 const ORDER_ID = saleId("Order", order(), MARKET);
 
 /** A service that lists what it was given; `posts` is what it was told. */
@@ -249,9 +251,22 @@ describe("money and the word against all sales", () => {
     serve();
     const asked = wallet([[MARI, MARI_KEY]], { creditOf: abiAnswer(10n ** 17n) });
     const selling = await opened();
-    expect([selling.hasChain, selling.waiting]).toEqual([true, [{ account: MARI, wei: 10n ** 17n }]]);
-    await selling.withdraw(MARI, KADRI);
-    expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, `0x${"0".repeat(40)}`, KADRI), value: "0x0" }]);
+    expect([selling.hasChain, selling.waiting]).toEqual([true, [{ account: MARI, token: COIN, units: 10n ** 17n }]]);
+    await selling.withdraw({ account: MARI, token: COIN, units: 1n }, KADRI);
+    expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, COIN, KADRI), value: "0x0" }]);
+  });
+
+  it("waits in a token too, for the address that sold in it, and is taken out of that", async () => {
+    const token: Hex = `0x${"70".repeat(20)}`;
+    serve({ sales: [saleAnswer(order({ offer: offer({ token }) }), { state: "settled" }), saleAnswer(order({ offer: offer({ token: OTHER }) }), { id: LOG, state: "settled" })] });
+    const asked = wallet([[MARI, MARI_KEY]], { creditOf: abiAnswer(7) });
+    const selling = await opened();
+    expect(selling.waiting).toEqual([{ account: MARI, token: COIN, units: 7n }, { account: MARI, token, units: 7n }]);
+    const { container } = render(Money, { selling, ontold: () => {} });
+    expect(container.textContent).toContain(`7 smallest units of the token ${token} wait for `);
+    const [, second] = screen.getAllByRole("button", { name: "Take it out" });
+    await fireEvent.click(second as HTMLElement);
+    await vi.waitFor(() => expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, token, MARI), value: "0x0" }]));
   });
 
   it("is not sent where the contract would refuse it, and a failure in the block is told", async () => {
@@ -261,10 +276,10 @@ describe("money and the word against all sales", () => {
     const { REFUSAL_OF } = await import("../sales/abi");
     refusal.data = [...REFUSAL_OF].find(([, name]) => name === "NothingToWithdraw")?.[0] ?? "";
     const selling = await opened();
-    await expect(selling.withdraw(MARI, MARI)).rejects.toThrow("Nothing waits for this address.");
+    await expect(selling.withdraw({ account: MARI, token: COIN, units: 1n }, MARI)).rejects.toThrow("Nothing waits for this address.");
     expect(sent(asked)).toEqual([]);
     wallet([[MARI, MARI_KEY]], { receipt: "0x0" });
-    await expect(selling.withdraw(MARI, MARI)).rejects.toThrow("it failed");
+    await expect(selling.withdraw({ account: MARI, token: COIN, units: 1n }, MARI)).rejects.toThrow("it failed");
   });
 
   it("is turned on and off", async () => {

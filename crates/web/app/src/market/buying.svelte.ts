@@ -3,10 +3,11 @@ import type { Hex, TrustFile } from "../ledger";
 import { utf8 } from "../ledger/bytes";
 import { datasetOf, type Dataset } from "../permit/dataset";
 import { deletionOf, orderProblem, saleId, type Deletion, type Order } from "../permit/sale";
-import { buyData, buyWithPermitData, orderData } from "../sales/abi";
+import { buyData, buyWithPermitData, orderData, wordsData } from "../sales/abi";
 import { isEther, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
+import { waitingFor, type Purse, type Waiting } from "../sales/credits";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
@@ -37,7 +38,7 @@ export interface Purchase {
 }
 
 /** What a buyer bought: kept on this device, known to the service, and seen on the chain. */
-export class Buying {
+export class Buying implements Purse {
   readonly address: Hex;
   phase = $state<"loading" | "ready" | "off" | "failed">("loading");
   error = $state("");
@@ -45,6 +46,8 @@ export class Buying {
   trust = $state.raw<TrustFile | null>(null);
   purchases = $state.raw<readonly Purchase[]>([]);
   hasChain = $state(false);
+  waiting = $state.raw<readonly Waiting[]>([]);
+  hasRead = $state(false);
   isBusy = $state(false);
   /** What the wallet is asked for; null: nothing. */
   asking = $state<Asking | null>(null);
@@ -102,6 +105,10 @@ export class Buying {
     const all = await Promise.all(ids.map((id) => this.#purchase(id, kept.get(id) ?? null, views.get(id) ?? null, market, chain, nowS ?? Math.floor(Date.now() / 1000))));
     const since = ({ atMs, view }: Purchase) => atMs ?? (view?.paidAtS ?? 0) * 1000;
     this.purchases = all.sort((a, b) => since(b) - since(a));
+    // What came back, and could not be sent.
+    const traded = this.purchases.filter(({ flaws }) => flaws.length === 0).map(({ order }) => ({ account: order.buyer, token: order.offer.token }));
+    const waiting = await waitingFor(chain, [this.address], traded);
+    [this.hasRead, this.waiting] = [waiting !== null, waiting ?? []];
     this.readAtMs = Date.now();
     this.error = "";
   }
@@ -198,9 +205,17 @@ export class Buying {
   }
 
   refund({ order }: Purchase): Promise<void> {
+    return this.#send(orderData("refund", order));
+  }
+
+  withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
+    return this.#send(wordsData("withdraw", account, token, to));
+  }
+
+  #send(data: Hex): Promise<void> {
     return this.#doing(async () => {
       const market = this.#market();
-      const tx = await transact({ from: this.address, to: market.dataMarket, data: orderData("refund", order) }, market.chainId);
+      const tx = await transact({ from: this.address, to: market.dataMarket, data }, market.chainId);
       if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
       await this.read();
     });

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Hex } from "../ledger/types";
 import { KADRI, KADRI_KEY, MARI, NOW, OTHER, OTHER_KEY } from "../permissions/testing";
 import { DELETION_STATEMENT, saleId, type Deletion, type Order } from "../permit/sale";
-import { buyData, DATA_MARKET, orderData, REFUSAL_OF, SELECTORS } from "../sales/abi";
+import { buyData, DATA_MARKET, orderData, REFUSAL_OF, SELECTORS, wordsData } from "../sales/abi";
 import { offerViewOf, type OfferView } from "../sales/api";
 import { abiAnswer, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, signed, textOf, DATASET } from "../sales/testing";
 import { session } from "../session/session.svelte";
@@ -163,6 +163,20 @@ describe("what was bought", () => {
     server.sales = [saleAnswer(order(), { role: "buyer", state: "settled", isApproved: true, key: LOG })];
     await buying.poll();
     expect([buying.purchases[0]?.view?.key, buying.isRunning]).toEqual([LOG, false]);
+  });
+
+  it("comes back into the contract where it could not be sent, in whatever it was paid, and is taken out", async () => {
+    const token: Hex = `0x${"70".repeat(20)}`;
+    const inToken = order({ offer: offer({ token }) });
+    serve({ sales: [saleAnswer(inToken, { role: "buyer", state: "refunded" }), saleAnswer(order({ buyer: OTHER, offer: offer({ token: OTHER }) }), { role: "buyer", state: "refunded" })] });
+    const sent = wallet({ standing: abiAnswer(3, NOW_S, 0, NOW_S + 9, 0), creditOf: abiAnswer(7) });
+    const { container } = render(Market, { address: KADRI, place: { name: "bought" } });
+    await vi.waitFor(() => expect(container.textContent).toContain(`7 smallest units of the token ${token} wait for `));
+    expect(container.textContent).toContain("0.000000000000000007 ETH wait for ");
+    // Of a sale that is not theirs nothing is asked.
+    expect(container.textContent?.toLowerCase()).not.toContain(`token ${OTHER} wait`);
+    await fireEvent.click(screen.getAllByRole("button", { name: "Take it out" })[1] as HTMLElement);
+    await vi.waitFor(() => expect(sent).toEqual([{ from: KADRI, to: DATA_MARKET, data: wordsData("withdraw", KADRI, token, KADRI), value: "0x0" }]));
   });
 
   it("is taken back after the deadline, and not before", async () => {

@@ -7,6 +7,7 @@ import { opening } from "../session/opening";
 import { offersOf, offerViewOf, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { judgeOffer, saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
+import { waitingFor, type Purse, type Waiting } from "../sales/credits";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
@@ -31,14 +32,6 @@ export interface MySale {
   readonly progress: Progress;
 }
 
-/** What waits in the contract for one of the person's addresses: wei, or smallest units of a token. */
-export interface Waiting {
-  readonly account: Hex;
-  readonly token: Hex;
-  readonly units: bigint;
-}
-
-const COIN: Hex = `0x${"0".repeat(40)}`;
 const PAGES_MAX = 20;
 
 /** Reads a list to its end, or so far that nobody would scroll. */
@@ -57,7 +50,7 @@ export async function allPages<T>(path: string, read: (value: unknown) => { foun
 }
 
 /** What a person sells, while the page is open: checked on this device, and the ways to change it. */
-export class Selling {
+export class Selling implements Purse {
   phase = $state<"loading" | "ready" | "off" | "failed">("loading");
   error = $state("");
   market = $state.raw<MarketInfo | null>(null);
@@ -70,8 +63,8 @@ export class Selling {
   outSinceMs = $state<number | null>(null);
   /** What the service told in no form that this page knows. */
   unread = $state(0);
-  /** Whether the chain could be asked, through the wallet. */
-  hasChain = $state(false);
+  /** Whether the chain could be asked, through the wallet, for all that waits. */
+  hasRead = $state(false);
   isBusy = $state(false);
   readAtMs = $state(0);
 
@@ -148,14 +141,9 @@ export class Selling {
   async #readWaiting(chain: MarketChain | null): Promise<void> {
     if (this.onlySales) return;
     // Of a token only an address that sold in it can have any.
-    const pairs = new Map(this.own.map((account) => [account + COIN, { account, token: COIN }]));
-    for (const { view, flaws } of this.sales) {
-      const { seller: account, token } = view.order.offer;
-      if (flaws.length === 0) pairs.set(account + token, { account, token });
-    }
-    const found = await Promise.all([...pairs.values()].map(async ({ account, token }) => ({ account, token, units: await orNull(chain?.credit(account, token)) })));
-    this.hasChain = found.every(({ units }) => units !== null);
-    this.waiting = found.flatMap(({ account, token, units }) => (units !== null && units > 0n ? [{ account, token, units }] : []));
+    const traded = this.sales.filter(({ flaws }) => flaws.length === 0).map(({ view: { order: { offer } } }) => ({ account: offer.seller, token: offer.token }));
+    const found = await waitingFor(chain, this.own, traded);
+    [this.hasRead, this.waiting] = [found !== null, found ?? []];
   }
 
   #setOut(answer: unknown): void {

@@ -4,14 +4,14 @@ import type { Hex } from "../ledger/types";
 import { KADRI, MARI, MARI_KEY, NOW, OTHER, OTHER_KEY } from "../permissions/testing";
 import { approvalOf, saleId, type Offer, type SaleApproval } from "../permit/sale";
 import { DATA_MARKET, orderData, SELECTORS, wordsData } from "../sales/abi";
+import { COIN } from "../sales/credits";
 import { abiAnswer, DATASET, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, signed, textOf } from "../sales/testing";
+import Money from "../sales/Money.svelte";
 import { session } from "../session/session.svelte";
-import Money from "./Money.svelte";
 import SaleItem from "./SaleItem.svelte";
 import { Selling } from "./selling.svelte";
 
 const WITHDRAWAL = { askedMs: NOW, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
-const COIN: Hex = `0x${"0".repeat(40)}`;
 const ORDER_ID = saleId("Order", order(), MARKET);
 
 /** A service that lists what it was given; `posts` is what it was told. */
@@ -251,7 +251,7 @@ describe("money and the word against all sales", () => {
     serve();
     const asked = wallet([[MARI, MARI_KEY]], { creditOf: abiAnswer(10n ** 17n) });
     const selling = await opened();
-    expect([selling.hasChain, selling.waiting]).toEqual([true, [{ account: MARI, token: COIN, units: 10n ** 17n }]]);
+    expect([selling.hasRead, selling.waiting]).toEqual([true, [{ account: MARI, token: COIN, units: 10n ** 17n }]]);
     await selling.withdraw({ account: MARI, token: COIN, units: 1n }, KADRI);
     expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, COIN, KADRI), value: "0x0" }]);
   });
@@ -262,7 +262,7 @@ describe("money and the word against all sales", () => {
     const asked = wallet([[MARI, MARI_KEY]], { creditOf: abiAnswer(7) });
     const selling = await opened();
     expect(selling.waiting).toEqual([{ account: MARI, token: COIN, units: 7n }, { account: MARI, token, units: 7n }]);
-    const { container } = render(Money, { selling, ontold: () => {} });
+    const { container } = render(Money, { purse: selling, ontold: () => {} });
     expect(container.textContent).toContain(`7 smallest units of the token ${token} wait for `);
     const [, second] = screen.getAllByRole("button", { name: "Take it out" });
     await fireEvent.click(second as HTMLElement);

@@ -1,6 +1,6 @@
 //! What is signed in a sale: hashed as viem hashes it (`sales.json`, made by viem; the contract's
-//! tests are held to it too), read in both languages (`offers.json`), and refused where one field
-//! was changed.
+//! tests are held to it too; `deletion.json` likewise, which no contract sees), read in both languages
+//! (`offers.json`), and refused where one field was changed.
 
 mod support;
 
@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, U256, address};
 use alloy_sol_types::SolStruct;
 use medtrail_permit::dataset::{Dataset, Form, Layout, Origin, Profile};
 use medtrail_permit::sale::check::{self, GRACE_S_MAX, PRICE_MAX, SaleError, Windows};
-use medtrail_permit::sale::{Market, Offer, Order, SaleApproval, Terms, words};
+use medtrail_permit::sale::{Deletion, Market, Offer, Order, SaleApproval, Terms, words};
 use medtrail_permit::statements::Language;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -27,7 +27,10 @@ fn market() -> Market {
 fn numbers(value: &mut Value) {
     let Value::Object(members) = value else { return };
     for (name, value) in members {
-        if matches!(&**name, "accessS" | "expiresAt" | "epoch" | "deliverBy" | "grace") {
+        if matches!(
+            &**name,
+            "accessS" | "expiresAt" | "epoch" | "deliverBy" | "grace" | "deletedAt"
+        ) {
             *value = value.as_str().unwrap().parse::<u64>().unwrap().into();
         }
         numbers(value);
@@ -65,6 +68,20 @@ fn documents_of_a_sale_hash_as_a_wallet_hashes_them() {
             other => panic!("{other}"),
         }
     }
+}
+
+#[test]
+fn a_buyers_word_hashes_as_a_wallet_hashes_it_and_the_page_makes_the_same() {
+    let text = std::fs::read_to_string(vectors().join("deletion.json")).unwrap();
+    let file: Value = serde_json::from_str(&text).unwrap();
+    let documents = file["documents"].as_array().unwrap();
+    assert_eq!(documents.len(), 2);
+    for vector in documents {
+        assert_eq!(vector["primaryType"], "Deletion");
+        agrees::<Deletion>(vector);
+    }
+    // The page is held to the same words, which it cannot take from here.
+    assert_eq!(documents[0]["message"]["statement"], Deletion::STATEMENT);
 }
 
 const SAFE: Form = Form::DeIdentified(Profile::SafeHarbor, Layout::Ndjson);

@@ -2,19 +2,24 @@ import { s } from "../i18n/sales";
 import type { Hex, TrustFile } from "../ledger";
 import { utf8 } from "../ledger/bytes";
 import { datasetOf, type Dataset } from "../permit/dataset";
-import { orderProblem, saleId, type Order } from "../permit/sale";
-import { buyData, orderData } from "../sales/abi";
-import { saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
+import { deletionOf, orderProblem, saleId, type Deletion, type Order } from "../permit/sale";
+import { buyData, buyWithPermitData, orderData, wordsData } from "../sales/abi";
+import { isEther, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
+import { waitingFor, type Purse, type Waiting } from "../sales/credits";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
-import { mined, transact } from "../sales/transact";
+import { signSale } from "../sales/sign";
+import { learn } from "../sales/tokens.svelte";
+import { mined, NotSent, transact } from "../sales/transact";
+import { deletionForWallet } from "../sales/typed-data";
 import { allPages } from "../sell/selling.svelte";
 import { ask } from "../server/client";
 import { isDeclined } from "../session/explain";
 import { opening } from "../session/opening";
+import { allowed, type Asking, type Given } from "./allow";
 import { forgetOrder, keepOrder, keptOrders, type Kept } from "./orders";
 
 /** One purchase: from this device, from the service, or both. */
@@ -33,7 +38,7 @@ export interface Purchase {
 }
 
 /** What a buyer bought: kept on this device, known to the service, and seen on the chain. */
-export class Buying {
+export class Buying implements Purse {
   readonly address: Hex;
   phase = $state<"loading" | "ready" | "off" | "failed">("loading");
   error = $state("");
@@ -41,7 +46,13 @@ export class Buying {
   trust = $state.raw<TrustFile | null>(null);
   purchases = $state.raw<readonly Purchase[]>([]);
   hasChain = $state(false);
+  waiting = $state.raw<readonly Waiting[]>([]);
+  hasRead = $state(false);
   isBusy = $state(false);
+  /** What the wallet is asked for; null: nothing. */
+  asking = $state<Asking | null>(null);
+  /** In this attempt the market was allowed, by transaction, to take the price: it stays so if the buyer does not pay. */
+  hasAllowed = $state(false);
   readAtMs = $state(0);
 
   /** Whether the service or the chain will say more: of money the chain may be ahead, and the key comes from the service after it. */
@@ -49,6 +60,8 @@ export class Buying {
     progress.end === "running" || (view !== null && !["settled", "refunded", "over"].includes(view.state))));
 
   readonly #stop = new AbortController();
+  /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
+  readonly #said = new Map<Hex, { readonly deletion: Deletion; readonly signature: Hex }>();
 
   constructor(address: string) {
     this.address = address.toLowerCase() as Hex;
@@ -85,12 +98,17 @@ export class Buying {
     const chain = await chainOf(market);
     const nowS = (await orNull(chain?.nowS())) ?? null;
     this.hasChain = nowS !== null;
+    if (chain !== null) void learn(chain, found.map(({ order }) => order.offer.token));
     const views = new Map(found.filter(({ role }) => role === "buyer").map((view) => [view.id, view]));
     const kept = new Map(keptOrders(market, this.address).map((one) => [one.id, one]));
     const ids = [...new Set([...kept.keys(), ...views.keys()])];
     const all = await Promise.all(ids.map((id) => this.#purchase(id, kept.get(id) ?? null, views.get(id) ?? null, market, chain, nowS ?? Math.floor(Date.now() / 1000))));
     const since = ({ atMs, view }: Purchase) => atMs ?? (view?.paidAtS ?? 0) * 1000;
     this.purchases = all.sort((a, b) => since(b) - since(a));
+    // What came back, and could not be sent.
+    const traded = this.purchases.filter(({ flaws }) => flaws.length === 0).map(({ order }) => ({ account: order.buyer, token: order.offer.token }));
+    const waiting = await waitingFor(chain, [this.address], traded);
+    [this.hasRead, this.waiting] = [waiting !== null, waiting ?? []];
     this.readAtMs = Date.now();
     this.error = "";
   }
@@ -118,6 +136,7 @@ export class Buying {
       return await what();
     } finally {
       this.isBusy = false;
+      this.asking = null;
     }
   }
 
@@ -126,20 +145,42 @@ export class Buying {
     return this.market;
   }
 
-  /** Pays. The order is kept before the wallet is asked: whatever happens then, the money can be found again. */
+  /** In a token: what must be before it can be paid, and moves nothing yet. */
+  async #allowed(order: Order, offerSignature: Hex, market: MarketInfo): Promise<Given | null> {
+    const { token, price } = order.offer;
+    if (isEther(token)) return null;
+    const chain = await chainOf(market);
+    if (chain === null) throw new Error(s("wallet.needed"));
+    await learn(chain, [token]);
+    return allowed({
+      chain, market, buyer: this.address, token, price: BigInt(price), signal: this.#stop.signal,
+      paying: ({ deadline, signature }) => buyWithPermitData(order, offerSignature, deadline, signature),
+      ontold: (asking) => {
+        this.asking = asking;
+        if (asking === "allowing") this.hasAllowed = true;
+      },
+    });
+  }
+
+  /** Pays. The order is kept before the wallet is asked to: whatever happens then, the money can be found again. */
   pay(order: Order, { dataset, text, signature }: OfferView): Promise<Hex> {
     return this.#doing(async () => {
       const market = this.#market();
       if (dataset === null || orderProblem(order, dataset) !== null) throw new Error(s("sale.notThat"));
       const id = saleId("Order", order, market);
+      this.hasAllowed = false;
+      const given = await this.#allowed(order, signature, market);
       const kept: Kept = { id, order, text, tx: null, atMs: Date.now() };
       if (!keepOrder(market, kept)) throw new Error(s("buy.notKept"));
       let tx: Hex;
       try {
-        tx = await transact({ from: this.address, to: market.dataMarket, data: buyData(order, signature), value: BigInt(order.offer.price) }, market.chainId);
+        this.asking = "pay";
+        const data = given ? buyWithPermitData(order, signature, given.deadline, given.signature) : buyData(order, signature);
+        const value = isEther(order.offer.token) ? BigInt(order.offer.price) : 0n;
+        tx = await transact({ from: this.address, to: market.dataMarket, data, value }, market.chainId);
       } catch (error) {
         // Nothing was sent; of any other fault nobody knows that.
-        if (isDeclined(error) || (error instanceof Error && error.name === "Reverted")) forgetOrder(market, this.address, id);
+        if (isDeclined(error) || error instanceof NotSent) forgetOrder(market, this.address, id);
         throw error;
       }
       keepOrder(market, { ...kept, tx });
@@ -164,12 +205,41 @@ export class Buying {
   }
 
   refund({ order }: Purchase): Promise<void> {
+    return this.#send(orderData("refund", order));
+  }
+
+  withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
+    return this.#send(wordsData("withdraw", account, token, to));
+  }
+
+  #send(data: Hex): Promise<void> {
     return this.#doing(async () => {
       const market = this.#market();
-      const tx = await transact({ from: this.address, to: market.dataMarket, data: orderData("refund", order) }, market.chainId);
+      const tx = await transact({ from: this.address, to: market.dataMarket, data }, market.chainId);
       if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
       await this.read();
     });
+  }
+
+  /** The buyer's word that it is deleted. Nobody is to say that who was not asked, or of another order than they know. */
+  sayDeleted({ id, order, view, flaws }: Purchase): Promise<void> {
+    return this.#doing(async () => {
+      const market = this.#market();
+      const isAsked = (view?.withdrawal ?? null) !== null;
+      if (!isAsked || flaws.length > 0 || order.buyer !== this.address || view?.id !== id || saleId("Order", order, market) !== id) throw new Error(s("sale.notThat"));
+      const said = this.#said.get(id) ?? await this.#deletion(order, market);
+      this.#said.set(id, said);
+      const written = saleOf(await ask<unknown>(`/v1/sales/${id}/deletion`, { method: "POST", body: said }));
+      if (written?.id !== id || written.withdrawal?.state !== "deleted") throw new Error(s("sell.otherWritten"));
+      this.#said.delete(id);
+      await this.read().catch((error: unknown) => { this.error = explain(error); });
+    });
+  }
+
+  async #deletion(order: Order, market: MarketInfo): Promise<{ deletion: Deletion; signature: Hex }> {
+    const deletion = deletionOf(order, market, Math.floor(Date.now() / 1000));
+    const signature = await signSale(this.address, deletionForWallet(deletion, market), saleId("Deletion", deletion, market), market.chainId);
+    return { deletion, signature };
   }
 
   /** Of an order that never came to the chain. */

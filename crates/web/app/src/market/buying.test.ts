@@ -1,23 +1,28 @@
 import { fireEvent, render, screen } from "@testing-library/svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Hex } from "../ledger/types";
-import { KADRI, MARI, NOW, OTHER } from "../permissions/testing";
-import { saleId, type Order } from "../permit/sale";
-import { buyData, DATA_MARKET, orderData, REFUSAL_OF, SELECTORS } from "../sales/abi";
+import { KADRI, KADRI_KEY, MARI, NOW, OTHER, OTHER_KEY } from "../permissions/testing";
+import { DELETION_STATEMENT, saleId, type Deletion, type Order } from "../permit/sale";
+import { buyData, DATA_MARKET, orderData, REFUSAL_OF, SELECTORS, wordsData } from "../sales/abi";
 import { offerViewOf, type OfferView } from "../sales/api";
-import { abiAnswer, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, textOf, DATASET } from "../sales/testing";
+import { abiAnswer, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, signed, textOf, DATASET } from "../sales/testing";
 import { session } from "../session/session.svelte";
 import Buy from "./Buy.svelte";
 import { Buying } from "./buying.svelte";
 import Market from "./Market.svelte";
+import PurchaseItem from "./Purchase.svelte";
 import { keptOrders, keepOrder } from "./orders";
 
 const ID = saleId("Order", order(), MARKET);
 const TX: Hex = `0x${"ee".repeat(32)}`;
 const VIEW = offerViewOf(offerAnswer()) as OfferView;
 
+const WITHDRAWAL = { askedMs: NOW - 5, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
+/** A purchase whose seller wants it deleted. */
+const asked = (change: object = {}) => saleAnswer(order(), { role: "buyer", state: "settled", isApproved: true, key: LOG, withdrawal: WITHDRAWAL, ...change });
+
 function serve({ sales = [] as object[], catalogue = [] as object[], market = marketAnswer() as object } = {}) {
-  const server = { told: [] as unknown[], sales };
+  const server = { told: [] as unknown[], sales, deletions: [] as { path: string; deletion: Deletion; signature: Hex }[], refuse: 0, written: {} as object };
   vi.stubGlobal("fetch", async (path: string, { method = "GET", body }: RequestInit = {}) => {
     const json = (value: unknown, status = 200) => new Response(JSON.stringify(value), { status });
     if (path === "/.well-known/medtrail.json") return json({ chainId: 31338, registry: OTHER, log: LOG, organisations: [] });
@@ -28,6 +33,12 @@ function serve({ sales = [] as object[], catalogue = [] as object[], market = ma
       server.told.push(told);
       server.sales = [saleAnswer(told, { role: "buyer", state: "seen" })];
       return json(server.sales[0], 201);
+    }
+    if (path.endsWith("/deletion")) {
+      server.deletions.push({ path, ...JSON.parse(String(body)) as { deletion: Deletion; signature: Hex } });
+      if ((server.refuse -= 1) >= 0) return json({ type: "/problems/not-withdrawn" }, 409);
+      server.sales = [asked({ withdrawal: { ...WITHDRAWAL, state: "deleted" }, ...server.written })];
+      return json(server.sales[0]);
     }
     if (path.startsWith("/v1/sales")) return json({ version: "medtrail/sales-v1", sales: server.sales, next: null });
     if (path.startsWith("/v1/offers/")) return json(offerAnswer());
@@ -54,6 +65,11 @@ function wallet(answers: Record<string, unknown> = {}) {
           return answer;
         }
         if (answers["send"] instanceof Error) throw answers["send"];
+        if (method === "eth_signTypedData_v4") {
+          const { message } = JSON.parse(String((params as unknown[])[1])) as { message: Record<string, string> };
+          sent.push(message);
+          return signed(saleId("Deletion", { ...message, deletedAt: Number(message["deletedAt"]) } as never, MARKET), (answers["key"] ?? KADRI_KEY) as Uint8Array);
+        }
         sent.push(first);
         return TX;
       },
@@ -149,6 +165,20 @@ describe("what was bought", () => {
     expect([buying.purchases[0]?.view?.key, buying.isRunning]).toEqual([LOG, false]);
   });
 
+  it("comes back into the contract where it could not be sent, in whatever it was paid, and is taken out", async () => {
+    const token: Hex = `0x${"70".repeat(20)}`;
+    const inToken = order({ offer: offer({ token }) });
+    serve({ sales: [saleAnswer(inToken, { role: "buyer", state: "refunded" }), saleAnswer(order({ buyer: OTHER, offer: offer({ token: OTHER }) }), { role: "buyer", state: "refunded" })] });
+    const sent = wallet({ standing: abiAnswer(3, NOW_S, 0, NOW_S + 9, 0), creditOf: abiAnswer(7) });
+    const { container } = render(Market, { address: KADRI, place: { name: "bought" } });
+    await vi.waitFor(() => expect(container.textContent).toContain(`7 smallest units of the token ${token} wait for `));
+    expect(container.textContent).toContain("0.000000000000000007 ETH wait for ");
+    // Of a sale that is not theirs nothing is asked.
+    expect(container.textContent?.toLowerCase()).not.toContain(`token ${OTHER} wait`);
+    await fireEvent.click(screen.getAllByRole("button", { name: "Take it out" })[1] as HTMLElement);
+    await vi.waitFor(() => expect(sent).toEqual([{ from: KADRI, to: DATA_MARKET, data: wordsData("withdraw", KADRI, token, KADRI), value: "0x0" }]));
+  });
+
   it("is taken back after the deadline, and not before", async () => {
     serve({ sales: [saleAnswer(order(), { role: "buyer", state: "over", refusal: "not-approved" })] });
     const end = order().deliverBy + order().grace;
@@ -160,6 +190,85 @@ describe("what was bought", () => {
     if (!purchase?.progress.mayRefund) throw new Error("the deadline is over");
     await buying.refund(purchase);
     expect(sent).toEqual([{ from: KADRI, to: DATA_MARKET, data: orderData("refund", order()), value: "0x0" }]);
+  });
+});
+
+describe("a seller who wants it deleted", () => {
+  const purchased = async () => {
+    const buying = await opened();
+    const [purchase] = buying.purchases;
+    if (!purchase) throw new Error("one purchase");
+    return { buying, purchase };
+  };
+
+  it("gets the buyer's word, in words and of an order that this page made", async () => {
+    const server = serve({ sales: [asked()] });
+    const shown = wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0) });
+    const { buying, purchase } = await purchased();
+    const told: string[] = [];
+    const { container } = render(PurchaseItem, { purchase, buying, ontold: (what: string) => told.push(what) });
+    expect(container.textContent).toContain("You have until 22 Dec 2026, 14:32 to sign that it is done.");
+    expect(container.querySelector("blockquote")?.textContent).toBe(DELETION_STATEMENT);
+    await fireEvent.click(screen.getByRole("button", { name: "Sign that it is deleted" }));
+    await vi.waitFor(() => expect(told).toEqual(["You signed that it is deleted. The seller is told."]));
+    const deletion = { statement: DELETION_STATEMENT, order: ID, buyer: KADRI, deletedAt: NOW_S };
+    expect(shown).toEqual([{ ...deletion, deletedAt: String(NOW_S) }]);
+    expect(server.deletions).toEqual([{ path: `/v1/sales/${ID}/deletion`, deletion, signature: signed(saleId("Deletion", deletion, MARKET), KADRI_KEY) }]);
+    expect(buying.purchases[0]?.view?.withdrawal?.state).toBe("deleted");
+  });
+
+  it("gets it late too, and what was deleted is not offered again", async () => {
+    serve({ sales: [asked({ withdrawal: { ...WITHDRAWAL, state: "not-answered" } })] });
+    wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0) });
+    const late = await purchased();
+    const first = render(PurchaseItem, { ...late, ontold: () => {} });
+    expect([first.container.textContent, screen.queryByRole("button", { name: "Sign that it is deleted" }) !== null, screen.queryByRole("button", { name: "Download and check" }) !== null])
+      .toEqual([expect.stringContaining("You did not answer until"), true, true]);
+    first.unmount();
+    serve({ sales: [asked({ withdrawal: { ...WITHDRAWAL, state: "deleted" } })] });
+    render(PurchaseItem, { ...await purchased(), ontold: () => {} });
+    expect([screen.queryByRole("button", { name: "Sign that it is deleted" }), screen.queryByRole("button", { name: "Download and check" })]).toEqual([null, null]);
+  });
+
+  it("gets nothing signed where nobody asked, or the site tells of another order", async () => {
+    const shown = wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0) });
+    serve({ sales: [asked({ withdrawal: null })] });
+    const none = await purchased();
+    await expect(none.buying.sayDeleted(none.purchase)).rejects.toThrow("nothing was passed to your wallet");
+    // The number of one order, under which another stands.
+    serve({ sales: [asked({ order: order({ salt: `0x${"63".repeat(32)}` }) })] });
+    const other = await purchased();
+    await expect(other.buying.sayDeleted(other.purchase)).rejects.toThrow("nothing was passed to your wallet");
+    // The same, where this device kept the true one.
+    keepOrder(MARKET, { id: ID, order: order(), text: textOf(DATASET), tx: TX, atMs: NOW });
+    const kept = await purchased();
+    expect(kept.purchase.flaws).toEqual(["id"]);
+    await expect(kept.buying.sayDeleted(kept.purchase)).rejects.toThrow("nothing was passed to your wallet");
+    serve({ sales: [saleAnswer(order({ buyer: OTHER }), { role: "buyer", state: "settled", withdrawal: WITHDRAWAL })] });
+    localStorage.clear();
+    const anothers = await purchased();
+    await expect(anothers.buying.sayDeleted(anothers.purchase)).rejects.toThrow("nothing was passed to your wallet");
+    expect(shown).toEqual([]);
+  });
+
+  it("is told of one signature, also if it is sent twice, and of none by another key", async () => {
+    const server = serve({ sales: [asked()] });
+    server.refuse = 1;
+    const shown = wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0) });
+    const { buying, purchase } = await purchased();
+    await expect(buying.sayDeleted(purchase)).rejects.toMatchObject({ kind: "not-withdrawn" });
+    vi.setSystemTime(NOW + 60_000);
+    await buying.sayDeleted(purchase);
+    expect([shown.length, server.deletions[0]]).toEqual([1, server.deletions[1]]);
+    serve({ sales: [asked()] });
+    wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0), key: OTHER_KEY });
+    const again = await purchased();
+    await expect(again.buying.sayDeleted(again.purchase)).rejects.toThrow("another account");
+    const silent = serve({ sales: [asked()] });
+    silent.written = { withdrawal: WITHDRAWAL };
+    wallet({ standing: abiAnswer(2, NOW_S, 0, NOW_S + 9, 0) });
+    const unwritten = await purchased();
+    await expect(unwritten.buying.sayDeleted(unwritten.purchase)).rejects.toThrow("wrote down something else");
   });
 });
 

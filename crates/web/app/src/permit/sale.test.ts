@@ -6,20 +6,20 @@ import type { Hex } from "../ledger/types";
 import { datasetBytes, datasetId, datasetOf, type Dataset } from "./dataset";
 import { offerLanguage, renderOffer } from "./offer-words";
 import {
-  approvalOf, approvalProblem, cohortId, offerProblem, orderProblem, saleId, saleStructHash, saleTypeString, type Market, type Offer,
+  approvalOf, approvalProblem, cohortId, DELETION_STATEMENT, deletionOf, offerProblem, orderProblem, saleId, saleStructHash, saleTypeString, type Market, type Offer,
   type Order, type SaleStruct,
 } from "./sale";
 
 const MARKET: Market = { chainId: 31338, dataMarket: "0x5fbdb2315678afecb367f032d93f642f64180aa3" };
 const hex = (byte: string, bytes = 32): Hex => `0x${byte.repeat(bytes)}`;
 
-it("sales.json: documents hash as a wallet hashes them", () => {
-  const { documents } = vectors<{ documents: { primaryType: Exclude<SaleStruct, "Cohort" | "CohortAcceptance">; message: never; typeString: string; structHash: Hex; digest: Hex }[] }>("sales");
-  expect(documents).toHaveLength(7);
+it.each([["sales", 7], ["deletion", 2]])("%s.json: documents hash as a wallet hashes them", (name, count) => {
+  const { documents } = vectors<{ documents: { primaryType: Exclude<SaleStruct, "Cohort" | "CohortAcceptance">; message: never; typeString: string; structHash: Hex; digest: Hex }[] }>(name);
+  expect(documents).toHaveLength(count);
   // viem writes every number as text.
   const numbers = (value: unknown): unknown => (typeof value !== "object" || value === null ? value
     : Object.fromEntries(Object.entries(value).map(([name, inner]) =>
-      [name, ["accessS", "expiresAt", "epoch", "deliverBy", "grace"].includes(name) ? BigInt(inner as string) : numbers(inner)])));
+      [name, ["accessS", "expiresAt", "epoch", "deliverBy", "grace", "deletedAt"].includes(name) ? BigInt(inner as string) : numbers(inner)])));
   for (const { primaryType, message, typeString, structHash, digest } of documents) {
     const value = numbers(message) as never;
     expect(saleTypeString(primaryType)).toBe(typeString);
@@ -108,4 +108,13 @@ it("an approval is of one order and outlives it", () => {
   }
   expect(approvalProblem(approval, { ...order, salt: hex("63") }, MARKET, dataset)).toBe("order");
   expect(approvalProblem(approval, order, { ...MARKET, dataMarket: hex("05", 20) }, dataset)).toBe("order");
+});
+
+it("a buyer's word is of one order, and says what the vectors say", () => {
+  const { documents } = vectors<{ documents: { message: { statement: string } }[] }>("deletion");
+  expect(documents[0]?.message.statement).toBe(DELETION_STATEMENT);
+  const said = deletionOf(order, MARKET, 1_800_000_000);
+  expect(said).toEqual({ statement: DELETION_STATEMENT, order: saleId("Order", order, MARKET), buyer: order.buyer, deletedAt: 1_800_000_000 });
+  const ids = [said, deletionOf({ ...order, salt: hex("63") }, MARKET, 1_800_000_000), deletionOf(order, MARKET, 1_800_000_001)].map((one) => saleId("Deletion", one, MARKET));
+  expect(new Set([...ids, saleId("Deletion", said, { ...MARKET, chainId: 1 })]).size).toBe(4);
 });

@@ -1,5 +1,5 @@
 // What is signed in a sale (EIP-712, the market contract's domain), and what makes it valid by itself; as in crates/permit
-// (sale.rs, sale/check.rs), held to tests/vectors/sales.json. A price is a decimal text: beyond 2^53 a JSON number means several things.
+// (sale.rs, sale/check.rs), held to tests/vectors/sales.json and deletion.json. A price is a decimal text: beyond 2^53 a JSON number means several things.
 import { concat, hexToBytes, isHex, utf8 } from "../ledger/bytes";
 import { digest, keccak, type Domain } from "../ledger/schema";
 import type { Hex } from "../ledger/types";
@@ -32,8 +32,13 @@ export interface CohortAcceptance {
   cohort: Hex; place: number; seller: Hex; token: Hex; price: string; terms: Terms; epoch: number; expiresAt: number;
 }
 
+/** A buyer's word that what was delivered is gone, after its seller asked for that. */
+export interface Deletion {
+  statement: string; order: Hex; buyer: Hex; deletedAt: number;
+}
+
 interface Structs {
-  Terms: Terms; Offer: Offer; Order: Order; SaleApproval: SaleApproval; Cohort: Cohort; CohortAcceptance: CohortAcceptance;
+  Terms: Terms; Offer: Offer; Order: Order; SaleApproval: SaleApproval; Deletion: Deletion; Cohort: Cohort; CohortAcceptance: CohortAcceptance;
 }
 
 export type SaleStruct = keyof Structs;
@@ -61,6 +66,7 @@ export const SALE_TYPES: { readonly [K in SaleStruct]: readonly (readonly [type:
     ["bytes32", "cohort"], ["uint32", "place"], ["address", "seller"], ["address", "token"], ["uint256", "price"],
     ["Terms", "terms"], ["uint64", "epoch"], ["uint64", "expiresAt"],
   ],
+  Deletion: [["string", "statement"], ["bytes32", "order"], ["address", "buyer"], ["uint64", "deletedAt"]],
 };
 
 const isStruct = (type: string): type is SaleStruct => Object.hasOwn(SALE_TYPES, type);
@@ -118,6 +124,15 @@ export function saleId<K extends Exclude<SaleStruct, "Terms" | CohortStruct>>(na
 export function approvalOf(order: Order, market: Market, expiresAt: number): SaleApproval {
   const { seller, token, price, terms } = order.offer;
   return { order: saleId("Order", order, market), seller, buyer: order.buyer, token, price, terms, expiresAt };
+}
+
+/** What a buyer signs. Every one of them says the same, so it is written here and taken from nobody. */
+export const DELETION_STATEMENT = "I have deleted what was delivered to me for this order, and every copy and part of it that I had. "
+  + "I have told everybody to whom I passed any of it on that its seller has withdrawn. (Medtrail deletion 1)";
+
+/** The statement of this order, by its buyer. */
+export function deletionOf(order: Order, market: Market, deletedAt: number): Deletion {
+  return { statement: DELETION_STATEMENT, order: saleId("Order", order, market), buyer: order.buyer, deletedAt };
 }
 
 const ACCESS_S_MAX = 10 * 366 * 86_400;

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { repositoryFile } from "../ledger/testing";
 import type { Hex } from "../ledger/types";
 import { saleStructHash, type Offer } from "../permit/sale";
-import { answerWords, buyData, CONSENT_REGISTRY, DATA_MARKET, offerData, orderData, REFUSAL_OF, SELECTORS, SETTLED, settledIn, wordsData } from "./abi";
+import { answerWords, buyData, COHORT_MARKET, CONSENT_REGISTRY, DATA_MARKET, offerData, orderData, REFUSAL_OF, SELECTORS, SETTLED, settledIn, wordsData } from "./abi";
 import { offer, order } from "./testing";
 
 const file = (name: string) => JSON.parse(new TextDecoder().decode(repositoryFile(`abi/${name}.json`))) as { abi: Abi; bytecode: Hex };
@@ -85,4 +85,5 @@ it("knows the contracts by the addresses that their code has", () => {
   expect(consent).toBe(CONSENT_REGISTRY);
   const made = encodeAbiParameters([{ type: "address" }, { type: "address" }], [anchors, consent]);
   expect(at(join([file("DataMarket").bytecode, made]))).toBe(DATA_MARKET);
+  expect(at(join([file("CohortMarket").bytecode, made]))).toBe(COHORT_MARKET);
 });

@@ -1,5 +1,5 @@
 // The calls of the market contract, and what it answers. Every one of its arguments is a row of 32-byte words, but for the
-// signature at the end of `buy`: no general encoder is needed. Held to abi/DataMarket.json by abi.test.ts.
+// signature of the offer in `buy` and `buyWithPermit`: no general encoder is needed. Held to abi/DataMarket.json by abi.test.ts.
 import { isHex, utf8 } from "../ledger/bytes";
 import { keccak } from "../ledger/schema";
 import type { Hex } from "../ledger/types";
@@ -7,6 +7,8 @@ import { saleStructHash, type Offer, type Order } from "../permit/sale";
 
 /** Where the contract stands on every chain: CREATE2 commits this address to its code, and to that of the two it asks. */
 export const DATA_MARKET: Hex = "0x5c0341486f74e9d660b368827c0a0309e8800670";
+/** The contract of a buyer's call to many, likewise. */
+export const COHORT_MARKET: Hex = "0x26c6adb3fbbe3ffe388a65266936832b1ce18234";
 /** Who acts for whom, likewise. */
 export const CONSENT_REGISTRY: Hex = "0x5d10e45be3b392b490d061888c2deb2370e50a04";
 
@@ -18,6 +20,7 @@ const selector = (signature: string) => keccak(utf8(signature)).slice(0, 10) as 
 
 export const SELECTORS = {
   buy: selector(`buy(${ORDER},bytes)`),
+  buyWithPermit: selector(`buyWithPermit(${ORDER},bytes,uint256,uint8,bytes32,bytes32)`),
   approve: selector(`approve(${ORDER})`),
   decline: selector(`decline(${ORDER})`),
   refund: selector(`refund(${ORDER})`),
@@ -43,7 +46,7 @@ const REFUSALS = [
   "OfferExpired(uint64)", "OfferCancelledBefore(address,bytes32)", "WindowOutOfRange(uint64,uint64)",
   "WrongValue(uint256,uint256)", "WrongAmountArrived(uint256,uint256)", "SellerFrozen(address,uint64)",
   "TooLate(bytes32,uint256)", "RefundableLater(bytes32,uint256)", "NothingToWithdraw(address,address)",
-  "PaymentFailed(address,uint256)", "TooLittleGas(uint256)",
+  "PaymentFailed(address,uint256)", "TooLittleGas(uint256)", "SafeERC20FailedOperation(address)",
 ] as const;
 
 export type Refusal = (typeof REFUSALS)[number] extends infer T ? (T extends `${infer Name}(${string}` ? Name : never) : never;
@@ -76,11 +79,24 @@ function orderWords({ offer, buyer, recipient, deliverBy, grace, salt }: Order):
   return offerWords(offer) + word(buyer) + word(recipient) + number(deliverBy) + number(grace) + word(salt);
 }
 
-export function buyData(order: Order, signature: Hex): Hex {
+/** Addresses, hashes and numbers as the words of a call. */
+export const argumentsOf = (...words: readonly (Hex | bigint)[]): string => words.map((one) => (typeof one === "bigint" ? number(one) : word(one))).join("");
+
+/** An order, the offer's signature, and the words that stand behind its place. */
+function buying(order: Order, signature: Hex, more: readonly string[]): string {
   const bytes = signature.slice(2);
   if (!/^(?:[0-9a-f]{2})*$/.test(bytes)) throw new TypeError("a signature is bytes");
   const padded = bytes.padEnd(Math.ceil(bytes.length / 64) * 64, "0");
-  return `${SELECTORS.buy}${orderWords(order)}${number((ORDER_WORDS + 1) * 32)}${number(bytes.length / 2)}${padded}`;
+  return `${orderWords(order)}${number((ORDER_WORDS + 1 + more.length) * 32)}${more.join("")}${number(bytes.length / 2)}${padded}`;
+}
+
+export const buyData = (order: Order, signature: Hex): Hex => `${SELECTORS.buy}${buying(order, signature, [])}`;
+
+/** `permit`: the 65 bytes that a key signed under the token's own domain. */
+export function buyWithPermitData(order: Order, signature: Hex, deadline: bigint, permit: Hex): Hex {
+  if (!isHex(permit, 65)) throw new TypeError("a permit is signed by a key");
+  const [r, s, v]: readonly Hex[] = [`0x${permit.slice(2, 66)}`, `0x${permit.slice(66, 130)}`, `0x${permit.slice(130)}`];
+  return `${SELECTORS.buyWithPermit}${buying(order, signature, [number(deadline), number(v as Hex), word(r as Hex), word(s as Hex)])}`;
 }
 
 export function orderData(act: "approve" | "decline" | "refund" | "revoke", order: Order): Hex {

@@ -48,6 +48,16 @@ export interface Listed {
 const SALE_STATES = ["seen", "waiting", "preparing", "delivered", "settling", "settled", "refunded", "over"] as const;
 export type SaleState = (typeof SALE_STATES)[number];
 
+const WITHDRAWAL_STATES = ["waiting", "deleted", "not-answered"] as const;
+
+/** The seller wants what was delivered deleted. */
+export interface Withdrawal {
+  readonly askedMs: number;
+  /** Until when the buyer has time. */
+  readonly dueMs: number;
+  readonly state: (typeof WITHDRAWAL_STATES)[number];
+}
+
 /** `medtrail/sale-view-v1`. */
 export interface SaleView {
   readonly id: Hex;
@@ -64,6 +74,8 @@ export interface SaleView {
   readonly revokedAtS: number | null;
   readonly delivery: { readonly index: number; readonly bytes: number; readonly file: Hex; readonly lock: Hex; readonly isAnchored: boolean } | null;
   readonly key: Hex | null;
+  /** Null: nobody asked. */
+  readonly withdrawal: Withdrawal | null;
   readonly leftOut: readonly (readonly [reason: string, records: number])[];
 }
 
@@ -174,10 +186,21 @@ function deliveryOf(node: unknown): SaleView["delivery"] {
   });
 }
 
+/** `"none"`: nobody asked. Null: somebody did, in words that this page does not know. */
+function withdrawalOf(value: unknown): Withdrawal | "none" | null {
+  const node = get(value, "withdrawal") ?? null;
+  if (node === null) return "none";
+  const state = WITHDRAWAL_STATES.find((one) => one === text(node, "state")) ?? null;
+  return complete<Withdrawal>({ askedMs: whole(node, "askedMs"), dueMs: whole(node, "dueMs"), state });
+}
+
 export function saleOf(value: unknown): SaleView | null {
   const [said, role, state] = [text(value, "dataset"), text(value, "role"), text(value, "state")];
   const known = SALE_STATES.find((one) => one === state);
   if (said === null || (role !== "seller" && role !== "buyer") || known === undefined) return null;
+  const withdrawal = withdrawalOf(value);
+  // Read as one whom nobody asked, a buyer would never be told.
+  if (withdrawal === null) return null;
   const read = complete<Pick<SaleView, "id" | "offerId" | "order">>({
     id: hex(value, "id", HASH), offerId: hex(value, "offer", HASH), order: orderOf(get(value, "order")),
   });
@@ -186,6 +209,7 @@ export function saleOf(value: unknown): SaleView | null {
   return read && {
     ...read, text: said, dataset: datasetIn(said), role, state: known, refusal: text(value, "refusal"), isApproved: get(value, "isApproved") === true,
     paidAtS: whole(value, "paidAtS"), endedAtS: whole(value, "endedAtS"), revokedAtS: whole(value, "revokedAtS"),
-    delivery: deliveryOf(get(value, "delivery")), key: hex(value, "key", HASH), leftOut,
+    delivery: deliveryOf(get(value, "delivery")), key: hex(value, "key", HASH),
+    withdrawal: withdrawal === "none" ? null : withdrawal, leftOut,
   };
 }

@@ -51,11 +51,16 @@ export class MarketChain {
     [this.#ask, this.#market, this.#consents, this.#chainId] = [ask, dataMarket, consentRegistry, chainId];
   }
 
-  async #call(to: Hex, data: Hex, words: number, what: string): Promise<readonly Hex[]> {
+  /** What a contract answers, on the market's chain. */
+  async call(to: Hex, data: Hex): Promise<unknown> {
     // A wallet may be on another chain at any time, and there the same address is something else.
     const chainId = await this.#ask("eth_chainId", []);
     if (Number(chainId) !== this.#chainId) throw new ChainError(`the wallet is on chain ${Number(chainId)}, this is chain ${this.#chainId}`);
-    const found = answerWords(await this.#ask("eth_call", [{ to, data }, "latest"]), words);
+    return this.#ask("eth_call", [{ to, data }, "latest"]);
+  }
+
+  async #call(to: Hex, data: Hex, words: number, what: string): Promise<readonly Hex[]> {
+    const found = answerWords(await this.call(to, data), words);
     if (found === null) throw strange(what);
     return found;
   }
@@ -84,9 +89,9 @@ export class MarketChain {
     return small(epoch, "epochOf");
   }
 
-  /** Wei that wait for an account. */
-  async credit(account: Hex): Promise<bigint> {
-    const [amount] = await this.#call(this.#market, wordsData("creditOf", account, `0x${"0".repeat(40)}`), 1, "creditOf");
+  /** Smallest units of a token, or wei, that wait for an account. */
+  async credit(account: Hex, token: Hex): Promise<bigint> {
+    const [amount] = await this.#call(this.#market, wordsData("creditOf", account, token), 1, "creditOf");
     return BigInt(amount ?? "0x0");
   }
 

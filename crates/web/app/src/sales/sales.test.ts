@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Ask } from "../ledger/chain";
 import type { Hex } from "../ledger/types";
 import { KADRI, MARI, NOW, OTHER, OTHER_KEY } from "../permissions/testing";
-import { approvalOf, saleId } from "../permit/sale";
+import { approvalOf, deletionOf, saleId } from "../permit/sale";
 import { REFUSAL_OF, SELECTORS, SETTLED } from "./abi";
 import { catalogueOf, marketOf, offerViewOf, ruleFor, saleOf, type OfferView, type SaleView } from "./api";
 import { isKnownMarket, judgeOffer, saleFlaws } from "./check";
@@ -13,7 +13,7 @@ import { etherOf, weiOf } from "./price";
 import { progressOf } from "./progress";
 import { abiAnswer, DATASET, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, textOf } from "./testing";
 import { refusalIn } from "./transact";
-import { approvalForWallet, offerForWallet, randomWord } from "./typed-data";
+import { approvalForWallet, deletionForWallet, offerForWallet, randomWord } from "./typed-data";
 import { lengthWords } from "./words";
 
 const viewOf = (answer: object): OfferView => {
@@ -26,6 +26,7 @@ const sale = (change: object = {}): SaleView => {
   if (view === null) throw new Error("a sale");
   return view;
 };
+const WITHDRAWAL = { askedMs: NOW, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
 const SOUND: SellerFacts = { controller: MARI, isFrozen: false, isOpen: true };
 
 describe("a price", () => {
@@ -53,6 +54,8 @@ describe("what the wallet signs", () => {
     expect(hashTypedData(shown)).toBe(saleId("Offer", offer(), MARKET));
     const approval = approvalOf(order(), MARKET, order().deliverBy + order().grace);
     expect(hashTypedData(parsed(approvalForWallet(approval, MARKET)))).toBe(saleId("SaleApproval", approval, MARKET));
+    const deletion = deletionOf(order(), MARKET, NOW_S);
+    expect(hashTypedData(parsed(deletionForWallet(deletion, MARKET)))).toBe(saleId("Deletion", deletion, MARKET));
     expect([shown.domain, Object.keys(shown.types)]).toEqual([
       { name: "Medtrail", version: "1", chainId: 31338, verifyingContract: MARKET.dataMarket }, ["EIP712Domain", "Offer", "Terms"]]);
     expect(randomWord()).toMatch(/^0x[0-9a-f]{64}$/);
@@ -77,8 +80,10 @@ describe("the service's answers", () => {
     }
     expect(viewOf(offerAnswer(offer(), { dataset: "{}" })).dataset).toBeNull();
     expect(sale({ leftOut: { outOfPeriod: 3, other: "x", none: 0 } }).leftOut).toEqual([["outOfPeriod", 3]]);
+    expect(sale({ withdrawal: WITHDRAWAL }).withdrawal).toEqual(WITHDRAWAL);
+    expect(sale({ withdrawal: undefined }).withdrawal).toBeNull();
     expect(sale({ delivery: { index: 1, bytes: 2, file: LOG, lock: LOG } }).delivery).toBeNull();
-    for (const change of [{ state: "gone" }, { role: "admin" }, { order: {} }, { dataset: null }]) expect(saleOf(saleAnswer(order(), change)), JSON.stringify(change)).toBeNull();
+    for (const change of [{ state: "gone" }, { role: "admin" }, { order: {} }, { dataset: null }, { withdrawal: { ...WITHDRAWAL, state: "shrugged" } }, { withdrawal: { ...WITHDRAWAL, dueMs: null } }, { withdrawal: 1 }]) expect(saleOf(saleAnswer(order(), change)), JSON.stringify(change)).toBeNull();
   });
 
   it("of many are counted where they cannot be read", () => {
@@ -202,7 +207,7 @@ describe("the chain, asked through the wallet", () => {
     const node = chain({ standing: abiAnswer(1, 100, 0, 0, 0), controllerOf: abiAnswer(OTHER), freezeOf: abiAnswer(5, 1), isOpen: abiAnswer(1), epochOf: abiAnswer(3), creditOf: abiAnswer(10n ** 18n) });
     expect(await node.standing(ID)).toEqual({ status: "paid", paidAtS: 100, approvedAtS: null, endedAtS: null, revokedAtS: null });
     expect(await node.offer(offer())).toEqual({ controller: OTHER, isFrozen: true, isOpen: true });
-    expect([await node.epoch(MARI), await node.credit(MARI)]).toEqual([3, 10n ** 18n]);
+    expect([await node.epoch(MARI), await node.credit(MARI, LOG.slice(0, 42) as Hex)]).toEqual([3, 10n ** 18n]);
     expect(await chain({ eth_getBlockByNumber: { number: "0x1", timestamp: "0x64" } }).nowS()).toBe(100);
   });
 

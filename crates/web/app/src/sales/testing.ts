@@ -58,7 +58,7 @@ export function offerAnswer(of: Offer = offer(), change: object = {}, key: Uint8
 export function saleAnswer(of: Order = order(), change: object = {}) {
   return {
     version: "medtrail/sale-view-v1", id: saleId("Order", of, MARKET), offer: saleId("Offer", of.offer, MARKET), order: of, dataset: textOf(DATASET), role: "seller",
-    state: "waiting", refusal: null, isApproved: false, paidAtS: NOW_S, endedAtS: null, revokedAtS: null, delivery: null, key: null, leftOut: null, ...change,
+    state: "waiting", refusal: null, isApproved: false, paidAtS: NOW_S, endedAtS: null, revokedAtS: null, delivery: null, key: null, withdrawal: null, leftOut: null, ...change,
   };
 }
 

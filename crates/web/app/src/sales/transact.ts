@@ -18,8 +18,11 @@ export interface Transaction {
   readonly value?: bigint;
 }
 
+/** What this page found out before anything was sent. */
+export class NotSent extends Error {}
+
 /** The contract would refuse it. */
-export class Reverted extends Error {
+export class Reverted extends NotSent {
   constructor(readonly refusal: Refusal) {
     super(sOr(`reverted.${refusal}`, s("reverted.unnamed", { name: refusal })));
     this.name = "Reverted";
@@ -53,18 +56,32 @@ export async function walletWith(account: Hex, chainId: number): Promise<Wallet>
   return wallet;
 }
 
-/** Sends it; the hash of what was sent. Throws what went wrong, a no in the wallet included. */
-export async function transact({ from, to, data, value = 0n }: Transaction, chainId: number): Promise<Hex> {
-  const wallet = await walletWith(from, chainId);
-  const call = { from, to, data, value: `0x${value.toString(16)}` };
+const callOf = ({ from, to, data, value = 0n }: Transaction) => ({ from, to, data, value: `0x${value.toString(16)}` });
+
+/** What came of trying it without sending it: the market's refusal, another fault, or null where it would do what it should. */
+async function tried(wallet: Wallet, transaction: Transaction): Promise<Refusal | "fault" | null> {
   try {
-    await wallet.provider.request({ method: "eth_call", params: [call, "latest"] });
+    await wallet.provider.request({ method: "eth_call", params: [callOf(transaction), "latest"] });
+    return null;
   } catch (error) {
-    const refusal = refusalIn(error);
-    if (refusal !== null) throw new Reverted(refusal);
-    // Anything else the wallet finds out by itself, and says it in its own words.
+    return refusalIn(error) ?? "fault";
   }
-  const sent = String(await wallet.provider.request({ method: "eth_sendTransaction", params: [call] })).toLowerCase();
+}
+
+/** Whether it would go through, as far as the chain can tell now. Throws the market's refusal. */
+export async function wouldDo(transaction: Transaction, chainId: number): Promise<boolean> {
+  const found = await tried(await walletWith(transaction.from, chainId), transaction);
+  if (found !== null && found !== "fault") throw new Reverted(found);
+  return found === null;
+}
+
+/** Sends it; the hash of what was sent. Throws what went wrong, a no in the wallet included. */
+export async function transact(transaction: Transaction, chainId: number): Promise<Hex> {
+  const wallet = await walletWith(transaction.from, chainId);
+  const found = await tried(wallet, transaction);
+  // Any other fault the wallet finds out by itself, and says it in its own words.
+  if (found !== null && found !== "fault") throw new Reverted(found);
+  const sent = String(await wallet.provider.request({ method: "eth_sendTransaction", params: [callOf(transaction)] })).toLowerCase();
   if (!isHex(sent, 32)) throw new Error(s("wallet.noHash"));
   return sent;
 }

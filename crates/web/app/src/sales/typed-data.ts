@@ -1,6 +1,6 @@
 // What a wallet is given to sign in a sale: types and domain are this page's own.
 import type { Hex } from "../ledger/types";
-import { SALE_TYPES, type Market, type Offer, type SaleApproval, type SaleStruct } from "../permit/sale";
+import { SALE_TYPES, type Deletion, type Market, type Offer, type SaleApproval, type SaleStruct } from "../permit/sale";
 
 const DOMAIN = [["string", "name"], ["string", "version"], ["uint256", "chainId"], ["address", "verifyingContract"]] as const;
 
@@ -21,6 +21,7 @@ function forWallet(name: SaleStruct, inner: readonly SaleStruct[], value: object
 
 export const offerForWallet = (offer: Offer, market: Market): string => forWallet("Offer", ["Terms"], offer, market);
 export const approvalForWallet = (approval: SaleApproval, market: Market): string => forWallet("SaleApproval", ["Terms"], approval, market);
+export const deletionForWallet = (deletion: Deletion, market: Market): string => forWallet("Deletion", [], deletion, market);
 
 /** 32 random bytes: two offers that say the same are two. */
 export function randomWord(): Hex {

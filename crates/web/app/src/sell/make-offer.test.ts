@@ -1,9 +1,12 @@
 import { fireEvent, render, screen } from "@testing-library/svelte";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Hex } from "../ledger/types";
 import { MARI, OTHER } from "../permissions/testing";
 import type { Listed } from "../records/api";
 import { MARKET } from "../sales/testing";
 import MakeOffer from "./MakeOffer.svelte";
+import type { Token } from "../sales/token";
+import { learn } from "../sales/tokens.svelte";
 import type { Draft } from "./offer-form";
 import type { Selling } from "./selling.svelte";
 
@@ -11,7 +14,16 @@ const record = (resourceType: string | null, number: number) => ({ record: `0x${
 const RECORDS = [record("Observation", 1), record("Observation", 2), record("DocumentReference", 3), record(null, 4)];
 
 const offered = vi.fn<(draft: Draft) => Promise<void>>(async () => undefined);
-const selling = { market: MARKET, address: MARI, aliases: () => [OTHER], isBusy: false, epochOf: async () => 4, offer: offered } as unknown as Selling;
+const TOKEN: Hex = `0x${"71".repeat(20)}`;
+const word = (value: number) => `0x${value.toString(16).padStart(64, "0")}`;
+const looked = vi.fn<(address: Hex) => Promise<Token | null>>(async (address) => {
+  if (address !== TOKEN) return null;
+  // The symbol PLN, with 6 decimals, as its contract answers.
+  const symbol = `${word(32)}${word(3).slice(2)}${"504c4e".padEnd(64, "0")}`;
+  await learn({ call: async (_, data) => (data === "0x95d89b41" ? symbol : word(6)) }, [address]);
+  return { address, symbol: "PLN", decimals: 6 };
+});
+const selling = { tokenAt: looked, market: MARKET, address: MARI, aliases: () => [OTHER], isBusy: false, epochOf: async () => 4, offer: offered } as unknown as Selling;
 const press = (name: string | RegExp) => fireEvent.click(screen.getByRole("button", { name }));
 const next = () => press(/^Next/);
 
@@ -46,6 +58,55 @@ describe("making an offer", () => {
     const [draft] = offered.mock.calls[0] ?? [];
     expect(draft?.offer).toMatchObject({ seller: OTHER, epoch: 4, price: "50000000000000000", terms: { statement: words } });
     expect([draft?.country, told]).toEqual(["EE", ["Your offer is listed."]]);
+  });
+
+  it("in a token has its price counted as the token's own contract counts, and told both ways", async () => {
+    const { container } = render(MakeOffer, { selling, records: RECORDS, onclose: () => {} });
+    await fireEvent.click(screen.getByRole("checkbox", { name: "measurements (2 records)" }));
+    await next();
+    await next();
+    await fireEvent.click(screen.getByRole("radio", { name: "a token (ERC-20)" }));
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in the token"), { target: { value: "12.5" } });
+    for (const wrong of ["", "USDC", `0x${"0".repeat(40)}`, MARI]) {
+      await fireEvent.input(screen.getByLabelText("The token’s address"), { target: { value: wrong } });
+      await next();
+      await vi.waitFor(() => expect(screen.getByRole("alert").textContent).toBe("Give the address of a token on this chain: 0x and 40 letters and digits."));
+    }
+    await fireEvent.input(screen.getByLabelText("The token’s address"), { target: { value: ` ${TOKEN.toUpperCase().replace("0X", "0x")} ` } });
+    await press("Ask the chain what it is");
+    await vi.waitFor(() => expect(container.textContent).toContain("Its contract calls it PLN, with 6 decimals."));
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in PLN"), { target: { value: "0.0000001" } });
+    await next();
+    await vi.waitFor(() => expect(container.textContent).toContain("Write a price above zero"));
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in PLN"), { target: { value: "12.5" } });
+    await next();
+    await fireEvent.click(await screen.findByRole("radio", { name: new RegExp(OTHER, "i") }));
+    await next();
+    await vi.waitFor(() => expect(container.textContent).toContain(`That is 12.5 PLN (token ${TOKEN}).`));
+    expect(container.querySelector("blockquote")?.textContent).toContain(`12500000 smallest units of the token ${TOKEN}`);
+    await press("Sign this with my wallet");
+    expect(offered.mock.calls[0]?.[0].offer).toMatchObject({ token: TOKEN, price: "12500000" });
+  });
+
+  it("forgets what a token was when another is typed, or the coin is chosen again", async () => {
+    const { container } = render(MakeOffer, { selling, records: RECORDS, onclose: () => {} });
+    await fireEvent.click(screen.getByRole("checkbox", { name: "measurements (2 records)" }));
+    await next();
+    await next();
+    await fireEvent.click(screen.getByRole("radio", { name: "a token (ERC-20)" }));
+    await fireEvent.input(screen.getByLabelText("The token’s address"), { target: { value: TOKEN } });
+    await press("Ask the chain what it is");
+    await vi.waitFor(() => expect(container.textContent).toContain("Its contract calls it PLN"));
+    await fireEvent.input(screen.getByLabelText("The token’s address"), { target: { value: `${TOKEN.slice(0, -1)}2` } });
+    expect(container.textContent).not.toContain("Its contract calls it PLN");
+    await fireEvent.click(screen.getByRole("radio", { name: "ETH" }));
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in ETH"), { target: { value: "0.05" } });
+    await next();
+    await fireEvent.click(await screen.findByRole("radio", { name: new RegExp(OTHER, "i") }));
+    await next();
+    await vi.waitFor(() => expect(screen.getByRole("button", { name: "Sign this with my wallet" })).toBeTruthy());
+    await press("Sign this with my wallet");
+    expect(offered.mock.calls[0]?.[0].offer).toMatchObject({ token: `0x${"0".repeat(40)}`, price: "50000000000000000" });
   });
 
   it("lets nobody sell as it is where only de-identified data are sold, and nothing that cannot pass", async () => {

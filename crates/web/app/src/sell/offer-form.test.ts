@@ -6,12 +6,13 @@ import { datasetOf } from "../permit/dataset";
 import { offerProblem, saleId } from "../permit/sale";
 import { LOG, MARKET } from "../sales/testing";
 import { codesOf } from "./codes";
-import { ASKED, codesIn, datasetFrom, draftFrom, missingIn, STEPS, type Choices, type Draft } from "./offer-form";
+import { ASKED, codesIn, datasetFrom, draftFrom, ETHER, missingIn, STEPS, type Choices, type Draft, type Unit } from "./offer-form";
 
 const CHOICES: Choices = {
   types: ["Observation", "Condition"], codes: "15074-8", from: "2025-11-22", to: "2026-11-22", form: "hipaa-safe-harbor-v1", layout: "ndjson", origin: "signed",
-  purpose: "HRESCH", price: "0.05", term: "month", date: "", seller: MARI, country: "EE",
+  purpose: "HRESCH", unit: ETHER, price: "0.05", term: "month", date: "", seller: MARI, country: "EE",
 };
+const USD: Unit = { token: `0x${"70".repeat(20)}`, decimals: 6 };
 const AROUND = { market: MARKET, epoch: 3, nowMs: NOW, salt: LOG };
 const draft = (change: Partial<Choices> = {}) => draftFrom({ ...CHOICES, ...change }, AROUND);
 
@@ -32,12 +33,19 @@ describe("an offer", () => {
     expect(saleId("Offer", offer, MARKET)).not.toBe(saleId("Offer", made({ price: "0.06" }).offer, MARKET));
   });
 
+  it("in a token has the price in its smallest units, which the words tell", () => {
+    const { offer, dataset } = made({ unit: USD, price: "12,5" });
+    expect([offer.token, offer.price, offerProblem(offer, dataset)]).toEqual([USD.token, "12500000", null]);
+    expect(offer.terms.statement).toMatch(/Price of each copy: 12500000 smallest units of the token 0x(?:70){20},/);
+  });
+
   it("tells what is missing, one thing after the other", () => {
     const wrong: [Partial<Choices>, string][] = [
       [{ types: [] }, "types"], [{ types: ["Nonsense"] }, "types"], [{ codes: "two words" }, "codes"], [{ codes: "a|b&c" }, "codes"],
       [{ from: "2026-11-23" }, "period"], [{ from: "2026-02-31" }, "period"], [{ to: "" }, "period"], [{ from: "1969-01-01" }, "period"],
       [{ country: "" }, "country"], [{ country: "SE" }, "country"], [{ country: "ee" }, "country"], [{ country: "DE", form: "as-it-is" }, "form"],
       [{ types: ["DocumentReference"] }, "typesForm"], [{ purpose: "TREAT" }, "purpose"], [{ price: "free" }, "price"], [{ price: "0" }, "price"],
+      [{ unit: null }, "token"], [{ unit: USD, price: "0.0000001" }, "price"], [{ unit: { ...USD, decimals: 0 } }, "price"],
       [{ term: "date", date: "2026-11-21" }, "until"], [{ seller: "" }, "seller"],
     ];
     for (const [change, missing] of wrong) expect(draft(change), JSON.stringify(change)).toBe(missing);
@@ -48,7 +56,7 @@ describe("an offer", () => {
   it("is asked for in steps, and every step can be told what it lacks", () => {
     const nothing = missingIn({ ...CHOICES, types: [], from: "", country: "", purpose: "", price: "", term: "date", seller: "" }, MARKET, NOW);
     expect(nothing).toEqual(["types", "period", "country", "purpose", "price", "until", "seller"]);
-    expect(STEPS.flatMap((step) => ASKED[step]).sort()).toEqual(["codes", "country", "form", "period", "price", "purpose", "seller", "types", "typesForm", "until"]);
+    expect(STEPS.flatMap((step) => ASKED[step]).sort()).toEqual(["codes", "country", "form", "period", "price", "purpose", "seller", "token", "types", "typesForm", "until"]);
     expect(missingIn(CHOICES, MARKET, NOW)).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ import { offerProblem, type Offer } from "../permit/sale";
 import { parseScope } from "../permit/scopes";
 import { ruleFor, type MarketInfo } from "../sales/api";
 import { HARMLESS_TYPES } from "../sales/harmless";
-import { weiOf } from "../sales/price";
+import { ETHER_DECIMALS, unitsOf } from "../sales/price";
 import { dayOf, noonOf } from "../trail/days";
 
 export const FORMS = ["hipaa-safe-harbor-v1", "shifted-dates-v1", "as-it-is"] as const;
@@ -16,6 +16,14 @@ export type Form = (typeof FORMS)[number];
 
 /** For what somebody is likely to sell; a sale is for one of them. */
 export const SALE_PURPOSES = ["HRESCH", "BIORCH", "CLINTRCH", "DSRCH", "PUBHLTH", "HQUALIMP", "HMARKT"] as const;
+
+/** What a price is in. */
+export interface Unit {
+  readonly token: Hex;
+  readonly decimals: number;
+}
+
+export const ETHER: Unit = { token: `0x${"0".repeat(40)}`, decimals: ETHER_DECIMALS };
 
 export interface Choices {
   readonly types: readonly string[];
@@ -28,7 +36,9 @@ export interface Choices {
   readonly layout: Layout;
   readonly origin: Dataset["origin"];
   readonly purpose: string;
-  /** In ether, as typed. */
+  /** Null: a token that the chain was not asked about yet, or that is none. */
+  readonly unit: Unit | null;
+  /** As typed, in that unit. */
   readonly price: string;
   readonly term: Term;
   readonly date: string;
@@ -37,7 +47,7 @@ export interface Choices {
 }
 
 /** What is not chosen yet, or cannot be. */
-export type Missing = "types" | "typesForm" | "codes" | "period" | "form" | "purpose" | "price" | "until" | "seller" | "country";
+export type Missing = "types" | "typesForm" | "codes" | "period" | "form" | "purpose" | "token" | "price" | "until" | "seller" | "country";
 
 /** What the choices do not say. */
 export interface Around {
@@ -99,7 +109,8 @@ export function missingIn(choices: Choices, market: MarketInfo, nowMs: number): 
   const found: readonly (readonly [Missing, boolean])[] = [
     ["types", !hasTypes], ["codes", !hasCodes], ["period", !isPeriod(choices)],
     ["country", rule === "off"], ["form", rule === "de-identified" && choices.form === "as-it-is"], ["typesForm", hasTypes && isEmptyForm(choices)],
-    ["purpose", !(SALE_PURPOSES as readonly string[]).includes(choices.purpose)], ["price", weiOf(choices.price) === null],
+    ["purpose", !(SALE_PURPOSES as readonly string[]).includes(choices.purpose)], ["token", choices.unit === null],
+    ["price", choices.unit !== null && unitsOf(choices.price, choices.unit.decimals) === null],
     ["until", untilS(choices, nowMs) === null], ["seller", choices.seller === ""],
   ];
   return found.flatMap(([missing, isSo]) => (isSo ? [missing] : []));
@@ -110,17 +121,18 @@ export const STEPS = ["what", "form", "terms", "address"] as const;
 export type Step = (typeof STEPS)[number];
 
 export const ASKED: Readonly<Record<Step, readonly Missing[]>> = {
-  what: ["types", "codes", "period"], form: ["country", "form", "typesForm"], terms: ["purpose", "price", "until"], address: ["seller"],
+  what: ["types", "codes", "period"], form: ["country", "form", "typesForm"], terms: ["purpose", "token", "price", "until"], address: ["seller"],
 };
 
 /** The offer that the choices make, or the first of them that is missing. */
 export function draftFrom(choices: Choices, { market, epoch, nowMs, salt }: Around): Draft | Missing {
   const [missing] = missingIn(choices, market, nowMs);
   if (missing !== undefined) return missing;
-  const [dataset, price, expiresAt] = [datasetFrom(choices), weiOf(choices.price), untilS(choices, nowMs)];
-  if (dataset === null || price === null || expiresAt === null || choices.seller === "") throw new Error("nothing is missing");
+  const { unit } = choices;
+  const [dataset, price, expiresAt] = [datasetFrom(choices), unit && unitsOf(choices.price, unit.decimals), untilS(choices, nowMs)];
+  if (dataset === null || unit === null || price === null || expiresAt === null || choices.seller === "") throw new Error("nothing is missing");
   const terms = { statement: "", purpose: choices.purpose, dataset: datasetId(dataset), salt };
-  const bare: Offer = { seller: choices.seller, log: market.log, token: `0x${"0".repeat(40)}`, price, accessS: 0, expiresAt, epoch, terms };
+  const bare: Offer = { seller: choices.seller, log: market.log, token: unit.token, price, accessS: 0, expiresAt, epoch, terms };
   const offer: Offer = { ...bare, terms: { ...terms, statement: renderOffer(bare, dataset, "en") ?? "" } };
   if (offerProblem(offer, dataset) !== null) throw new Error("what the form offers has a statement");
   return { offer, dataset, text: new TextDecoder().decode(datasetBytes(dataset)), country: choices.country };

@@ -7,10 +7,13 @@ import { opening } from "../session/opening";
 import { offersOf, offerViewOf, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { judgeOffer, saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
+import { waitingFor, type Purse, type Waiting } from "../sales/credits";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
 import { signSale } from "../sales/sign";
+import { learn } from "../sales/tokens.svelte";
+import { tokenAt, holdingOf, type Token } from "../sales/token";
 import { mined, transact } from "../sales/transact";
 import { orderData, wordsData } from "../sales/abi";
 import { approvalForWallet, offerForWallet } from "../sales/typed-data";
@@ -29,13 +32,6 @@ export interface MySale {
   readonly progress: Progress;
 }
 
-/** Wei that wait in the contract for one of the person's addresses. */
-export interface Waiting {
-  readonly account: Hex;
-  readonly wei: bigint;
-}
-
-const NO_TOKEN: Hex = `0x${"0".repeat(40)}`;
 const PAGES_MAX = 20;
 
 /** Reads a list to its end, or so far that nobody would scroll. */
@@ -54,7 +50,7 @@ export async function allPages<T>(path: string, read: (value: unknown) => { foun
 }
 
 /** What a person sells, while the page is open: checked on this device, and the ways to change it. */
-export class Selling {
+export class Selling implements Purse {
   phase = $state<"loading" | "ready" | "off" | "failed">("loading");
   error = $state("");
   market = $state.raw<MarketInfo | null>(null);
@@ -67,8 +63,8 @@ export class Selling {
   outSinceMs = $state<number | null>(null);
   /** What the service told in no form that this page knows. */
   unread = $state(0);
-  /** Whether the chain could be asked, through the wallet. */
-  hasChain = $state(false);
+  /** Whether the chain could be asked, through the wallet, for all that waits. */
+  hasRead = $state(false);
   isBusy = $state(false);
   readAtMs = $state(0);
 
@@ -125,6 +121,7 @@ export class Selling {
     this.unread = sales.unread + offers.unread;
     if (out !== null) this.#setOut(out);
     await this.#readWaiting(chain);
+    if (chain !== null) void learn(chain, [...this.sales.map(({ view }) => view.order.offer.token), ...this.offers.map(({ view }) => view.offer.token)]);
     this.readAtMs = nowMs;
     this.error = "";
   }
@@ -143,9 +140,10 @@ export class Selling {
 
   async #readWaiting(chain: MarketChain | null): Promise<void> {
     if (this.onlySales) return;
-    const found = await Promise.all(this.own.map(async (account) => ({ account, wei: await orNull(chain?.credit(account)) })));
-    this.hasChain = found.every(({ wei }) => wei !== null);
-    this.waiting = found.flatMap(({ account, wei }) => (wei !== null && wei > 0n ? [{ account, wei }] : []));
+    // Of a token only an address that sold in it can have any.
+    const traded = this.sales.filter(({ flaws }) => flaws.length === 0).map(({ view: { order: { offer } } }) => ({ account: offer.seller, token: offer.token }));
+    const found = await waitingFor(chain, this.own, traded);
+    [this.hasRead, this.waiting] = [found !== null, found ?? []];
   }
 
   #setOut(answer: unknown): void {
@@ -181,6 +179,16 @@ export class Selling {
     const chain = await chainOf(this.#market());
     if (chain === null) throw new Error(s("wallet.needed"));
     return chain.epoch(seller);
+  }
+
+  /** What stands at this address, as its own contract tells; null: no token. */
+  async tokenAt(address: Hex): Promise<Token | null> {
+    const market = this.#market();
+    const chain = await chainOf(market);
+    if (chain === null) throw new Error(s("wallet.needed"));
+    if (await holdingOf(chain, address, this.address, market.dataMarket) === null) return null;
+    await learn(chain, [address]);
+    return tokenAt(chain, address);
   }
 
   /** Who signs for an address: itself, or whom control moved to. */
@@ -253,8 +261,17 @@ export class Selling {
     return this.#send(order.offer.seller, orderData("revoke", order));
   }
 
-  withdraw(account: Hex, to: Hex): Promise<void> {
-    return this.#send(account, wordsData("withdraw", account, NO_TOKEN, to));
+  /** The buyer is asked to delete what was delivered. Asked again it stays as it was. */
+  askDeletion(id: Hex): Promise<void> {
+    return this.#doing(async () => {
+      const written = saleOf(await ask<unknown>(`/v1/sales/${id}/withdrawal`, { method: "POST" }));
+      if (written?.id !== id || written.withdrawal === null) throw new Error(s("deletion.notWritten"));
+      await this.#readAfter();
+    });
+  }
+
+  withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
+    return this.#send(account, wordsData("withdraw", account, token, to));
   }
 
   setOut(isOut: boolean): Promise<void> {

@@ -4,11 +4,14 @@ import type { Hex } from "../ledger/types";
 import { KADRI, MARI, MARI_KEY, NOW, OTHER, OTHER_KEY } from "../permissions/testing";
 import { approvalOf, saleId, type Offer, type SaleApproval } from "../permit/sale";
 import { DATA_MARKET, orderData, SELECTORS, wordsData } from "../sales/abi";
+import { COIN } from "../sales/credits";
 import { abiAnswer, DATASET, LOG, MARKET, marketAnswer, NOW_S, offer, offerAnswer, order, saleAnswer, signed, textOf } from "../sales/testing";
+import Money from "../sales/Money.svelte";
 import { session } from "../session/session.svelte";
 import SaleItem from "./SaleItem.svelte";
 import { Selling } from "./selling.svelte";
 
+const WITHDRAWAL = { askedMs: NOW, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
 const ORDER_ID = saleId("Order", order(), MARKET);
 
 /** A service that lists what it was given; `posts` is what it was told. */
@@ -34,7 +37,8 @@ function serve({ market = marketAnswer() as object, sales = [saleAnswer()] as ob
       }
       if (path.endsWith("/approval")) server.sales = [saleAnswer(order(), { isApproved: true, state: "preparing", ...change })];
       if (path.endsWith("/decline") && !isSlow) server.sales = [saleAnswer(order(), { state: "over", refusal: "not-approved" })];
-      if (path.endsWith("/withdrawal")) server.offers = server.offers.map((one) => ({ ...one, state: "withdrawn" }));
+      if (path.startsWith("/v1/sales") && path.endsWith("/withdrawal")) server.sales = [saleAnswer(order(), { state: "settled", withdrawal: WITHDRAWAL, ...change })];
+      else if (path.endsWith("/withdrawal")) server.offers = server.offers.map((one) => ({ ...one, state: "withdrawn" }));
       return json(server.sales[0] ?? server.offers[0]);
     }
     if (path.startsWith("/v1/sales")) return json({ version: "medtrail/sales-v1", sales: server.sales, next: null });
@@ -192,14 +196,77 @@ describe("a buyer who waits", () => {
   });
 });
 
+describe("a buyer who has the data", () => {
+  const shown = async (state: string, change: object = {}) => {
+    const selling = await opened();
+    const told: string[] = [];
+    const view = { ...selling.sales[0]?.view, state, ...change };
+    const item = render(SaleItem, { sale: { ...selling.sales[0], view } as never, selling, ontold: (what: string) => told.push(what) });
+    return { selling, told, ...item };
+  };
+
+  it("is asked to delete them, after words of what that can and cannot do", async () => {
+    const server = serve({ sales: [saleAnswer(order(), { state: "settled", isApproved: true })] });
+    wallet([[MARI, MARI_KEY]]);
+    const { selling, told, container } = await shown("settled");
+    expect(container.textContent).toContain("It cannot make them delete, and nobody can see whether they did.");
+    await fireEvent.click(screen.getByRole("button", { name: "Ask the buyer to delete", hidden: true }));
+    await vi.waitFor(() => expect(told).toEqual(["The buyer is asked to delete what was delivered."]));
+    expect(server.posts).toEqual([{ path: `/v1/sales/${ORDER_ID}/withdrawal`, method: "POST", body: null }]);
+    expect(selling.sales[0]?.view.withdrawal).toEqual(WITHDRAWAL);
+  });
+
+  it("is asked once, and before that has been given them", async () => {
+    serve();
+    wallet([[MARI, MARI_KEY]]);
+    for (const state of ["waiting", "preparing", "delivered", "refunded", "over"]) {
+      const { container, unmount } = await shown(state);
+      expect(container.textContent, state).not.toContain("Ask the buyer to delete");
+      unmount();
+    }
+    for (const [state, words] of [["waiting", "The buyer has until 22 Dec 2026, 14:32 to sign"], ["deleted", "The buyer signed that it is."], ["not-answered", "The buyer did not answer until 22 Dec 2026, 14:32"]]) {
+      const { container, unmount } = await shown("settled", { withdrawal: { ...WITHDRAWAL, state } });
+      expect([container.textContent?.includes(words ?? ""), container.textContent?.includes("Ask the buyer to delete")], state).toEqual([true, false]);
+      unmount();
+    }
+    // The words of a sale that does not check are nobody's.
+    const { container } = await shown("settled", {});
+    expect(container.textContent).toContain("Ask the buyer to delete");
+    serve({ sales: [saleAnswer(order(), { id: LOG, state: "settled" })] });
+    const wrong = await shown("settled");
+    expect(wrong.container.textContent).not.toContain("Ask the buyer to delete");
+  });
+
+  it("was not asked where the site wrote nothing down, or another sale", async () => {
+    wallet([[MARI, MARI_KEY]]);
+    for (const change of [{ withdrawal: null }, { id: LOG }]) {
+      serve({ change });
+      await expect((await opened()).askDeletion(ORDER_ID)).rejects.toThrow("did not write down that you asked");
+    }
+  });
+});
+
 describe("money and the word against all sales", () => {
   it("waits in the contract until it is taken out", async () => {
     serve();
     const asked = wallet([[MARI, MARI_KEY]], { creditOf: abiAnswer(10n ** 17n) });
     const selling = await opened();
-    expect([selling.hasChain, selling.waiting]).toEqual([true, [{ account: MARI, wei: 10n ** 17n }]]);
-    await selling.withdraw(MARI, KADRI);
-    expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, `0x${"0".repeat(40)}`, KADRI), value: "0x0" }]);
+    expect([selling.hasRead, selling.waiting]).toEqual([true, [{ account: MARI, token: COIN, units: 10n ** 17n }]]);
+    await selling.withdraw({ account: MARI, token: COIN, units: 1n }, KADRI);
+    expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, COIN, KADRI), value: "0x0" }]);
+  });
+
+  it("waits in a token too, for the address that sold in it, and is taken out of that", async () => {
+    const token: Hex = `0x${"70".repeat(20)}`;
+    serve({ sales: [saleAnswer(order({ offer: offer({ token }) }), { state: "settled" }), saleAnswer(order({ offer: offer({ token: OTHER }) }), { id: LOG, state: "settled" })] });
+    const asked = wallet([[MARI, MARI_KEY]], { creditOf: abiAnswer(7) });
+    const selling = await opened();
+    expect(selling.waiting).toEqual([{ account: MARI, token: COIN, units: 7n }, { account: MARI, token, units: 7n }]);
+    const { container } = render(Money, { purse: selling, ontold: () => {} });
+    expect(container.textContent).toContain(`7 smallest units of the token ${token} wait for `);
+    const [, second] = screen.getAllByRole("button", { name: "Take it out" });
+    await fireEvent.click(second as HTMLElement);
+    await vi.waitFor(() => expect(sent(asked)).toEqual([{ from: MARI, to: DATA_MARKET, data: wordsData("withdraw", MARI, token, MARI), value: "0x0" }]));
   });
 
   it("is not sent where the contract would refuse it, and a failure in the block is told", async () => {
@@ -209,10 +276,10 @@ describe("money and the word against all sales", () => {
     const { REFUSAL_OF } = await import("../sales/abi");
     refusal.data = [...REFUSAL_OF].find(([, name]) => name === "NothingToWithdraw")?.[0] ?? "";
     const selling = await opened();
-    await expect(selling.withdraw(MARI, MARI)).rejects.toThrow("Nothing waits for this address.");
+    await expect(selling.withdraw({ account: MARI, token: COIN, units: 1n }, MARI)).rejects.toThrow("Nothing waits for this address.");
     expect(sent(asked)).toEqual([]);
     wallet([[MARI, MARI_KEY]], { receipt: "0x0" });
-    await expect(selling.withdraw(MARI, MARI)).rejects.toThrow("it failed");
+    await expect(selling.withdraw({ account: MARI, token: COIN, units: 1n }, MARI)).rejects.toThrow("it failed");
   });
 
   it("is turned on and off", async () => {

@@ -11,9 +11,11 @@
 //! - `orders`, `view`: what was paid, what a seller says to it, and how it looks to both sides
 //! - `deliver`, `made`: the way of one delivery, and what is made for it
 //! - `told`: the entries of a sale
+//! - `access`: what a buyer may look at besides
 //! - `withdrawal`: a seller who wants it deleted afterwards, and what the buyer says to that
 //! - [`settler`]: the account that pays for settlements
 
+mod access;
 mod catalogue;
 mod deliver;
 mod made;

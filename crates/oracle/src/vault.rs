@@ -16,6 +16,7 @@ pub(crate) mod sold;
 
 pub use bought::{Seen, Shown};
 pub use check::{VaultCheck, VaultFinding, VaultReport};
+pub use medtrail_market::manifest::{Original, Whose};
 pub use put::{Put, Written};
 pub use read::{Content, Found, Reader};
 pub use requests::{Ask, AskedChange, Side, Standing};

@@ -15,7 +15,7 @@ impl Sales {
     /// now. By when this returns the seller's trail has the entry that says so.
     ///
     /// # Errors
-    /// [`SalesError::NoSuchSale`] for everybody but the buyer; [`VaultError::Refused`] for a buyer
+    /// [`SalesError::NoSuchSale`] for everybody but the buyer; [`SalesError::NoLook`] for a buyer
     /// whose order permits no look now.
     pub async fn records(&self, who: Address, id: B256) -> Result<Vec<Shown>, SalesError> {
         self.blocking(move |sales| sales.looking(who, id, |look| sales.0.vault.list_bought(look)))
@@ -49,12 +49,16 @@ impl Sales {
         if self.is_guarded(person)? {
             // Why it ended is nobody's business.
             let why = Why::Refused(Refusal::Revoked);
-            return Err(VaultError::Refused { why, document: Some(id) }.into());
+            return Err(SalesError::NoLook { why });
         }
         let ends = || self.access_ends(id);
         let market = self.market();
         let (order, dataset) = (&order, &dataset);
-        Ok(look(&Bought { id, order, dataset, market, person, ends: &ends })?)
+        let bought = Bought { id, order, dataset, market, person, ends: &ends };
+        look(&bought).map_err(|error| match error {
+            VaultError::Refused { why, .. } => SalesError::NoLook { why },
+            other => other.into(),
+        })
     }
 
     /// Settled as a final block shows it, ended as the newest does.

@@ -82,7 +82,7 @@ async fn read(shop: &Shop, id: B256, record: B256) -> Result<Seen, SalesError> {
 
 fn refused<T: std::fmt::Debug>(outcome: Result<T, SalesError>) -> Refusal {
     match outcome {
-        Err(SalesError::Vault(VaultError::Refused { why: Why::Refused(why), .. })) => why,
+        Err(SalesError::NoLook { why: Why::Refused(why) }) => why,
         other => panic!("not refused: {other:?}"),
     }
 }

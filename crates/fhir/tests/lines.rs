@@ -563,10 +563,8 @@ fn vault() -> Vec<Line> {
     let read_by = |who: Address| read(&format!(r#","reader":"{who}""#));
     let listed_by = |who: Address| read(&format!(r#","listed":2,"reader":"{who}""#));
     let look = || by(Kind::Access, b'R', other);
-    let sold = |action| Report {
-        permission: B256::repeat_byte(0x0d),
-        ..by(Kind::Access, action, other)
-    };
+    let sold =
+        |action| Report { permission: B256::repeat_byte(0x0d), ..by(Kind::Access, action, other) };
     let wrapped = serde_json::json!({
         "version": "medtrail/relayed-v1",
         "organisation": other,

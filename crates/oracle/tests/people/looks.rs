@@ -164,7 +164,19 @@ async fn a_look_shows_what_counts_now_within_what_was_sold() {
     let newer = String::from_utf8(glucose(4)).unwrap().replace("4.5", "4.6").into_bytes();
     let sensitive = String::from_utf8(glucose(5)).unwrap();
     let sensitive = sensitive.replacen('{', r#"{"meta":{"security":[{"code":"HIV"}]},"#, 1);
-    for put in [change(4, newer.clone(), &[]), change(5, sensitive.into_bytes(), &["HIV"])] {
+    let text = |number: u8| String::from_utf8(glucose(number)).unwrap();
+    let (old, other) = (text(7).replace("2026", "2024"), text(8).replace("15074-8", "2951-2"));
+    let fresh = |number, content: String| {
+        let subject = subject_of(anna_address());
+        observed(shop.world(), ANNA, subject, number, B256::ZERO, content.into_bytes(), &[])
+    };
+    for put in [
+        // Out of the period, and of another code.
+        fresh(7, old),
+        fresh(8, other),
+        change(4, newer.clone(), &[]),
+        change(5, sensitive.into_bytes(), &["HIV"]),
+    ] {
         shop.safe.vault.put(vec![put]).await.pop().unwrap().unwrap();
     }
     shop.keep(ANNA, 6).await;
@@ -175,8 +187,10 @@ async fn a_look_shows_what_counts_now_within_what_was_sold() {
     expected.sort();
     assert_eq!(records, expected, "what bears a mark by now is not what was sold");
     assert_eq!(read(&shop, id, measurement(ANNA, 4)).await.unwrap().bytes, newer);
-    let marked = read(&shop, id, measurement(ANNA, 5)).await;
-    assert!(matches!(marked, Err(SalesError::Vault(VaultError::NotFound))), "{marked:?}");
+    for number in [5, 7, 8] {
+        let unsold = read(&shop, id, measurement(ANNA, number)).await;
+        assert!(matches!(unsold, Err(SalesError::Vault(VaultError::NotFound))), "{unsold:?}");
+    }
     shop.stop().await;
 }
 

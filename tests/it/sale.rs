@@ -199,7 +199,12 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     assert!(poor.err.contains("you hold 100000 units"), "{poor:?}");
     fair.says(mari, &["offers", "withdraw", &dear], false);
 
-    let offer = fair.offer_for("70000", &["--token", &token_text, "--access", "1h"]);
+    // A look would show what the form hides.
+    let access = ["--token", &token_text, "--access", "1h", "--form"];
+    let hides = [&offering("70000")[..], &access, &["safe-harbor"]].concat();
+    let hides = fair.run(mari, &hides, true);
+    assert!(hides.err.contains("--access goes with --form as-it-is"), "{hides:?}");
+    let offer = fair.offer_for("70000", &[&access[..], &["as-it-is"]].concat());
     let buying = [&fair.buying(&offer, &rpc, "p")[..], &["--wait"]].concat();
     let mut buyer = fair.start(lab, &buying);
     let order = fair.asked().await;
@@ -217,13 +222,16 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     assert!(fair.says(mari, &approve, true).contains("Approved, on the chain."));
     let status = buyer.wait_for_end(PATIENCE * 2);
     assert_eq!(status.code(), Some(0), "{}", buyer.said());
-    assert!(fair.site.path("p/data/data.ndjson").exists());
+    assert!(fair.site.path("p/data/records/000006.json").exists());
     let end = [held(mari.address).await, held(lab.address).await, held(market).await];
     assert_eq!(end, [U256::from(70_000), U256::from(30_000), U256::ZERO]);
     let twice = fair.run(mari, &approve, true);
     assert!(twice.err.contains("Settled on the chain, not paid and waiting"), "{twice:?}");
 
+    fair.is_looked_at(&order).await;
     let said = fair.says(mari, &["sales", "revoke", &order, "--rpc", &rpc], true);
+    let (_, ended) = fair.looks(&format!("/v1/sales/{order}/records")).await;
+    assert_eq!((&ended["status"], &ended["reason"]), (&json!(403), &json!("revoked")));
     assert!(said.contains("The copy that was sold stays theirs."), "{said}");
     let theirs = fair.run(lab, &["sales", "revoke", &order, "--rpc", &rpc], true);
     assert!(theirs.err.contains("NotController"), "{theirs:?}");

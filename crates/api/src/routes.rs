@@ -19,6 +19,7 @@ pub(crate) mod health;
 mod holds;
 pub(crate) mod home;
 mod log;
+mod looks;
 mod market;
 mod notices;
 mod offers;
@@ -113,6 +114,8 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(sales::deleted)
         .service(sales::download)
         .service(sales::proof)
+        .service(looks::list)
+        .service(looks::content)
         .service(holds::list)
         .service(holds::add)
         .service(holds::lift)

@@ -78,7 +78,7 @@ pub struct Facts {
     /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
     /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
     /// of sales `salePaid`, `saleSettled`, `saleRefunded`, `saleWithdrawn`, `saleDeleted`, `saleSilent`,
-    /// `saleOptOut`, `saleOptIn`, `download`; `account`: a table of their own lines was taken; `none` for all others.
+    /// `saleOptOut`, `saleOptIn`, `download`, `lookSold`; `account`: a table of their own lines was taken; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].

@@ -251,6 +251,7 @@ fn permission(facts: &Facts) -> Option<String> {
         "saleOptOut" => "You said no to all sales of your data.".into(),
         "saleOptIn" => "You took back your no to all sales of your data.".into(),
         "download" => format!("{} downloaded the sealed copy of what you sell.", capital(whom)),
+        "lookSold" => format!("{} looked at {} that you sold.", capital(whom), data(facts)),
         "notPermit" => {
             let who = facts.organisation.as_deref().unwrap_or("an organisation without a name");
             format!("A change by {who} was not permitted by you.")

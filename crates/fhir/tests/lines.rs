@@ -563,6 +563,8 @@ fn vault() -> Vec<Line> {
     let read_by = |who: Address| read(&format!(r#","reader":"{who}""#));
     let listed_by = |who: Address| read(&format!(r#","listed":2,"reader":"{who}""#));
     let look = || by(Kind::Access, b'R', other);
+    let sold =
+        |action| Report { permission: B256::repeat_byte(0x0d), ..by(Kind::Access, action, other) };
     let wrapped = serde_json::json!({
         "version": "medtrail/relayed-v1",
         "organisation": other,
@@ -604,6 +606,9 @@ fn vault() -> Vec<Line> {
         line_by(Word::Relayed, "an own look", look(), Some(read_by(own)), kalda),
         relayed("an own look at the list", by(Kind::Access, b'E', other), Some(listed_by(own))),
         relayed("a look for somebody", look(), Some(read_by(other))),
+        relayed("a look of a buyer", sold(b'R'), Some(read_by(other))),
+        relayed("a look of a buyer at the list", sold(b'E'), Some(listed_by(other))),
+        line("a signed look that names an order", sold(b'R'), Some(read_by(other)), kalda),
         line_by(
             Word::Relayed,
             "a relayed look into the vault",

@@ -10,7 +10,7 @@ use crate::secret::SaleSecret;
 use alloy_primitives::B256;
 use medtrail_ledger::entry::details_hash;
 use medtrail_permit::dataset::{self, Dataset, Form, Layout, Profile};
-use medtrail_permit::scopes::Interactions;
+use medtrail_permit::scopes::{Data, Interactions};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of all records of a delivery, and of all files that are made of them.
@@ -164,6 +164,15 @@ pub fn opening(secret: &SaleSecret, record: &Record<'_>) -> Opening {
     Opening { original: Original::of(record), blind: secret.blind(record.record) }
 }
 
+/// What a record is about, if it is part of what this dataset describes: what a delivery would hold,
+/// as it is. None: it is not, for whatever reason.
+///
+/// # Errors
+/// [`AssembleError::Altered`].
+pub fn sold(dataset: &Dataset, record: &Record<'_>) -> Result<Option<Data>, AssembleError> {
+    Ok(judge(dataset, record)?.ok().map(|facts| facts.data))
+}
+
 /// Whether a record was sold.
 fn judge(dataset: &Dataset, record: &Record<'_>) -> Result<Result<Facts, Reason>, AssembleError> {
     if !record.counts {
@@ -195,13 +204,6 @@ fn judge(dataset: &Dataset, record: &Record<'_>) -> Result<Result<Facts, Reason>
 
 type Parts = (Option<Made>, Vec<(String, Vec<u8>)>, Vec<Entry>);
 
-fn word_of(record: &Record<'_>) -> Whose {
-    match record.word {
-        Word::Signed(_) => Whose::SignedByOrganisation,
-        Word::Relayed | Word::Uploaded => Whose::UploadedByPerson,
-    }
-}
-
 fn as_it_is(chosen: &[(&Record<'_>, Facts)]) -> Parts {
     let mut files = Vec::with_capacity(chosen.len());
     let mut entries = Vec::with_capacity(chosen.len());
@@ -212,7 +214,7 @@ fn as_it_is(chosen: &[(&Record<'_>, Facts)]) -> Parts {
         entries.push(Entry {
             path,
             number: None,
-            word: word_of(record),
+            word: Whose::of(record),
             origin: Origin::Open(Original::of(record)),
         });
     }
@@ -264,7 +266,7 @@ fn harmless(
         entries.push(Entry {
             path: path.to_owned(),
             number: Some(lines.len() as u64),
-            word: word_of(record),
+            word: Whose::of(record),
             origin: Origin::Hidden(opening(sale.secret, record).hidden()),
         });
     }
@@ -287,7 +289,6 @@ fn harmless(
 mod tests {
     use super::*;
     use crate::record::Proof;
-    use medtrail_permit::scopes::Data;
 
     #[test]
     fn what_grew_beyond_what_a_buyer_can_read_is_not_delivered() {

@@ -212,8 +212,19 @@ fn is_path(path: &str) -> bool {
         && path.split('/').all(is_name)
 }
 
+impl Whose {
+    /// Of a record.
+    pub fn of(record: &Record<'_>) -> Self {
+        match record.word {
+            Word::Signed(_) => Self::SignedByOrganisation,
+            Word::Relayed | Word::Uploaded => Self::UploadedByPerson,
+        }
+    }
+}
+
 impl Original {
-    pub(crate) fn of(record: &Record<'_>) -> Self {
+    /// What a manifest says in the open of a record.
+    pub fn of(record: &Record<'_>) -> Self {
         let signer = match record.word {
             Word::Signed(signer) => Some(signer),
             Word::Relayed | Word::Uploaded => None,

@@ -186,6 +186,8 @@ impl Service {
                 pseudonyms: Vec::new(),
                 uses: Vec::new(),
                 ends: Vec::new(),
+                market: None,
+                sales: Vec::new(),
             };
             if sees(subject_of(address), address, (self.0.now_ms)(), &world).is_none() {
                 return Err(AliasError::ControlMoved);

@@ -11,9 +11,11 @@
 //! - `orders`, `view`: what was paid, what a seller says to it, and how it looks to both sides
 //! - `deliver`, `made`: the way of one delivery, and what is made for it
 //! - `told`: the entries of a sale
+//! - `access`: what a buyer may look at besides
 //! - `withdrawal`: a seller who wants it deleted afterwards, and what the buyer says to that
 //! - [`settler`]: the account that pays for settlements
 
+mod access;
 mod catalogue;
 mod deliver;
 mod made;
@@ -40,7 +42,7 @@ use crate::opener::EntryError;
 use crate::own::NoRandomness;
 use crate::sequencer::PlaceError;
 use crate::service::Service;
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Vault, VaultError, Why};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::plan::Call;
 use medtrail_ledger::ports::{JournalError, Parcels, RegistryError};
@@ -155,6 +157,12 @@ pub enum SalesError {
     /// As many offers as a person may have.
     #[error("there are {0} offers of this seller; withdraw one, or wait until one has expired")]
     TooMany(usize),
+    /// The order permits its buyer no look now.
+    #[error("this sale lets its buyer look at nothing where the data are kept, now")]
+    NoLook {
+        /// Why.
+        why: Why,
+    },
     /// Nothing to download yet, or any more.
     #[error("there is nothing to download")]
     NoFile,

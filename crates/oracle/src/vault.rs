@@ -5,6 +5,7 @@
 //! What a crash leaves in between is settled from the log at the next start, or the next look.
 
 mod bench;
+pub(crate) mod bought;
 mod check;
 mod put;
 mod read;
@@ -13,7 +14,9 @@ mod requests;
 mod settle;
 pub(crate) mod sold;
 
+pub use bought::{Seen, Shown};
 pub use check::{VaultCheck, VaultFinding, VaultReport};
+pub use medtrail_market::manifest::{Original, Whose};
 pub use put::{Put, Written};
 pub use read::{Content, Found, Reader};
 pub use requests::{Ask, AskedChange, Side, Standing};

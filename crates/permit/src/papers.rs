@@ -1,9 +1,12 @@
-//! What a trail holds of permissions: the documents, and which approvals were used. Fed entry by
+//! What a trail holds of permissions: the documents, which approvals were used, and settled sales. Fed entry by
 //! entry, by the engine from its rows and by an audit from a whole log, so that both know the same.
 
 use crate::documents::{Document, Registries};
 use crate::guardianship_end::GuardianshipEnd;
-use crate::permits::{Act, ChainState, End, Epoch, Held, Pseudonym, Use, World, covers_change};
+use crate::permits::{
+    Act, ChainState, End, Epoch, Held, Pseudonym, Sold, Use, World, covers_change,
+};
+use crate::sale::Order;
 use crate::signed::{PermissionDetails, Signed};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::Kind;
@@ -53,6 +56,8 @@ pub struct Papers<N> {
     ended: Arc<Vec<Epoch>>,
     /// Guardianships that were said to have ended, and by which entry.
     ends: Arc<Vec<(u64, End)>>,
+    /// What was said of sales, and by which entry.
+    sales: Arc<Vec<(u64, Said)>>,
     bytes: usize,
 }
 
@@ -64,6 +69,7 @@ impl<N> Default for Papers<N> {
             uses: Arc::default(),
             ended: Arc::default(),
             ends: Arc::default(),
+            sales: Arc::default(),
             bytes: 0,
         }
     }
@@ -102,6 +108,12 @@ impl<N: Clone> Papers<N> {
                 let subject = Address::from_word(report.subject);
                 let (epoch, at_s) = (epoch.saturating_add(1), received_ms / 1000);
                 Arc::make_mut(&mut self.ended).push(Epoch { subject, epoch, at_s });
+            }
+            Kind::Sale if is_relayed => {
+                let details = details.unwrap_or_default();
+                let Some(said) = Said::read(details, received_ms) else { return };
+                self.bytes += details.len();
+                Arc::make_mut(&mut self.sales).push((index, said));
             }
             Kind::Binding if !is_relayed => {
                 let read = GuardianshipEnd::read(report, details.unwrap_or_default());
@@ -153,6 +165,23 @@ impl<N: Clone> Papers<N> {
         Ok(())
     }
 
+    /// Sales that were settled, as far as the log tells.
+    fn sales_before(&self, index: u64) -> Vec<Sold> {
+        let said = || self.sales.iter().filter(|(at, _)| *at < index).map(|(_, said)| said);
+        let settled = said().filter_map(|one| match one {
+            Said::Settled(sold) => Some(Sold::clone(sold)),
+            Said::Withdrawn(..) => None,
+        });
+        let ended_s = |order: &Order| {
+            let ends = said().filter_map(|one| match one {
+                Said::Withdrawn(other, at_s) if **other == *order => Some(*at_s),
+                _ => None,
+            });
+            ends.min()
+        };
+        settled.map(|sold| Sold { revoked_s: ended_s(&sold.order), ..sold }).collect()
+    }
+
     /// What permissions are judged by, with this state of the chain.
     pub fn world(&self, registries: Registries, chain: ChainState) -> World {
         self.world_before(u64::MAX, registries, chain)
@@ -175,6 +204,44 @@ impl<N: Clone> Papers<N> {
             pseudonyms: Vec::new(),
             uses: self.uses.iter().filter(|(_, used)| **used < index).map(used).collect(),
             ends: self.ends.iter().filter(|(at, _)| *at < index).map(|(_, end)| *end).collect(),
+            // Whose orders count, and how they stand, the market tells whoever asks.
+            market: None,
+            sales: self.sales_before(index),
+        }
+    }
+}
+
+/// What an entry of a sale says that matters here.
+#[derive(Clone, Debug)]
+enum Said {
+    /// The order was settled.
+    Settled(Box<Sold>),
+    /// Its seller wants what was delivered deleted, and so wants nobody to look either.
+    Withdrawn(Box<Order>, u64),
+}
+
+impl Said {
+    /// Of a `medtrail/sale-v1`.
+    fn read(details: &[u8], received_ms: u64) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Told {
+            version: String,
+            act: String,
+            order: Order,
+            dataset: String,
+        }
+        let Told { version, act, order, dataset } = serde_json::from_slice(details).ok()?;
+        match act.as_str() {
+            _ if version != "medtrail/sale-v1" => None,
+            "settled" => Some(Self::Settled(Box::new(Sold {
+                order,
+                dataset,
+                settled: None,
+                revoked_s: None,
+            }))),
+            "withdrawn" => Some(Self::Withdrawn(Box::new(order), received_ms / 1000)),
+            _ => None,
         }
     }
 }

@@ -6,7 +6,7 @@
 //!    look with the right SEE.
 //! 2. **The permission that the report names**, and only that: the custodian's signed claim is
 //!    checked as it stands. A report that names none may rest on any grant; an approval counts
-//!    only where it is named.
+//!    only where it is named, and so does a settled order of the market.
 //! 3. **Waiting.** Where the person could not be asked (they have no key, or the glass was broken),
 //!    what nothing permits is unconfirmed: an approval given afterwards confirms a change, and a
 //!    revocation that names the entry's commitment says no to it. For how long they are asked about
@@ -22,6 +22,7 @@ mod candidate;
 mod clock;
 mod paper;
 mod person;
+mod sold;
 mod verdict;
 mod world;
 
@@ -30,8 +31,8 @@ pub use clock::{CONFIRM_MS, Clock, clock};
 pub use paper::{Seeing, State, epoch, may_record, sees, speaks, states};
 pub use verdict::{Basis, Pending, Refusal, Verdict};
 pub use world::{
-    Bound, ChainState, Controller, End, Epoch, Freeze, Granted, Held, Pseudonym, Standing, Use,
-    World,
+    Bound, ChainState, Controller, End, Epoch, Freeze, Granted, Held, Pseudonym, Sold, Standing,
+    Use, World,
 };
 
 use crate::documents::Document;
@@ -40,6 +41,7 @@ use alloy_primitives::B256;
 use candidate::Candidate;
 use medtrail_ledger::entry::Kind;
 use person::{Known, Person};
+use sold::Sale;
 use std::collections::BTreeSet;
 
 /// Whether an act counts as permitted, and why.
@@ -113,8 +115,12 @@ fn judge(
     world: &World,
     known: &[Known<'_>],
 ) -> Judged {
-    let candidate = Candidate::find(id, known);
-    let judged = candidate.and_then(|found| found.judge(act, interactions, person, world));
+    let judged = match (Candidate::find(id, known), Sale::find(id, world)) {
+        (Err(Refusal::UnknownDocument), Some(sale)) => {
+            sale.judge(act, interactions, person).map(|()| Basis::Sale)
+        }
+        (found, _) => found.and_then(|found| found.judge(act, interactions, person, world)),
+    };
     judged.map(|basis| (basis, id)).map_err(|refusal| (refusal, Some(id)))
 }
 

@@ -3,6 +3,7 @@
 mod cases;
 mod support;
 
+use alloy_primitives::B256;
 use medtrail_permit::confidentiality::Confidentiality;
 use medtrail_permit::documents::{Document, Grant};
 use medtrail_permit::permits::{Basis, Data, Held, Verdict, World, permits};
@@ -208,6 +209,9 @@ fn nothing_is_won_by_hiding_a_permission(scene: &Scene) {
         let (before, after) = (judge(scene), judge(&fewer));
         assert!(before.rank() > 0 || after.rank() < 2, "{before:?} {after:?}");
     }
+    let mut unsold = scene.clone();
+    unsold.world.sales.clear();
+    assert!(judge(&unsold).rank() <= judge(scene).rank());
 }
 
 /// One revocation more, whoever's and whenever.
@@ -227,6 +231,19 @@ fn nothing_is_won_by_a_revocation(scene: &Scene) {
         let more = scene.clone().standing(document.subject(), of, None, Some(NOON_S - 60));
         assert!(judge(&more).rank() <= before.rank());
     }
+    for (place, sold) in scene.world.sales.iter().enumerate() {
+        let Some(market) = &scene.world.market else { continue };
+        let (seller, of) = (sold.order.offer.seller, sold.order.id(market));
+        for who in [MARI, STRANGER] {
+            let more = scene.clone().at(NOON_MS - HOUR_MS, signed(who, revoke(seller, of)));
+            assert!(judge(&more).rank() <= before.rank());
+        }
+        let more = scene.clone().standing(seller, of, None, Some(NOON_S - 60));
+        assert!(judge(&more).rank() <= before.rank());
+        let mut more = scene.clone();
+        more.world.sales[place].revoked_s = Some(NOON_S - 60);
+        assert!(judge(&more).rank() <= before.rank());
+    }
     // All, after everything else: one that came earlier begins an epoch in which others were given.
     let more = scene.clone().at(NOON_MS + 90 * DAY_MS, signed(MARI, revoke_all(9)));
     assert!(judge(&more).rank() <= before.rank());
@@ -243,6 +260,7 @@ fn order_and_copies_do_not_matter(scene: &Scene) {
     world.chain.epochs.reverse();
     world.chain.freezes.reverse();
     world.uses.reverse();
+    world.sales.reverse();
     let copies = world.documents.clone();
     world.documents.extend(copies);
     assert_eq!(judge(scene), judge(&other));
@@ -251,6 +269,9 @@ fn order_and_copies_do_not_matter(scene: &Scene) {
 /// What no verdict may say, told without the code under test.
 fn what_counts_was_given(scene: &Scene) {
     let Verdict::Counts { reason, document: Some(of) } = judge(scene) else { return };
+    if reason == Basis::Sale {
+        return what_was_sold_was_settled(scene, of);
+    }
     let shown: Vec<&Held> = scene
         .world
         .documents
@@ -270,6 +291,18 @@ fn what_counts_was_given(scene: &Scene) {
     if reason == Basis::Approval {
         assert_eq!(of, scene.act.report.permission);
     }
+}
+
+/// The same of a sale.
+fn what_was_sold_was_settled(scene: &Scene, of: B256) {
+    let (act, market) = (&scene.act, scene.world.market.unwrap());
+    let sold = scene.world.sales.iter().find(|sold| sold.order.id(&market) == of).unwrap();
+    let at_s = sold.settled.filter(|settled| settled.is_final).unwrap().at_s;
+    let moment_s = act.report.timeMs.min(act.received_ms) / 1000;
+    assert!((at_s..at_s + sold.order.offer.accessS).contains(&moment_s));
+    assert!(act.party.contains(&sold.order.buyer) && act.report.kind == 1);
+    assert_eq!(act.report.subject, sold.order.offer.seller.into_word());
+    assert_eq!(act.report.permission, of);
 }
 
 /// The page reads no such number, so it would judge otherwise.

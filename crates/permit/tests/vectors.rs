@@ -113,11 +113,11 @@ fn every_reason_has_a_case() {
             value["reason"].as_str().unwrap().to_owned()
         })
         .collect();
-    let all = "grant approval confirmed own representative noKey emergency kind noSubject ahead \
+    let all = "grant approval confirmed own representative sale noKey emergency kind noSubject ahead \
                contradiction noPermission unknownDocument notAPermission invalidDocument \
-               invalidStatement wrongSubject wrongGrantee notAChange wrongRecord wrongVersions \
+               invalidStatement wrongSubject wrongGrantee notAChange notALook deliveryOnly wrongRecord wrongVersions \
                wrongScope markNotNamed noPurpose wrongPurpose notSigned invalidSignature \
-               notTheController controlMoved noRight frozen notFinal notYetGiven revoked \
+               notTheController controlMoved noRight frozen notSettled notFinal notYetGiven revoked \
                wrongEpoch expired used contested";
     assert_eq!(reasons, all.split_whitespace().map(str::to_owned).collect());
 }
@@ -151,6 +151,12 @@ fn the_vectors_hold_every_case() {
             // Only where there are any: the cases that were there before stay as they are.
             if !world.ends.is_empty() {
                 case["ends"] = json!(world.ends);
+            }
+            if let Some(market) = &world.market {
+                case["market"] = json!(market);
+            }
+            if !world.sales.is_empty() {
+                case["sales"] = json!(world.sales);
             }
             if let Some(until_ms) = until_ms {
                 case["confirmUntilMs"] = json!(until_ms);

@@ -1,5 +1,6 @@
 //! A log with a market on a real chain, who sells there and who buys.
 
+use crate::gateway::sign_in;
 use crate::site::{Node, PATIENCE, Said, Settings, Site, must, ticking_chain};
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::SolCall;
@@ -111,8 +112,9 @@ impl Fair {
     }
 
     pub(super) fn offer_for(&self, price: &str, more: &[&str]) -> String {
-        let glucose = ["--codes", "http://loinc.org|15074-8", "--form", "safe-harbor"];
-        let offer = [&offering(price)[..], &glucose, more].concat();
+        let glucose = ["--codes", "http://loinc.org|15074-8"];
+        let form: &[&str] = if more.contains(&"--form") { &[] } else { &["--form", "safe-harbor"] };
+        let offer = [&offering(price)[..], &glucose, form, more].concat();
         self.json(&self.mari, &offer, true)["id"].as_str().unwrap().to_owned()
     }
 
@@ -120,6 +122,40 @@ impl Fair {
         let mut buying = vec!["buy", offer, "--identity", "my.key", "--deliver-within", "5m"];
         buying.extend(["--grace", "2m", "--into", into, "--rpc", rpc]);
         buying
+    }
+
+    /// What the buyer is answered: the bytes, and as JSON.
+    pub(super) async fn looks(&self, path: &str) -> (Vec<u8>, Value) {
+        let token = sign_in(&self.site, &self.node, self.lab.key).await;
+        let url = format!("{}{path}", self.node.url);
+        let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
+        let bytes = answer.bytes().await.unwrap().to_vec();
+        let told = serde_json::from_slice(&bytes).unwrap();
+        (bytes, told)
+    }
+
+    /// The buyer looks where the data are kept, once the settlement is final: at all that was
+    /// sold, as it was delivered.
+    pub(super) async fn is_looked_at(&self, order: &str) {
+        let path = format!("/v1/sales/{order}/records");
+        let end = Instant::now() + PATIENCE;
+        let listed = loop {
+            let (_, told) = self.looks(&path).await;
+            if told["records"].is_array() {
+                break told;
+            }
+            assert!(Instant::now() < end, "{told}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let records = listed["records"].as_array().unwrap();
+        assert_eq!(records.len(), 6, "{listed}");
+        assert!(!listed.to_string().contains(&format!("{:x}", self.mari.address)), "{listed}");
+        let delivered: Vec<Vec<u8>> = (1..=6)
+            .map(|n| fs::read(self.site.path(&format!("p/data/records/{n:06}.json"))).unwrap())
+            .collect();
+        let record = records[0]["origin"]["record"].as_str().unwrap();
+        let (bytes, _) = self.looks(&format!("{path}/{record}/content")).await;
+        assert!(delivered.contains(&bytes));
     }
 
     /// The order in a purchase's folder.

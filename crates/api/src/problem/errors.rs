@@ -382,6 +382,9 @@ impl From<SalesError> for Problem {
             SalesError::NotDelivered => Self::new(&NOT_DELIVERED, told),
             SalesError::NotAsked => Self::new(&NOT_WITHDRAWN, told),
             SalesError::TooLate => Self::new(&SALE_TOO_FAR, told),
+            SalesError::NoLook { why } => {
+                Self::new(&NOT_PERMITTED, told).with(More { reason: Some(why), ..More::default() })
+            }
             SalesError::NoFile => Self::new(&NO_DELIVERY, told),
             SalesError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
             SalesError::Vault(error) => error.into(),

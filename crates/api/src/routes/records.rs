@@ -317,16 +317,25 @@ const SHOWN: [&str; 6] = [
 
 fn bytes(read: Content) -> HttpResponse {
     let Content { version, bytes, receipt } = read;
-    let media_type = version.about.media_type.as_str();
+    bytes_of(&version.about.media_type, version.version, receipt.index, bytes)
+}
+
+/// Bytes of a version, and the line that says who read them.
+pub(super) fn bytes_of(
+    media_type: &str,
+    version: B256,
+    index: u64,
+    bytes: Vec<u8>,
+) -> HttpResponse {
     let shown = SHOWN.into_iter().find(|known| *known == media_type);
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, shown.unwrap_or("application/octet-stream")))
-        .insert_header((ETAG, format!("\"{}\"", version.version)))
+        .insert_header((ETAG, format!("\"{version}\"")))
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((CONTENT_DISPOSITION, "attachment"))
         .insert_header((CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
-        .insert_header((HeaderName::from_static("medtrail-entry"), receipt.index.to_string()))
+        .insert_header((HeaderName::from_static("medtrail-entry"), index.to_string()))
         .body(bytes)
 }
 

@@ -156,14 +156,14 @@ impl From<SaleView> for OneSale {
 }
 
 /// Whoever is signed in, and the sale that the path names.
-struct Asked {
-    who: Address,
-    sales: Sales,
-    id: B256,
+pub(super) struct Asked {
+    pub(super) who: Address,
+    pub(super) sales: Sales,
+    pub(super) id: B256,
 }
 
 impl Asked {
-    fn of(order: &str, caller: &Caller, state: &State) -> Result<Self, Problem> {
+    pub(super) fn of(order: &str, caller: &Caller, state: &State) -> Result<Self, Problem> {
         let who = caller.session()?.address;
         let sales = state.sales()?.clone();
         let id = order.parse().map_err(|_| Problem::no_such_sale())?;

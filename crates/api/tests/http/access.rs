@@ -262,6 +262,12 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
         ),
         get("/v1/sales/{order}/delivery", &format!("/v1/sales/{word}/delivery"), NOBODY_S),
         get("/v1/sales/{order}/proof", &format!("/v1/sales/{word}/proof"), NOBODY_S),
+        get("/v1/sales/{order}/records", &format!("/v1/sales/{word}/records"), NOBODY_S),
+        get(
+            "/v1/sales/{order}/records/{record}/content",
+            &format!("/v1/sales/{word}/records/{word}/content"),
+            NOBODY_S,
+        ),
         same("/fhir/metadata", ANYBODY),
         same("/fhir/.well-known/smart-configuration", ANYBODY),
         post(

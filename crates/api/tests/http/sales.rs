@@ -189,6 +189,84 @@ async fn an_offer_becomes_a_sale_and_the_file_comes_in_pieces() {
         let list = get(&log, token, &format!("/v1/sales?as={side}")).await.json();
         assert_eq!(list["sales"].as_array().unwrap().len(), count, "{side}");
     }
+    // No time of access was sold.
+    let refused = get(&log, &theirs, &format!("{path}/records")).await;
+    refused.problem(403, "not-permitted");
+    assert_eq!(refused.json()["reason"], json!("deliveryOnly"));
+    log.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_with_time_of_access_looks_and_strangers_see_nothing_of_it() {
+    let log = Log::start().await;
+    let (anna, buyer, other) = (Person::new(ANNA), Person::new(BUYER), Person::new(0xc1));
+    let (own, theirs) = (anna.sign_in(&log).await, buyer.sign_in(&log).await);
+    let strangers = other.sign_in(&log).await;
+    log.keep(&anna, 1).await;
+    let offer = Offer { accessS: 3600, ..offer(&log, &anna) };
+    let offer = words::worded(offer, &dataset(), Language::En).unwrap();
+    assert_eq!(post(&log, &own, "/v1/offers", &signed(&offer, &anna)).await.status, 201);
+    let order = order(&offer, &buyer);
+    let sale = order.id(&MARKET);
+    log.stall.pay(sale);
+    post(&log, &theirs, "/v1/sales", &json!({ "order": order })).await;
+    let path = format!("/v1/sales/{sale}/records");
+    let early = get(&log, &theirs, &path).await;
+    early.problem(403, "not-permitted");
+    assert_eq!(early.json()["reason"], json!("notSettled"));
+    let approval = order.approval(&MARKET, order.settled_by().unwrap());
+    let yes =
+        json!({ "approval": approval, "signature": anna.sign_digest(approval.id(&MARKET).0) });
+    post(&log, &own, &format!("/v1/sales/{sale}/approval"), &yes).await;
+    tick(&log).await;
+    let anchor = log.anchor(1, true).anchor;
+    log.status.send_modify(|status| status.settled = Some(anchor));
+    tick(&log).await;
+    log.stall.settle(sale);
+    tick(&log).await;
+
+    let lines = log.service.head().size;
+    let listed = get(&log, &theirs, &path).await;
+    assert_eq!((listed.status.as_u16(), log.service.head().size), (200, lines + 1), "{listed:?}");
+    let text = String::from_utf8_lossy(&listed.body).to_lowercase();
+    assert!(!text.contains(&format!("{:x}", anna.address)), "it names nobody: {text}");
+    let listed = listed.json();
+    assert_eq!(listed["version"], json!("medtrail/sale-records-v1"));
+    let [record] = &listed["records"].as_array().unwrap()[..] else { panic!("{listed}") };
+    assert_eq!(record["word"], json!("uploadedByPerson"));
+    let origin = &record["origin"];
+    let content = format!("{path}/{}/content", origin["record"].as_str().unwrap());
+    let read = log.get(&content).bearer_auth(&theirs).send().await.unwrap();
+    let header = |name: &str| read.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("etag"), format!("\"{}\"", origin["version"].as_str().unwrap()));
+    assert_eq!(header("medtrail-entry"), (lines + 1).to_string());
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(read.bytes().await.unwrap().len() as u64, record["bytes"].as_u64().unwrap());
+    // Her trail shows who looked.
+    let line = get(&log, &own, &format!("/v1/entries/{}", lines + 1)).await;
+    assert_eq!(line.status, 200);
+    let told = String::from_utf8_lossy(&line.body).to_lowercase();
+    for shown in [sale.to_string(), format!("{:x}", buyer.address)] {
+        assert!(told.contains(&shown), "{shown}: {told}");
+    }
+
+    // What is not there, what is no id, and strangers.
+    let lines = log.service.head().size;
+    let none = get(&log, &theirs, &format!("{path}/0x{}/content", "11".repeat(32))).await;
+    let problem = none.problem(404, "no-such-record");
+    let word = get(&log, &theirs, &format!("{path}/anything/content")).await;
+    assert_eq!(problem, word.problem(404, "no-such-record"));
+    let nothing = format!("/v1/sales/0x{}/records", "11".repeat(32));
+    let tail = content.strip_prefix(&path).unwrap();
+    for token in [&strangers, &own] {
+        for tail in ["", tail] {
+            let one = get(&log, token, &format!("{path}{tail}")).await;
+            let other = get(&log, token, &format!("{nothing}{tail}")).await;
+            let problem = one.problem(404, "no-such-sale");
+            assert_eq!(problem, other.problem(404, "no-such-sale"), "{tail}");
+        }
+    }
+    assert_eq!(log.service.head().size, lines);
     log.end().await;
 }
 

@@ -1,4 +1,4 @@
-//! What the log tells of sales, and of a buyer who downloads.
+//! What the log tells of sales, and of a buyer who downloads or looks.
 
 use super::{Facts, NAME_LETTERS_MAX, short_of, text};
 use crate::json::Node;
@@ -31,6 +31,16 @@ impl Facts {
     ) {
         self.relayed = false;
         self.verb = "download".to_owned();
+        self.take_buyer(tree.text("reader"), names);
+    }
+
+    /// Adds who looked at what was sold, where it is kept.
+    pub(super) fn take_sold_look(
+        &mut self,
+        tree: &Node<'_>,
+        names: &dyn Fn(Address) -> Option<String>,
+    ) {
+        self.verb = "lookSold".to_owned();
         self.take_buyer(tree.text("reader"), names);
     }
 

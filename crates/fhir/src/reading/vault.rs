@@ -33,6 +33,8 @@ impl Facts {
                 let reader = tree.text("reader").and_then(|id| id.parse::<Address>().ok());
                 match reader.filter(|_| !is_signed) {
                     Some(reader) if subject_of(reader) == report.subject => self.is_self = true,
+                    // By an order: nobody acts for the person there.
+                    Some(_) if !report.permission.is_zero() => self.take_sold_look(tree, names),
                     Some(reader) => self.take_reader(reader, names),
                     None => {}
                 }

@@ -149,6 +149,12 @@ fn country(text: &str) -> Result<String, String> {
 pub(crate) async fn run(args: Args) -> Outcome {
     // Told before anybody is asked for a passphrase.
     let dataset = args.data.read()?;
+    if args.access.is_some_and(|access_s| access_s > 0) && dataset.form() != Form::AsItIs {
+        return Err(Failure::new(
+            "--access goes with --form as-it-is only: a look would show the originals, which the \
+             other forms hide",
+        ));
+    }
     let price = amounts::price(&args.price, args.token).map_err(Failure::new)?;
     let (country, show, rpc) = (args.country, args.show, args.rpc);
     let language = match args.language {

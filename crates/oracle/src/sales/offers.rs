@@ -7,7 +7,7 @@ use medtrail_ledger::directory::{DirectoryChange, OfferRow};
 use medtrail_market::assemble::{AssembleError, Reason, Sale, assemble};
 use medtrail_market::secret::SaleSecret;
 use medtrail_market::year_at;
-use medtrail_permit::dataset::Dataset;
+use medtrail_permit::dataset::{Dataset, Form};
 use medtrail_permit::sale::{Offer, check};
 use std::collections::BTreeMap;
 
@@ -70,6 +70,13 @@ impl Sales {
         }
         let dataset = Dataset::parse(text.as_bytes())?;
         check::offer(&offer, &dataset)?;
+        if offer.accessS > 0 && dataset.form() != Form::AsItIs {
+            // The originals are what such a copy hides.
+            return Err(SalesError::Field {
+                field: "offer.accessS",
+                rule: "0 where the form is de-identified: a look would show the originals",
+            });
+        }
         let now_s = self.now_ms() / 1000;
         let fault = |field, rule| Err(SalesError::Field { field, rule });
         if offer.log != self.0.service.trust().log {

@@ -374,7 +374,7 @@ impl Vault {
     }
 
     /// Once: a log that takes nothing now gives no bytes.
-    fn place_look(
+    pub(super) fn place_look(
         &self,
         submission: Submission,
         organisation: Option<Address>,

@@ -23,6 +23,10 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub(crate) fn record(&self) -> Record<'_> {
         Record {
             record: self.record,
@@ -47,6 +51,19 @@ impl Vault {
     /// the vault, which is bounded. Blocks.
     pub(crate) fn all_of(&self, person: Address) -> Result<Vec<Kept>, VaultError> {
         let mut all = Vec::new();
+        self.each_of(person, |kept| {
+            all.push(kept);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The same, one after the other. Blocks.
+    pub(super) fn each_of(
+        &self,
+        person: Address,
+        mut take: impl FnMut(Kept) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
         for part in self.0.service.parts(person) {
             let records = {
                 let _one_at_a_time = self.lock(part);
@@ -54,10 +71,30 @@ impl Vault {
                 self.0.shelves.shelf(part)?.records
             };
             for record in records {
-                all.extend(self.kept_of(part, record)?);
+                if let Some(kept) = self.kept_of(part, record)? {
+                    take(kept)?;
+                }
             }
         }
-        Ok(all)
+        Ok(())
+    }
+
+    /// One record of a person, under whichever of their subject ids. Blocks.
+    pub(super) fn find_of(
+        &self,
+        person: Address,
+        record: B256,
+    ) -> Result<Option<Kept>, VaultError> {
+        for part in self.0.service.parts(person) {
+            {
+                let _one_at_a_time = self.lock(part);
+                self.settle_if_it_can_be(part)?;
+            }
+            if let Some(kept) = self.kept_of(part, record)? {
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
     }
 
     fn kept_of(&self, part: B256, record: B256) -> Result<Option<Kept>, VaultError> {

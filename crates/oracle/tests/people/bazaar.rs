@@ -472,14 +472,26 @@ pub(crate) fn buyer_key(buyer: u8) -> BuyerKey {
 }
 
 fn glucose_by(world: &World, by: u8, subject: B256, number: u8) -> Put {
+    observed(world, by, subject, number, B256::ZERO, glucose(number), &[])
+}
+
+/// A version of a measurement over another.
+pub(crate) fn observed(
+    world: &World,
+    by: u8,
+    subject: B256,
+    number: u8,
+    from: B256,
+    content: Vec<u8>,
+    topics: &[&str],
+) -> Put {
     let key = ReporterKey::from_bytes(&[by; 32]).unwrap();
-    let content = glucose(number);
     let about = About {
         title: format!("Glucose {number}"),
         media_type: "application/fhir+json".to_owned(),
         resource_type: Some("Observation".to_owned()),
         confidentiality: None,
-        topics: vec![],
+        topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
     };
     let details = VersionDetails {
         version: VERSION_VERSION.to_owned(),
@@ -490,13 +502,14 @@ fn glucose_by(world: &World, by: u8, subject: B256, number: u8) -> Put {
     let details = serde_json::to_vec(&details).unwrap();
     let report = Report {
         log: world.log,
-        eventId: event_id(key.address(), &[number]),
+        eventId: event_id(key.address(), &[&[number], from.as_slice()].concat()),
         kind: 2,
-        action: b'C',
+        action: if from.is_zero() { b'C' } else { b'U' },
         timeMs: now_ms(),
         subject,
         actor: key.address(),
         record: alloy_primitives::keccak256([by, number]),
+        fromVersion: from,
         toVersion: version_of(&content),
         details: details_hash(&details),
         ..Report::default()

@@ -13,6 +13,7 @@ mod guarded;
 mod heads;
 mod inquiries;
 mod judged;
+mod looks;
 mod notices;
 mod organisations;
 mod others;

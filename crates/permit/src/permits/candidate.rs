@@ -1,12 +1,12 @@
 //! One grant or approval, judged against one act.
 
-use super::act::{Act, Data};
+use super::act::{Act, Data, Need};
 use super::person::{Hand, Known, Person, at};
 use super::verdict::{Basis, Refusal};
 use super::world::World;
 use crate::check::{DocumentError, check};
 use crate::documents::{ChangeApproval, Document, Grant};
-use crate::scopes::Interactions;
+use crate::scopes::{Interactions, Scope};
 use crate::{purposes, scopes};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::Kind;
@@ -213,10 +213,20 @@ fn covers_change(approval: &ChangeApproval, act: &Act) -> Result<(), Refusal> {
 fn covers_use(grant: &Grant, act: &Act, interactions: Interactions) -> Result<(), Refusal> {
     let scopes = scopes::parse_list(&grant.scopes).map_err(|_| Refusal::InvalidDocument)?;
     let codes = purposes::parse_list(&grant.purposes).map_err(|_| Refusal::InvalidDocument)?;
+    allows_data(&scopes, &act.need, interactions)?;
+    allows_purposes(&codes, &act.need)
+}
+
+/// Whether these scopes allow it with all data that it needs; untold data are of an unknown type.
+pub(super) fn allows_data(
+    scopes: &[Scope],
+    need: &Need,
+    interactions: Interactions,
+) -> Result<(), Refusal> {
     let allows =
         |one: Interactions, data: &Data| scopes.iter().any(|scope| scope.allows(one, data));
     let unknown = [Data::default()];
-    let data = if act.need.data.is_empty() { &unknown } else { act.need.data.as_slice() };
+    let data = if need.data.is_empty() { &unknown } else { need.data.as_slice() };
     for data in data {
         for one in interactions.each() {
             if allows(one, data) {
@@ -227,9 +237,14 @@ fn covers_use(grant: &Grant, act: &Act, interactions: Interactions) -> Result<()
             return Err(if is_marked { Refusal::MarkNotNamed } else { Refusal::WrongScope });
         }
     }
-    if act.need.purposes.is_empty() {
+    Ok(())
+}
+
+/// Whether these purposes cover all that were told.
+pub(super) fn allows_purposes(codes: &[&str], need: &Need) -> Result<(), Refusal> {
+    if need.purposes.is_empty() {
         return Err(Refusal::NoPurpose);
     }
     let is_for = |asked: &String| codes.iter().any(|granted| purposes::covers(granted, asked));
-    if act.need.purposes.iter().all(is_for) { Ok(()) } else { Err(Refusal::WrongPurpose) }
+    if need.purposes.iter().all(is_for) { Ok(()) } else { Err(Refusal::WrongPurpose) }
 }

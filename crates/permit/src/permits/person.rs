@@ -241,6 +241,13 @@ impl<'a> Person<'a> {
             && !starts.any(|(start_ms, _)| given_ms < start_ms && start_ms <= time_ms)
     }
 
+    /// Whether no epoch of a subject ended between two times.
+    pub(super) fn is_of_one_epoch(&self, subject: Address, from_ms: u64, until_ms: u64) -> bool {
+        let mut starts = self.epoch_starts(subject);
+        self.epoch(subject, from_ms) == self.epoch(subject, until_ms)
+            && !starts.any(|(start_ms, _)| from_ms < start_ms && start_ms <= until_ms)
+    }
+
     fn epoch_starts(&self, subject: Address) -> impl Iterator<Item = (u64, u64)> {
         let epochs = self.world.chain.epochs.iter();
         let epochs = epochs.filter(move |other| other.subject == subject && other.epoch > 0);

@@ -60,6 +60,8 @@ pub enum Basis {
     Own,
     /// Somebody looked who may see what the person may see.
     Representative,
+    /// A settled order covers it.
+    Sale,
 }
 
 /// Why it waits.
@@ -103,6 +105,11 @@ pub enum Refusal {
     WrongGrantee,
     /// An approval of a change does not allow anything else.
     NotAChange,
+    /// A sale allows looking, and nothing else.
+    NotALook,
+    /// A sale of a delivery, which gives no look besides: its time of access is none, or its form
+    /// hides the originals.
+    DeliveryOnly,
     /// It is about another record.
     WrongRecord,
     /// It is about another change of the record.
@@ -127,6 +134,8 @@ pub enum Refusal {
     NoRight,
     /// The person's permissions were frozen when it was given.
     Frozen,
+    /// The market does not know the order as settled.
+    NotSettled,
     /// On chain, but not final.
     NotFinal,
     /// It was given later.

@@ -2,6 +2,7 @@
 //! asked for.
 
 use crate::documents::Registries;
+use crate::sale::{Market, Order};
 use crate::signed::Signed;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,28 @@ pub struct World {
     /// Guardianships that an organisation ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<End>,
+    /// The market whose orders may be permissions; none: no order is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market: Option<Market>,
+    /// Sales that the log tells of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sales: Vec<Sold>,
+}
+
+/// A sale that the log tells of, and how the market shows its order: settled as of `finalized`,
+/// revoked as of `latest`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sold {
+    /// The document.
+    pub order: Order,
+    /// The exact text of the description of the dataset.
+    pub dataset: String,
+    /// When it was settled; none: the market has not said so, or gave the money back.
+    pub settled: Option<Granted>,
+    /// When the seller ended the access: on the market, or by asking in the log that what was
+    /// delivered be deleted.
+    pub revoked_s: Option<u64>,
 }
 
 /// A document, and when the log recorded it.

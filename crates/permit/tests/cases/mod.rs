@@ -8,6 +8,7 @@ mod clocks;
 mod coverage;
 mod people;
 mod representatives;
+mod sold;
 mod times;
 
 use crate::support::{DAY_MS, Scene};
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Case> {
         people::cases(),
         representatives::cases(),
         clocks::cases(),
+        sold::cases(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -48,6 +48,8 @@ fn what_a_fault_was_judged_by_is_written_as_the_formats_say_and_judged_the_same_
         pseudonyms: Vec::new(),
         uses: Vec::new(),
         ends: Vec::new(),
+        market: None,
+        sales: Vec::new(),
     };
     let Verdict::DoesNotCount { reason, document } = permits(&act, &world) else { panic!() };
     assert_eq!((json!(reason), document), (json!(stored.reason), stored.document));

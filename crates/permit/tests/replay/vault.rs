@@ -53,6 +53,25 @@ fn a_look_into_the_vault_is_judged_by_what_the_log_says_the_record_is() {
 }
 
 #[test]
+fn a_look_of_a_buyer_is_the_operators_word_and_called_right_or_wrong_by_nobody() {
+    let Opened { report, .. } = look(2);
+    let report = Report { permission: B256::repeat_byte(0x0d), ..report };
+    let details = json!({
+        "version": "medtrail/read-v1",
+        "need": Need { purposes: vec!["HRESCH".into()], ..Need::default() },
+        "reader": address(STRANGER),
+    });
+    let by = |evidence| entry(2, report.clone(), NOON_MS + 2, evidence, details.clone());
+    let of = |look: Opened| {
+        permitted("patient/Observation.crus", vec![version(1, 0, 2, "Observation"), look]).replay()
+    };
+    let relayed = of(by(Evidence::Relayed));
+    assert_eq!((relayed.flaw(), relayed.found.in_vault_relayed), (None, 1));
+    // Signed, it would have to name a document: the vault takes no such report.
+    assert_eq!(of(by(signed_evidence())).flaw(), Some(Flaw::VaultUnpermitted));
+}
+
+#[test]
 fn who_changes_what_a_record_is_needs_a_permission_for_both() {
     let entries = vec![version(1, 0, 2, "Observation"), version(2, 2, 3, "MedicationRequest")];
     let both = "patient/Observation.cu patient/MedicationRequest.cu";

@@ -219,6 +219,8 @@ pub(crate) fn look() -> Scene {
         pseudonyms: Vec::new(),
         uses: Vec::new(),
         ends: Vec::new(),
+        market: None,
+        sales: Vec::new(),
     };
     Scene { act, world }
 }

@@ -3,8 +3,8 @@ import type { Hex } from "../ledger/types";
 import { subjectOf, type ChangeApproval, type Document, type Grant } from "./documents";
 import { recorded, type Known, type Person, type Said } from "./person";
 import { parsePurposes, purposeCovers } from "./purposes";
-import { isMarked, parseScopes, scopeAllows, type Data } from "./scopes";
-import { further, type Act, type Refusal, type World } from "./world";
+import { isMarked, parseScopes, scopeAllows, type Data, type Scope } from "./scopes";
+import { further, type Act, type Need, type Refusal, type World } from "./world";
 
 export const CHANGE = 2;
 
@@ -120,6 +120,11 @@ const UNKNOWN: Data = { resource: null, confidentiality: null, topics: [], param
 function misuse(grant: Grant, { need }: Act, interactions: string): Refusal | null {
   const [scopes, codes] = [parseScopes(grant.scopes), parsePurposes(grant.purposes)];
   if (scopes === null || codes === null) return "invalidDocument";
+  return refusesData(scopes, need, interactions) ?? refusesPurposes(codes, need);
+}
+
+/** Why these scopes do not allow it with all data that it needs; untold data are of an unknown type. */
+export function refusesData(scopes: readonly Scope[], need: Need, interactions: string): Refusal | null {
   const allows = (letter: string, data: Data) => scopes.some((scope) => scopeAllows(scope, letter, data));
   for (const data of need.data.length === 0 ? [UNKNOWN] : need.data) {
     for (const letter of interactions) {
@@ -128,6 +133,11 @@ function misuse(grant: Grant, { need }: Act, interactions: string): Refusal | nu
       return isMarkMissing ? "markNotNamed" : "wrongScope";
     }
   }
+  return null;
+}
+
+/** Why these purposes do not cover all that were told. */
+export function refusesPurposes(codes: readonly string[], need: Need): Refusal | null {
   if (need.purposes.length === 0) return "noPurpose";
   const isFor = (asked: string) => codes.some((granted) => purposeCovers(granted, asked));
   return need.purposes.every(isFor) ? null : "wrongPurpose";

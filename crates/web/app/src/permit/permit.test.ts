@@ -21,17 +21,18 @@ interface Cases {
 
 describe("permits.json", () => {
   const { registries, documents, cases } = vectors<Cases>("permits");
-  const worldOf = ({ documents: held, chain, pseudonyms, uses, ends }: Cases["cases"][number]): World => ({
+  const worldOf = ({ documents: held, chain, pseudonyms, uses, ends, market, sales }: Cases["cases"][number]): World => ({
     registries, chain, pseudonyms, uses, ...(ends === undefined ? {} : { ends }),
+    ...(market === undefined ? {} : { market }), ...(sales === undefined ? {} : { sales }),
     documents: held.map(({ document, receivedMs }) => ({ signed: documents[document] as Signed, receivedMs })),
   });
 
   it("has a case for every reason", () => {
     const reasons = new Set(cases.map(({ expected }) => expected.reason));
     expect([...reasons].sort()).toEqual(
-      [...REFUSALS, "grant", "approval", "confirmed", "own", "representative", "noKey", "emergency"].sort(),
+      [...REFUSALS, "grant", "approval", "confirmed", "own", "representative", "sale", "noKey", "emergency"].sort(),
     );
-    expect(cases.length).toBeGreaterThan(180);
+    expect(cases.length).toBeGreaterThan(220);
   });
 
   it.each(cases)("$name", async (one) => {

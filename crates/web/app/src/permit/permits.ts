@@ -4,6 +4,7 @@ import type { Hex } from "../ledger/types";
 import { Candidate, CHANGE, DELAY_MS_MAX, momentsOf } from "./candidate";
 import { knownOf, Person, type Known } from "./person";
 import { BREAK_GLASS } from "./purposes";
+import { refusedBySale } from "./sold";
 import { REFUSALS, type Act, type Basis, type Refusal, type Verdict, type World } from "./world";
 
 const ACCESS = 1;
@@ -23,6 +24,8 @@ export async function permits(act: Act, world: World): Promise<Verdict> {
   if (own !== null) return own;
   const judge = (id: Hex): Judged => {
     const found = Candidate.find(id, known);
+    const bySale = found === "unknownDocument" ? refusedBySale(id, act, interactions, person, world) : undefined;
+    if (bySale !== undefined) return bySale === null ? { basis: "sale", id } : { refusal: bySale, id };
     const refusal = typeof found === "string" ? found : found.refuses(act, interactions, person, world);
     if (refusal !== null || typeof found === "string") return { refusal: refusal ?? "unknownDocument", id };
     return { basis: found.isApproval ? "approval" : "grant", id };

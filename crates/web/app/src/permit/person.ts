@@ -141,6 +141,12 @@ export class Person {
     return !hasEnded && this.epoch(subject, givenMs) === epoch && this.epoch(subject, timeMs) === epoch;
   }
 
+  /** Whether no epoch of a subject ended between two times. */
+  isOfOneEpoch(subject: Hex, fromMs: number, untilMs: number): boolean {
+    const hasEnded = this.epochStarts(subject).some(({ atMs }) => fromMs < atMs && atMs <= untilMs);
+    return !hasEnded && this.epoch(subject, fromMs) === this.epoch(subject, untilMs);
+  }
+
   private epochStarts(subject: Hex): { atMs: number; epoch: number }[] {
     const starts = this.world.chain.epochs.filter((start) => start.subject === subject && start.epoch > 0);
     return starts.map(({ atS, epoch }) => ({ atMs: atS * 1000, epoch }));

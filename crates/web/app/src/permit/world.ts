@@ -2,6 +2,7 @@
 // (act.rs, world.rs, verdict.rs), which also say what each field means.
 import type { Hex, Report } from "../ledger/types";
 import type { Registries, Signed } from "./documents";
+import type { Market, Order } from "./sale";
 import type { Data } from "./scopes";
 
 /** A report in the log. */
@@ -55,17 +56,30 @@ export interface World {
   uses: { approval: Hex; index: number }[];
   /** Guardianships that an organisation ended by a signed report; left out: none. */
   ends?: { guardianship: Hex; by: Hex; receivedMs: number }[];
+  /** The market whose orders may be permissions; left out: none is. */
+  market?: Market;
+  /** Sales that the log tells of; left out: none. */
+  sales?: Sold[];
 }
 
-export type Basis = "grant" | "approval" | "confirmed" | "own" | "representative";
+/** A sale, and how the market shows its order: settled as of `finalized`, revoked as of `latest`. */
+export interface Sold {
+  order: Order;
+  /** The exact text of the description. */
+  dataset: string;
+  settled: { atS: number; isFinal: boolean } | null;
+  revokedS: number | null;
+}
+
+export type Basis = "grant" | "approval" | "confirmed" | "own" | "representative" | "sale";
 export type Pending = "noKey" | "emergency";
 
 /** Why an act does not count, in the order in which a document is judged. */
 export const REFUSALS = [
   "kind", "noSubject", "ahead", "contradiction", "noPermission", "unknownDocument", "notAPermission", "invalidDocument",
-  "invalidStatement", "wrongSubject", "wrongGrantee", "notAChange", "wrongRecord", "wrongVersions", "wrongScope",
-  "markNotNamed", "noPurpose", "wrongPurpose", "notSigned", "invalidSignature", "notTheController", "controlMoved",
-  "noRight", "frozen", "notFinal", "notYetGiven", "revoked", "wrongEpoch", "expired", "used", "contested",
+  "invalidStatement", "wrongSubject", "wrongGrantee", "notAChange", "notALook", "deliveryOnly", "wrongRecord", "wrongVersions",
+  "wrongScope", "markNotNamed", "noPurpose", "wrongPurpose", "notSigned", "invalidSignature", "notTheController", "controlMoved",
+  "noRight", "frozen", "notSettled", "notFinal", "notYetGiven", "revoked", "wrongEpoch", "expired", "used", "contested",
 ] as const;
 
 export type Refusal = (typeof REFUSALS)[number];

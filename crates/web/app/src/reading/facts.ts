@@ -34,7 +34,7 @@ export type VaultVerb = "lookFor" | "askChange" | "declineChange" | "withdrawCha
 /** What happens to sales, and a buyer who downloads. */
 export type SaleVerb =
   | "salePaid" | "saleSettled" | "saleRefunded" | "saleWithdrawn" | "saleDeleted" | "saleSilent" | "saleOptOut"
-  | "saleOptIn" | "download";
+  | "saleOptIn" | "download" | "lookSold";
 export type Flag = "unusual" | "noReason" | "atNight";
 
 /** Who did something: a name, or a role and a number. */

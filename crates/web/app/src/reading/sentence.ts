@@ -75,6 +75,8 @@ function permission(facts: Facts): string | null {
       return "You took back your no to all sales of your data.";
     case "download":
       return `${capital(whom)} downloaded the sealed copy of what you sell.`;
+    case "lookSold":
+      return `${capital(whom)} looked at ${data(facts)} that you sold.`;
     case "notPermit":
       return `A change by ${facts.organisation ?? "an organisation without a name"} was not permitted by you.`;
     case "lookFor":

@@ -25,11 +25,15 @@ export function vaultOf(
     const reader = isSigned ? null : addressOf(tree, "reader");
     if (reader === null) return { verb, ...purposesOf(tree) };
     if (isPersons(reader)) return { verb, isSelf: true };
-    return { ...readerOf(reader, nameOf), ...purposesOf(tree) };
+    // By an order: nobody acts for the person there.
+    const looks = isZero(report.permission) ? readerOf(reader, nameOf) : { ...readerOf(reader, nameOf), verb: "lookSold" as const };
+    return { ...looks, ...purposesOf(tree) };
   }
   if (version === "medtrail/change-request-v1" && kind === "question") return requestOf(tree, isSigned, nameOf);
   return null;
 }
+
+const isZero = (hex: Hex): boolean => /^0x0*$/.test(hex);
 
 /** Somebody looked who acts for the person. */
 export function readerOf(reader: Hex, nameOf: NameOf): Partial<Facts> {

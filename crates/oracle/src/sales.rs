@@ -68,7 +68,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    fn allows(self, form: Form) -> bool {
+    pub(crate) fn allows(self, form: Form) -> bool {
         match self {
             Self::Off => false,
             Self::DeIdentified => matches!(form, Form::DeIdentified(..)),
@@ -289,12 +289,20 @@ impl Sales {
         locked(&self.0.settling).values().cloned().collect()
     }
 
+    pub(crate) fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    pub(crate) fn trade(&self) -> &dyn Trade {
+        &*self.0.trade
+    }
+
     fn now_ms(&self) -> u64 {
         self.0.service.now_ms()
     }
 
     /// Whose data an address sells: its own, or those of whoever it joined.
-    fn person_of(&self, seller: Address) -> Address {
+    pub(crate) fn person_of(&self, seller: Address) -> Address {
         let service = &self.0.service;
         service.joined_to(seller.into_word()).unwrap_or(seller)
     }

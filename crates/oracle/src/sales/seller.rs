@@ -11,7 +11,7 @@ use medtrail_permit::permits::ChainState;
 
 impl Sales {
     /// Whether a signature is of who acts for the seller now, and the seller is not frozen.
-    pub(super) fn is_by_seller(
+    pub(crate) fn is_by_seller(
         &self,
         seller: Address,
         digest: B256,
@@ -30,7 +30,7 @@ impl Sales {
         Ok(self.0.trade.accepts(controller, digest, bytes, block)?)
     }
 
-    pub(super) fn chain_of(&self, seller: Address) -> Result<ChainState, SalesError> {
+    pub(crate) fn chain_of(&self, seller: Address) -> Result<ChainState, SalesError> {
         let records = self.0.service.0.permissions.consents.about(seller)?;
         Ok(consents::fold(seller, &records))
     }
@@ -42,7 +42,7 @@ impl Sales {
     }
 
     /// Whether the person behind an address may sell at all.
-    pub(super) fn may_sell(&self, seller: Address) -> Result<(), SalesError> {
+    pub(crate) fn may_sell(&self, seller: Address) -> Result<(), SalesError> {
         let person = self.person_of(seller);
         if self.is_guarded(person)? {
             return Err(SalesError::Child);

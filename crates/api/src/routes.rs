@@ -5,6 +5,7 @@ mod aliases;
 mod anchors;
 mod approvals;
 mod bindings;
+mod calls;
 mod chain;
 mod claims;
 mod corrections;
@@ -105,6 +106,11 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(offers::catalogue)
         .service(offers::get)
         .service(offers::withdraw)
+        .service(calls::list)
+        .service(calls::catalogue)
+        .service(calls::get)
+        .service(calls::accept)
+        .service(calls::withdraw)
         .service(sales::take)
         .service(sales::list)
         .service(sales::get)

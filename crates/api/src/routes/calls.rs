@@ -65,7 +65,8 @@ struct OneCall {
     accepted: Option<u64>,
     /// The caller's own, newest last.
     own: Vec<OwnAcceptance>,
-    /// What the caller may sign to have the lowest free place. Another may be faster: ask again then.
+    /// What the caller may sign to have the lowest free place; in the answer of `GET /v1/calls/{id}`
+    /// only. Another may be faster: ask again then.
     #[schema(value_type = Option<Object>)]
     proposed: Option<CohortAcceptance>,
 }

@@ -46,7 +46,7 @@ impl Calls {
                     _ = first.get_or_insert(Problem {
                         what: format!("call {id}: {error}"),
                         advice: ADVICE,
-                    })
+                    });
                 }
             }
         }

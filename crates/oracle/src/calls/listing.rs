@@ -56,7 +56,7 @@ pub struct CallView {
     pub accepted: Option<u64>,
     /// What the caller accepted, newest last.
     pub own: Vec<Own>,
-    /// What the caller may sign now to accept.
+    /// What the caller may sign now to accept; only where a call was asked for.
     pub proposed: Option<CohortAcceptance>,
 }
 
@@ -88,7 +88,7 @@ impl Calls {
         }
         // Looked up before the chain is asked: nobody is to wait for that behind the rows.
         if self.row(id).is_some() {
-            return Ok((self.view_for(who, id, None)?, false));
+            return Ok((self.view_for(who, id)?, false));
         }
         let dataset = Dataset::parse(text.as_bytes())?;
         cohort::check(cohort, &dataset)?;
@@ -127,7 +127,7 @@ impl Calls {
         };
         let is_new = self.put(row)?;
         self.advance(id, &tips)?;
-        Ok((self.view_for(who, id, None)?, is_new))
+        Ok((self.view_for(who, id)?, is_new))
     }
 
     /// Puts a call on the list, unless it stands there by now.
@@ -196,7 +196,17 @@ impl Calls {
         id: B256,
         seller: Option<Address>,
     ) -> Result<CallView, CallsError> {
-        self.blocking(move |calls| calls.view_for(who, id, seller)).await
+        self.blocking(move |calls| {
+            let mut view = calls.view_for(who, id)?;
+            let is_in = view.own.iter().any(|own| own.row.withdrawn_ms.is_none());
+            let now_s = calls.now_ms() / 1000;
+            // A buyer is told how many accepted, and nobody buys of themselves.
+            if !is_in && view.accepted.is_none() && takes_acceptances(&view.row, now_s) {
+                view.proposed = calls.propose(who, &view.row, &view.cohort, seller)?;
+            }
+            Ok(view)
+        })
+        .await
     }
 
     /// The calls of a buyer, or those that a seller accepted, newest first.
@@ -227,18 +237,14 @@ impl Calls {
             found.dedup();
             let next = found.get(limit - 1).copied().filter(|_| found.len() > limit);
             found.truncate(limit);
-            let views = found.into_iter().map(|(_, id)| calls.view_for(who, id, None));
+            let views = found.into_iter().map(|(_, id)| calls.view_for(who, id));
             Ok((views.collect::<Result<_, _>>()?, next))
         })
         .await
     }
 
-    pub(super) fn view_for(
-        &self,
-        who: Address,
-        id: B256,
-        seller: Option<Address>,
-    ) -> Result<CallView, CallsError> {
+    /// Without a proposal: what was done is not to be answered with a chain that cannot be read.
+    pub(super) fn view_for(&self, who: Address, id: B256) -> Result<CallView, CallsError> {
         let row = self.row(id).ok_or(CallsError::NoSuchCall)?;
         let is_buyer = self.0.sales.is_party(who, row.buyer);
         if row.state == CallState::Heard && !is_buyer {
@@ -251,11 +257,6 @@ impl Calls {
         let mut own: Vec<AcceptanceRow> = acceptances;
         own.retain(|one| self.0.sales.is_party(who, one.seller));
         own.sort_by_key(|one| (one.accepted_ms, one.id));
-        let is_in = own.iter().any(|one| one.withdrawn_ms.is_none());
-        let proposed = match is_in || !takes_acceptances(&row, now_s) || is_buyer {
-            true => None,
-            false => self.propose(who, &row, &cohort, seller)?,
-        };
         let state = match row.state {
             CallState::Heard => "heard",
             CallState::Closed { .. } => "closed",
@@ -275,7 +276,7 @@ impl Calls {
             state,
             accepted: is_buyer.then_some(living),
             own: own.collect(),
-            proposed,
+            proposed: None,
             row,
         })
     }

@@ -71,7 +71,7 @@ impl Calls {
         let Accepted { acceptance, signature, country } = accepted;
         let sales = &self.0.sales;
         // To who sees no such call.
-        let call = self.view_for(who, id, None)?.row;
+        let call = self.view_for(who, id)?.row;
         let seller = acceptance.seller;
         let fault = |field, rule| Err(CallsError::Field { field, rule });
         if !sales.is_party(who, seller) {
@@ -81,7 +81,7 @@ impl Calls {
         let known = self.service().0.live.rows().board.acceptance(digest).cloned();
         match known {
             Some(row) if row.withdrawn_ms.is_some() => return spent(),
-            Some(_) => return Ok((self.view_for(who, id, None)?, false)),
+            Some(_) => return Ok((self.view_for(who, id)?, false)),
             None => {}
         }
         let (cohort, dataset) = (cohort_in(&call)?, dataset_in(&call)?);
@@ -136,7 +136,7 @@ impl Calls {
         };
         let is_new = self.take(&row)?;
         self.tell(&call, &row, CallAct::Accepted, row.accepted_ms / 1000)?;
-        Ok((self.view_for(who, id, None)?, is_new))
+        Ok((self.view_for(who, id)?, is_new))
     }
 
     /// Keeps an acceptance, as the call stands by now: one place a person, one person a place.
@@ -179,7 +179,7 @@ impl Calls {
     /// [`CallsError::NotAccepted`]; [`CallsError::TooLate`] once the call was settled or closed.
     pub async fn withdraw(&self, who: Address, id: B256) -> Result<CallView, CallsError> {
         self.blocking(move |calls| {
-            let call = calls.view_for(who, id, None)?;
+            let call = calls.view_for(who, id)?;
             let own = call.own.into_iter().map(|own| own.row);
             // The last one: again is answered alike, and finishes what a crash left.
             let row = own.last().ok_or(CallsError::NotAccepted)?;
@@ -210,7 +210,7 @@ impl Calls {
                 let at_s = kept.withdrawn_ms.unwrap_or(now_ms) / 1000;
                 calls.tell(&call.row, &kept, CallAct::Withdrawn, at_s)?;
             }
-            calls.view_for(who, id, None)
+            calls.view_for(who, id)
         })
         .await
     }

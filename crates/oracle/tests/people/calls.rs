@@ -188,6 +188,7 @@ impl Hall {
     }
 }
 
+type Change = fn(&mut Cohort, u64);
 type Answer = Result<(CallView, bool), CallsError>;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +248,7 @@ async fn a_call_of_another_buyer_log_dataset_or_without_time_is_not_listed() {
     let wrong = hall.list(&good, Form::AsItIs).await;
     assert!(matches!(wrong, Err(CallsError::Document(SaleError::Dataset))), "{wrong:?}");
     let now_s = now_ms() / 1000;
-    let changes: [(&str, fn(&mut Cohort, u64)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("cohort.log", |cohort, _| cohort.log = B256::repeat_byte(9)),
         ("cohort.recipient", |cohort, _| cohort.recipient = B256::repeat_byte(0xff)),
         ("cohort.deliverBy", |cohort, now_s| cohort.deliverBy = now_s + 60),

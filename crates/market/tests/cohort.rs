@@ -13,7 +13,9 @@ use medtrail_market::cohort::assemble::{
 };
 use medtrail_market::cohort::entry::report;
 use medtrail_market::cohort::manifest::{CohortManifest, Consent, ConsentOf};
-use medtrail_market::cohort::verify::{Called, Checked, CohortFault, Entered, Settled, verify};
+use medtrail_market::cohort::verify::{
+    Called, Checked, CohortFault, Entered, Settled, before_key, verify,
+};
 use medtrail_market::entry::{Delivered, DeliveryDetails};
 use medtrail_market::manifest::{ManifestError, Origin};
 use medtrail_market::record::{Proof, Record};
@@ -292,12 +294,10 @@ fn de_identified_nothing_tells_whose_records_are_whose_until_one_is_opened() {
         for seed in SELLERS {
             let consent = consent(&world.cohort, seed);
             let opening = consent_opening(&world.secret, &consent, world.id(seed));
-            let hidden = ConsentOf::Hidden(opening.hidden());
-            let person =
-                sold.manifest.persons.iter().find(|person| person.consent == hidden).unwrap();
+            let person = sold.manifest.opened(&opening).unwrap();
             let mut forged = opening.clone();
             forged.consent.seller = address(9);
-            assert_ne!(forged.hidden(), opening.hidden());
+            assert_eq!(sold.manifest.opened(&forged), None);
             // Of this person, and of no other.
             with(seed, |records| {
                 let opened: BTreeSet<B256> = records
@@ -462,6 +462,8 @@ fn a_file_with_other_sellers_entries_keys_or_words_is_told_apart() {
     assert!(matches!(key, Err(CohortFault::Delivery(Fault::Key))));
     let other = checked(&|sold| sold.sealed.hash = B256::ZERO);
     assert!(matches!(other, Err(CohortFault::Settled { .. })));
+    let old = checked(&|sold| sold.entries[2].0.fromVersion = B256::ZERO);
+    assert!(matches!(old, Err(CohortFault::Entries)));
     let details = checked(&|sold| sold.entries[2].1.push(b' '));
     assert!(matches!(details, Err(CohortFault::Delivery(Fault::OtherDetails))));
     // The same call, made anew: one entry of the old file among the new.
@@ -498,6 +500,18 @@ fn a_file_with_other_sellers_entries_keys_or_words_is_told_apart() {
     assert!(matches!(other, Err(CohortFault::Delivery(Fault::Manifest("cohort")))), "{other:?}");
     let dear = checked(&|sold| sold.cohort.price = U256::from(8));
     assert!(matches!(dear, Err(CohortFault::Call(SaleError::Statement))), "{dear:?}");
+}
+
+#[test]
+fn before_the_key_is_shown_the_file_is_held_to_its_entries() {
+    let sold = World::new(SAFE).sell();
+    let entries: Vec<Entered<'_>> =
+        sold.entries.iter().map(|(report, details)| Entered { report, details }).collect();
+    let called = Called { market: &MARKET, cohort: &sold.cohort, dataset: &sold.dataset };
+    before_key(&called, &entries, &*sold.file).unwrap();
+    let cut = before_key(&called, &entries, &sold.file[1..]);
+    assert!(matches!(cut, Err(CohortFault::Delivery(Fault::File { .. }))));
+    assert!(matches!(before_key(&called, &[], &*sold.file), Err(CohortFault::NoEntry)));
 }
 
 #[test]

@@ -361,7 +361,7 @@ enum Mood {
 impl World {
     fn new(random: &mut Random) -> Self {
         let mood = [Mood::Calm, Mood::Rough, Mood::Harsh][random.below(3) as usize];
-        let count = 1 + random.below(if mood == Mood::Harsh { 5 } else { 40 });
+        let count = 1 + random.below(if mood == Mood::Harsh { 5 } else { 26 });
         let opens_at_s = if mood == Mood::Harsh { random.below(1300) } else { 0 };
         let people = (0..count)
             .map(|_| Person {

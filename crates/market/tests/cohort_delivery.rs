@@ -348,6 +348,8 @@ struct World {
     mood: Mood,
     /// No money before.
     opens_at_s: u64,
+    /// No anchor before.
+    anchors_from_s: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -363,6 +365,7 @@ impl World {
         let mood = [Mood::Calm, Mood::Rough, Mood::Harsh][random.below(3) as usize];
         let count = 1 + random.below(if mood == Mood::Harsh { 5 } else { 26 });
         let opens_at_s = if mood == Mood::Harsh { random.below(1300) } else { 0 };
+        let anchors_from_s = if mood == Mood::Harsh { random.below(1800) } else { 0 };
         let people = (0..count)
             .map(|_| Person {
                 accepted: random.one_in(2),
@@ -391,6 +394,7 @@ impl World {
             logged: BTreeMap::new(),
             mood,
             opens_at_s,
+            anchors_from_s,
         }
     }
 
@@ -514,7 +518,7 @@ impl World {
             8 if random.one_in(20) && is_troubled => self.people[who].frozen = true,
             9 => self.people[who].frozen = false,
             10 if random.one_in(60) && is_troubled => drop(self.barred.insert(who as u32)),
-            11 | 12 if self.mood != Mood::Harsh || random.one_in(3) => match self.anchored_at_s {
+            11 | 12 if self.now_s >= self.anchors_from_s => match self.anchored_at_s {
                 // Not final yet: it goes.
                 Some(at_s) if at_s + 30 > self.now_s && random.one_in(6) => {
                     self.anchored_at_s = None;
@@ -729,10 +733,10 @@ fn in_a_world_without_trouble_all_are_paid() {
         world.people.iter_mut().for_each(|person| person.accepted = true);
         for _ in 0..350 {
             world.now_s += 5;
-            if world.now_s % 50 == 0 {
+            if world.now_s.is_multiple_of(50) {
                 world.anchored_at_s = Some(world.now_s);
             }
-            if world.now_s % 20 == 0 {
+            if world.now_s.is_multiple_of(20) {
                 (world.at_final, world.final_s) = (world.head.clone(), world.now_s);
             }
             while let Some(tx) = world.pool.pop() {

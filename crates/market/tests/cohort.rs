@@ -108,6 +108,9 @@ fn with<T>(seed: u8, f: impl FnOnce(&[Record<'_>]) -> T) -> T {
     f(&kept.iter().map(Kept::of).collect::<Vec<_>>())
 }
 
+/// Paths and bytes.
+type Files = Vec<(String, Vec<u8>)>;
+
 struct World {
     dataset: Dataset,
     cohort: Cohort,
@@ -142,7 +145,7 @@ impl World {
         SELLERS.into_iter().map(|seed| (seed, consent(&self.cohort, seed))).collect()
     }
 
-    fn files(&self, place: u32) -> io::Result<Vec<(String, Vec<u8>)>> {
+    fn files(&self, place: u32) -> io::Result<Files> {
         let seed = (place / 10) as u8;
         let consent = consent(&self.cohort, seed);
         with(seed, |records| self.call().files(&consent, records)).map_err(io::Error::other)
@@ -203,7 +206,7 @@ impl Sold {
         self.open().map(|(checked, _)| checked)
     }
 
-    fn open(&self) -> Result<(Checked, Vec<(String, Vec<u8>)>), CohortFault> {
+    fn open(&self) -> Result<(Checked, Files), CohortFault> {
         let mut files = Vec::new();
         let mut take = |path: &str, bytes: &[u8]| {
             files.push((path.to_owned(), bytes.to_vec()));
@@ -419,10 +422,10 @@ fn records_that_changed_between_manifest_and_file_end_it() {
     asked.sort_unstable();
     assert_eq!(asked, [10, 20, 30], "each once");
     for change in [
-        |files: &mut Vec<(String, Vec<u8>)>| files[0].1.push(b'\n'),
-        |files: &mut Vec<(String, Vec<u8>)>| files.clear(),
-        |files: &mut Vec<(String, Vec<u8>)>| files[0].0.push('x'),
-        |files: &mut Vec<(String, Vec<u8>)>| files.push(files[0].clone()),
+        |files: &mut Files| files[0].1.push(b'\n'),
+        |files: &mut Files| files.clear(),
+        |files: &mut Files| files[0].0.push('x'),
+        |files: &mut Files| files.push(files[0].clone()),
     ] {
         let mut changed = |place| {
             let mut files = world.files(place)?;

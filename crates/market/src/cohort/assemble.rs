@@ -14,12 +14,12 @@ use crate::assemble::{self as sale, AssembleError, One, Part, Reason, TOOL, list
 use crate::manifest::{File, MANIFEST_BYTES_MAX, Opening};
 use crate::record::Record;
 use crate::secret::SaleSecret;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use medtrail_permit::dataset::{Dataset, Form};
 use medtrail_permit::sale::Cohort;
 use medtrail_permit::sale::check::SaleError;
 use medtrail_permit::sale::cohort::{self, CohortMarket};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Which call is assembled.
@@ -79,7 +79,10 @@ const ROOM: Room =
 pub struct Gather<'a> {
     call: Call<'a>,
     room: Room,
-    taken: Vec<(Consent, Person, Vec<File>)>,
+    places: BTreeSet<u32>,
+    sellers: BTreeSet<Address>,
+    /// By label: in the order of places it would tell whose they are.
+    taken: BTreeMap<String, (Consent, Person, Vec<File>)>,
 }
 
 /// A file that can be written.
@@ -93,7 +96,8 @@ impl<'a> Gather<'a> {
     /// Begins a file.
     pub fn new(call: Call<'a>) -> Result<Self, GatherError> {
         cohort::check(call.cohort, call.dataset)?;
-        let mut gather = Self { call, room: ROOM, taken: Vec::new() };
+        let (places, sellers, taken) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let mut gather = Self { call, room: ROOM, places, sellers, taken };
         let empty = gather.manifest(None).bytes().len();
         gather.room.manifest_bytes = gather.room.manifest_bytes.saturating_sub(empty + 1024);
         Ok(gather)
@@ -112,16 +116,13 @@ impl<'a> Gather<'a> {
         if !(1..=SIGNATURE_BYTES_MAX).contains(&consent.signature.len()) {
             return Err(GatherError::Signature(consent.signature.len()));
         }
-        let is_taken = |(other, ..): &(Consent, Person, Vec<File>)| {
-            other.place == consent.place || other.seller == consent.seller
-        };
-        if self.taken.iter().any(is_taken) {
-            return Err(GatherError::Twice);
-        }
         let id = acceptance.id(market);
         let label = self.call.secret.label(id);
-        // One in 2^64: another secret has other labels.
-        if self.taken.iter().any(|(_, person, _)| person.label == label) {
+        // Two of one label are one in 2^64: another secret has others.
+        if self.places.contains(&consent.place)
+            || self.sellers.contains(&consent.seller)
+            || self.taken.contains_key(&label)
+        {
             return Err(GatherError::Twice);
         }
         let Part { made, files, entries, left_out } = self.call.part(id, records)?;
@@ -131,18 +132,20 @@ impl<'a> Gather<'a> {
             None => ConsentOf::Place(consent.place),
         };
         let removed = made.map(|made| made.removed);
-        let person = Person { label, consent: whose, removed, records: entries };
+        let person = Person { label: label.clone(), consent: whose, removed, records: entries };
         let room = self.room.without(consent, &person, &files).ok_or(GatherError::Full)?;
         if self.taken.len() >= SELLERS_MAX {
             return Err(GatherError::Full);
         }
         self.room = room;
-        self.taken.push((consent.clone(), person, files));
+        self.places.insert(consent.place);
+        self.sellers.insert(consent.seller);
+        self.taken.insert(label, (consent.clone(), person, files));
         Ok(left_out)
     }
 
     /// ConsentOf files are to be written, and the manifest.
-    pub fn finish(mut self) -> Result<Plan, GatherError> {
+    pub fn finish(self) -> Result<Plan, GatherError> {
         if self.taken.is_empty() {
             return Err(GatherError::Nobody);
         }
@@ -152,10 +155,8 @@ impl<'a> Gather<'a> {
         };
         let made = profile.map(|profile| MadeBy { tool: TOOL.to_owned(), profile });
         let mut manifest = self.manifest(made);
-        // By place their order would tell whose they are.
-        self.taken.sort_by(|(_, one, _), (_, other, _)| one.label.cmp(&other.label));
         let mut places = Vec::with_capacity(self.taken.len());
-        for (consent, person, files) in self.taken {
+        for (consent, person, files) in self.taken.into_values() {
             places.push(consent.place);
             manifest.consents.push(consent);
             manifest.persons.push(person);
@@ -268,32 +269,87 @@ fn is_of(file: &File, own: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::{Address, Bytes};
+    use crate::record::{Proof, Word};
+    use alloy_primitives::{Bytes, U256};
+    use medtrail_ledger::entry::details_hash;
+    use medtrail_permit::dataset::Origin;
+    use medtrail_permit::sale::Terms;
+    use medtrail_permit::scopes::Data;
+    use medtrail_permit::statements::Language;
+
+    const PATIENT: &str = r#"{"resourceType":"Patient","id":"p1","gender":"female"}"#;
 
     #[test]
-    fn room_is_counted_and_never_less_than_none() {
-        let consent = Consent {
-            place: 0,
-            seller: Address::repeat_byte(1),
+    fn who_does_not_fit_is_left_out_and_who_fits_after_is_not() {
+        let form = Form::AsItIs;
+        let origin = Origin::SignedAndUploaded;
+        let dataset =
+            Dataset::new("patient/*.rs", Vec::new(), 0, 4_102_444_800, form, origin).unwrap();
+        let bare = Cohort {
+            buyer: Address::repeat_byte(4),
+            log: B256::repeat_byte(2),
+            price: U256::from(5),
+            places: 9,
+            recipient: B256::repeat_byte(0x11),
+            deliverBy: 1_767_614_400,
+            grace: 86_400,
+            terms: Terms {
+                purpose: "HRESCH".into(),
+                dataset: dataset.id(),
+                salt: B256::repeat_byte(3),
+                ..Terms::default()
+            },
+            salt: B256::repeat_byte(5),
+            ..Cohort::default()
+        };
+        let cohort = &cohort::worded(bare, &dataset, Language::En).unwrap();
+        let market = &CohortMarket { chain_id: 1, cohort_market: Address::repeat_byte(9) };
+        let secret = &SaleSecret::new([9; 32]);
+        let consent = |place: u32| Consent {
+            place,
+            seller: Address::repeat_byte(0x70 + place as u8),
             epoch: 0,
-            expires_at: 1,
+            expires_at: cohort.settled_by().unwrap(),
             signature: Bytes::from_static(&[7; 65]),
-            logged: crate::record::Proof { index: 1, commitment: B256::ZERO },
+            logged: Proof { index: 1, commitment: B256::ZERO },
         };
-        let person = Person {
-            label: "0".repeat(16),
-            consent: ConsentOf::Place(0),
-            removed: None,
-            records: Vec::new(),
+        let told = Data::default();
+        let records = |count: u8| -> Vec<Record<'_>> {
+            let record = |number| Record {
+                record: B256::repeat_byte(number),
+                version: details_hash(PATIENT.as_bytes()),
+                bytes: PATIENT.as_bytes(),
+                media_type: "application/fhir+json",
+                source: "Harbour Hospital",
+                word: Word::Uploaded,
+                counts: true,
+                told: &told,
+                time_ms: 1_767_614_400_000,
+                proof: Proof { index: 1, commitment: B256::ZERO },
+            };
+            (1..=count).map(record).collect()
         };
-        let file = |bytes| File { path: "person-a.json".into(), hash: B256::ZERO, bytes };
-        let room = ROOM.without(&consent, &person, &[file(BYTES_MAX)]).unwrap();
-        assert_eq!((room.bytes, room.records), (0, RECORDS_MAX - 1));
-        assert!(room.manifest_bytes < MANIFEST_BYTES_MAX);
-        assert!(room.without(&consent, &person, &[file(1)]).is_none());
-        let full = Room { records: 0, ..ROOM };
-        assert!(full.without(&consent, &person, &[file(1)]).is_none());
-        let full = Room { manifest_bytes: 300, ..ROOM };
-        assert!(full.without(&consent, &person, &[file(1)]).is_none());
+        let call = Call { market, cohort, dataset: &dataset, secret, year: 2026 };
+        let empty = Gather::new(call).unwrap();
+        assert!(empty.room.manifest_bytes < MANIFEST_BYTES_MAX);
+        let size = PATIENT.len() as u64;
+        for room in [
+            Room { records: 3, ..ROOM },
+            Room { bytes: 3 * size, ..ROOM },
+            Room { manifest_bytes: 2900, ..ROOM },
+        ] {
+            let mut gather = Gather::new(call).unwrap();
+            gather.room = room;
+            gather.add(&consent(0), &records(2)).unwrap();
+            let full = gather.add(&consent(1), &records(2));
+            assert_eq!(full, Err(GatherError::Full));
+            gather.add(&consent(2), &records(1)).unwrap();
+            // Nothing was taken of who did not fit.
+            assert_eq!(gather.add(&consent(1), &records(1)), Err(GatherError::Full));
+            let manifest = gather.finish().unwrap().manifest;
+            let places: Vec<u32> = manifest.consents.iter().map(|consent| consent.place).collect();
+            assert_eq!(places, [0, 2]);
+            CohortManifest::parse(&manifest.bytes()).unwrap();
+        }
     }
 }

@@ -21,6 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Claims in one transaction: the gas of more does not get less.
 pub const BATCH_MAX: usize = 16;
 
+/// Seconds before `deliverBy` at which collecting ends: a day for entries and an anchor that is
+/// final, and for making it anew where somebody says no.
+pub const MARGIN_S: u64 = 86_400;
+
 /// Where a call stands: what is on disk about it. Sellers are named by their acceptances.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum State {
@@ -143,7 +147,7 @@ pub struct Seen {
     pub deliver_by_s: u64,
     /// Seconds after it in which it may be settled.
     pub grace_s: u64,
-    /// Seconds before `deliver_by_s` at which collecting ends.
+    /// Seconds before `deliver_by_s` at which collecting ends: [`MARGIN_S`].
     pub margin_s: u64,
     /// How many may be paid.
     pub places: u32,

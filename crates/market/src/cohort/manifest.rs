@@ -151,6 +151,14 @@ impl CohortManifest {
         self.consents.get(at)
     }
 
+    /// The person whose consent this opens; none: it opens nobody's, or another one than stands in
+    /// the file.
+    pub fn opened(&self, opening: &ConsentOpening) -> Option<&Person> {
+        let hidden = ConsentOf::Hidden(opening.hidden());
+        let is_in_file = self.consent(opening.consent.place) == Some(&opening.consent);
+        self.persons.iter().find(|person| is_in_file && person.consent == hidden)
+    }
+
     /// Reads a manifest, strictly. Whether the acceptances are valid is not decided here.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         if bytes.len() > MANIFEST_BYTES_MAX {

@@ -30,7 +30,7 @@ pub enum CohortFault {
     #[error("no entry of a delivery was given")]
     NoEntry,
     /// Entries of two deliveries.
-    #[error("the entries name two manifests, or two acceptances the same: of two files, or twice")]
+    #[error("the entries are of two files, or one stands there twice: give those of one delivery")]
     Entries,
     /// The call is not valid by itself.
     #[error("the call: {0}")]
@@ -101,6 +101,20 @@ pub struct Checked {
     pub by_others: Vec<u32>,
 }
 
+/// Checks what can be checked before the key is shown: all entries are of this call and of one
+/// delivery, and the file that the buyer holds is the one they name.
+pub fn before_key(
+    called: &Called<'_>,
+    entries: &[Entered<'_>],
+    file: impl Read,
+) -> Result<(), CohortFault> {
+    cohort::check(called.cohort, called.dataset).map_err(CohortFault::Call)?;
+    let named = check_entries(called, entries)?;
+    let mut counted = Counted { to: file, hash: Sha256::new(), bytes: 0 };
+    io::copy(&mut counted, &mut io::sink()).map_err(Fault::from)?;
+    Ok(same_file(counted.hash, named.file)?)
+}
+
 /// Checks all of a file. Files go to `take` as they are read, before all is checked: keep nothing
 /// of them where this fails.
 pub fn verify(
@@ -112,12 +126,24 @@ pub fn verify(
     take: &mut dyn FnMut(&str, &[u8]) -> io::Result<()>,
 ) -> Result<Checked, CohortFault> {
     cohort::check(called.cohort, called.dataset).map_err(CohortFault::Call)?;
-    let (hash, subjects) = check_entries(called, settled, entries)?;
+    let named = check_entries(called, entries)?;
+    if settled.key.lock() != named.lock {
+        return Err(Fault::Key.into());
+    }
+    if settled.file != named.file {
+        return Err(CohortFault::Settled { entries: named.file, settled: settled.file });
+    }
     let mut counted = Counted { to: file, hash: Sha256::new(), bytes: 0 };
     let manifest = {
         let mut plain = open(settled.key, buyer, &mut counted).map_err(Fault::from)?;
-        archive::read_as(&mut plain, hash, CohortManifest::parse, |manifest| &manifest.files, take)
-            .map_err(Fault::from)?
+        archive::read_as(
+            &mut plain,
+            named.manifest,
+            CohortManifest::parse,
+            |manifest| &manifest.files,
+            take,
+        )
+        .map_err(Fault::from)?
     };
     // A seal ends where it says; whatever stands behind it belongs to the file all the same.
     io::copy(&mut counted, &mut io::sink()).map_err(Fault::from)?;
@@ -129,16 +155,19 @@ pub fn verify(
     same("market", manifest.market == *called.market)?;
     same("cohort", manifest.cohort == *called.cohort)?;
     same("dataset", manifest.dataset.as_bytes() == called.dataset.bytes())?;
-    check_consents(called, settled, subjects, manifest)
+    check_consents(called, settled, named.subjects, manifest)
 }
 
-/// The manifest that all of them name, and by acceptance whose they are.
-fn check_entries(
-    called: &Called<'_>,
-    settled: &Settled<'_>,
-    entries: &[Entered<'_>],
-) -> Result<(B256, BTreeMap<B256, B256>), CohortFault> {
-    let (mut manifest, mut subjects) = (None, BTreeMap::new());
+/// What all entries name alike, and by acceptance whose they are.
+struct Named {
+    manifest: B256,
+    lock: B256,
+    file: B256,
+    subjects: BTreeMap<B256, B256>,
+}
+
+fn check_entries(called: &Called<'_>, entries: &[Entered<'_>]) -> Result<Named, CohortFault> {
+    let (mut first, mut subjects) = (None, BTreeMap::new());
     for Entered { report, details } in entries {
         let same = |field, is_same| match is_same {
             true => Ok(()),
@@ -152,20 +181,14 @@ fn check_entries(
             return Err(Fault::OtherDetails.into());
         }
         let details = DeliveryDetails::parse(details).map_err(Fault::from)?;
-        if *manifest.get_or_insert(details.manifest) != details.manifest
-            || subjects.insert(report.record, report.subject).is_some()
-        {
+        let names = (details.manifest, report.fromVersion, report.toVersion);
+        let is_twice = subjects.insert(report.record, report.subject).is_some();
+        if *first.get_or_insert(names) != names || is_twice {
             return Err(CohortFault::Entries);
         }
-        if settled.key.lock() != report.fromVersion {
-            return Err(Fault::Key.into());
-        }
-        if settled.file != report.toVersion {
-            let (entries, settled) = (report.toVersion, settled.file);
-            return Err(CohortFault::Settled { entries, settled });
-        }
     }
-    Ok((manifest.ok_or(CohortFault::NoEntry)?, subjects))
+    let (manifest, lock, file) = first.ok_or(CohortFault::NoEntry)?;
+    Ok(Named { manifest, lock, file, subjects })
 }
 
 fn check_consents(

@@ -83,3 +83,18 @@ contract StrangeWallet {
         }
     }
 }
+
+/// @notice Says yes if it has gas for its answer, and no if not, which leaves the others what it did not use.
+contract ThriftyWallet {
+    uint256 private immutable needed;
+
+    constructor(uint256 needed_) {
+        needed = needed_;
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+        return gasleft() < needed ? bytes4(0xffffffff) : this.isValidSignature.selector;
+    }
+
+    receive() external payable {}
+}

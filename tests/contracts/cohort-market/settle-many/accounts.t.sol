@@ -5,7 +5,7 @@ import {ICohortMarket} from "../../../../contracts/interfaces/ICohortMarket.sol"
 import {CohortTest} from "../../utils/CohortTest.sol";
 import {Recipient} from "../../utils/Recipient.sol";
 import {StrangeToken} from "../../utils/Tokens.sol";
-import {SharedWallet, StrangeWallet} from "../../utils/Wallets.sol";
+import {SharedWallet, StrangeWallet, ThriftyWallet} from "../../utils/Wallets.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 /// @notice Sellers that are no plain key, and payments that do not go smoothly: none of them holds up the others.
@@ -144,6 +144,30 @@ contract SettleManyAccounts_Test is CohortTest {
             try cohorts.settleMany{gas: gas}(cohort, batch, claims) returns (uint32 paid) {
                 assertEq(paid, 3, vm.toString(gas));
                 assertEq(seller.balance, PRICE, vm.toString(gas));
+                ++done;
+            } catch {
+                ++refused;
+            }
+            vm.revertToState(state);
+        }
+        assertGt(refused, 100);
+        assertGt(done, 100);
+    }
+
+    /// @dev One that burns what it gets leaves nothing to pay the others with, and hides a limit that is missing; one that
+    /// looks first does not.
+    function test_NoGasLimitMakesAWalletSayNo() external {
+        ThriftyWallet wallet = new ThriftyWallet(cohorts.WALLET_GAS() - 2000);
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 2);
+        claims[1].seller = address(wallet);
+        claims[1].signature = NO_SIGNATURE;
+        ICohortMarket.Batch memory batch = deliver(cohort, claims);
+        (uint256 refused, uint256 done) = (0, 0);
+        for (uint256 gas = 150_000; gas < 600_000; gas += 900) {
+            uint256 state = vm.snapshotState();
+            try cohorts.settleMany{gas: gas}(cohort, batch, claims) returns (uint32 paid) {
+                assertEq(paid, 2, vm.toString(gas));
+                assertEq(address(wallet).balance, PRICE, vm.toString(gas));
                 ++done;
             } catch {
                 ++refused;

@@ -259,14 +259,19 @@ abstract contract MarketTest is Test {
 
     /// @dev Under the policy that is registered.
     function moveControlTo(address to) internal {
+        startMoveTo(to);
+        consents.finishRecovery(seller);
+        assertEq(consents.controllerOf(seller), to);
+    }
+
+    /// @dev Until it only has to be finished, by anybody.
+    function startMoveTo(address to) internal {
         IControl.Approval[] memory approvals = new IControl.Approval[](1);
         approvals[0].trustee = trustees[0];
         IControl.RecoveryPolicy memory policy = recoveryPolicy();
         vm.prank(trustees[0]);
         consents.startRecovery(policy, NO_SIGNATURE, to, approvals);
         skip(2 days);
-        consents.finishRecovery(seller);
-        assertEq(consents.controllerOf(seller), to);
     }
 
     /* ASSERTIONS */

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.34;
 
 import {ICohortMarket} from "../../../../contracts/interfaces/ICohortMarket.sol";
+import {IControl} from "../../../../contracts/interfaces/IControl.sol";
 import {CohortDocuments} from "../../utils/CohortDocuments.sol";
 import {CohortTest} from "../../utils/CohortTest.sol";
 import {ReferenceLog} from "../../utils/ReferenceLog.sol";
@@ -125,6 +126,23 @@ contract SettleManyBinding_Test is CohortTest {
         skip(1);
         expectNobodyPaid(cohort);
         settle(cohort, batch, part(claims, 0, 1));
+    }
+
+    /// @dev As with a revocation: of the two who controlled in that second, the later one counts.
+    function test_AMoveOfControlInItsSecondCountsAsBefore() external {
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 4);
+        IControl.RecoveryPolicy memory policy = recoveryPolicy();
+        vm.prank(seller);
+        consents.registerPolicy(policy, NO_SIGNATURE);
+        startMoveTo(next);
+        settleFirst(claims);
+        consents.finishRecovery(seller);
+        skip(1);
+        assertEq(settle(cohort, batch, claims), 2);
+        sign(cohort, claims[0], nextKey);
+        assertEq(settle(cohort, batch, claims), 1);
+        assertEq(cohorts.creditOf(seller, address(0)), PRICE);
+        assertEq(seller.balance, 0);
     }
 
     function test_TakesAWalletThatControlledItselfThen() external {

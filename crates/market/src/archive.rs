@@ -3,7 +3,7 @@
 //! modes are the same always, so that one delivery has one archive.
 
 use crate::assemble::Assembly;
-use crate::manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError};
+use crate::manifest::{File, MANIFEST_BYTES_MAX, Manifest, ManifestError};
 use alloy_primitives::B256;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
@@ -48,10 +48,14 @@ pub fn write(assembly: &Assembly, to: &mut dyn Write) -> io::Result<()> {
     for (path, bytes) in &assembly.files {
         file(path, bytes, to)?;
     }
+    end(to)
+}
+
+pub(crate) fn end(to: &mut dyn Write) -> io::Result<()> {
     to.write_all(&[0; 2 * BLOCK])
 }
 
-fn file(path: &str, bytes: &[u8], to: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn file(path: &str, bytes: &[u8], to: &mut dyn Write) -> io::Result<()> {
     to.write_all(&header(path, bytes.len() as u64))?;
     to.write_all(bytes)?;
     to.write_all(&[0; BLOCK][..padding(bytes.len() as u64)])
@@ -88,6 +92,17 @@ pub fn read(
     manifest: B256,
     take: &mut dyn FnMut(&str, &[u8]) -> io::Result<()>,
 ) -> Result<Manifest, ArchiveError> {
+    read_as(from, manifest, Manifest::parse, |manifest| &manifest.files, take)
+}
+
+/// The same of an archive whose manifest is of another kind.
+pub(crate) fn read_as<M>(
+    from: &mut dyn Read,
+    manifest: B256,
+    parse: impl FnOnce(&[u8]) -> Result<M, ManifestError>,
+    files: impl FnOnce(&M) -> &[File],
+    take: &mut dyn FnMut(&str, &[u8]) -> io::Result<()>,
+) -> Result<M, ArchiveError> {
     let mut block = [0; BLOCK];
     from.read_exact(&mut block)?;
     let length = size(&block).filter(|size| *size <= MANIFEST_BYTES_MAX as u64);
@@ -99,9 +114,9 @@ pub fn read(
     if medtrail_ledger::entry::details_hash(&bytes) != manifest {
         return Err(ArchiveError::OtherManifest);
     }
-    let parsed = Manifest::parse(&bytes)?;
+    let parsed = parse(&bytes)?;
     take(MANIFEST, &bytes)?;
-    for file in &parsed.files {
+    for file in files(&parsed) {
         from.read_exact(&mut block)?;
         if file.bytes > crate::assemble::BYTES_MAX as u64 || block != header(&file.path, file.bytes)
         {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Bytes of all records of a delivery, and of all files that are made of them.
 pub const BYTES_MAX: usize = 256 << 20;
 /// The program, as a manifest names it.
-const TOOL: &str = concat!("medtrail ", env!("CARGO_PKG_VERSION"));
+pub(crate) const TOOL: &str = concat!("medtrail ", env!("CARGO_PKG_VERSION"));
 
 /// Which sale is assembled.
 #[derive(Clone, Copy, Debug)]
@@ -111,11 +111,74 @@ fn within(
     records: &[Record<'_>],
     bytes_max: usize,
 ) -> Result<Assembly, AssembleError> {
+    let Sale { dataset, secret, year, .. } = *sale;
+    let part = part(&One { dataset, secret, year, person: None }, records, bytes_max)?;
+    let manifest = Manifest {
+        version: VERSION.to_owned(),
+        order: sale.order,
+        dataset: sale.dataset.id(),
+        made: part.made,
+        files: listed(&part.files),
+        records: part.entries,
+    };
+    Ok(Assembly { manifest, files: part.files, left_out: part.left_out })
+}
+
+/// One person's records, and how they are prepared.
+#[derive(Clone, Copy)]
+pub(crate) struct One<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) secret: &'a SaleSecret,
+    pub(crate) year: u16,
+    /// What tells this person's files and ids from others' in the same delivery; none: there are
+    /// no others.
+    pub(crate) person: Option<&'a str>,
+}
+
+impl One<'_> {
+    fn record_path(&self, number: usize, ending: &str) -> String {
+        match self.person {
+            Some(person) => format!("person-{person}/{number:06}.{ending}"),
+            None => format!("records/{number:06}.{ending}"),
+        }
+    }
+
+    fn data_path(&self, layout: Layout) -> String {
+        match (self.person, layout) {
+            (Some(person), Layout::Ndjson) => format!("person-{person}.ndjson"),
+            (Some(person), Layout::Bundle) => format!("person-{person}.json"),
+            (None, Layout::Ndjson) => "data.ndjson".to_owned(),
+            (None, Layout::Bundle) => "bundle.json".to_owned(),
+        }
+    }
+
+    fn id(&self, number: usize) -> String {
+        match self.person {
+            Some(person) => format!("{person}-{number}"),
+            None => number.to_string(),
+        }
+    }
+}
+
+/// What one person's records become.
+pub(crate) struct Part {
+    pub(crate) made: Option<Made>,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) left_out: BTreeMap<Reason, u64>,
+}
+
+/// Prepares one person's records.
+pub(crate) fn part(
+    one: &One<'_>,
+    records: &[Record<'_>],
+    bytes_max: usize,
+) -> Result<Part, AssembleError> {
     let mut left_out = BTreeMap::new();
     let mut chosen = Vec::new();
     let mut seen = BTreeSet::new();
     for record in records {
-        match judge(sale.dataset, record)? {
+        match judge(one.dataset, record)? {
             Ok(_) if !seen.insert(record.record) => {
                 return Err(AssembleError::Twice(record.record));
             }
@@ -128,11 +191,11 @@ fn within(
         return Err(AssembleError::TooMuch);
     }
     // By date or record their order would tell something.
-    chosen.sort_by_cached_key(|(record, _)| sale.secret.rank(record.record));
-    let (made, files, entries) = match sale.dataset.form() {
-        Form::AsItIs => as_it_is(&chosen),
+    chosen.sort_by_cached_key(|(record, _)| one.secret.rank(record.record));
+    let (made, files, entries) = match one.dataset.form() {
+        Form::AsItIs => as_it_is(one, &chosen),
         Form::DeIdentified(profile, layout) => {
-            harmless(sale, profile, layout, &chosen, &mut left_out)
+            harmless(one, profile, layout, &chosen, &mut left_out)
         }
     };
     if entries.is_empty() {
@@ -143,20 +206,17 @@ fn within(
     if files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > bytes_max {
         return Err(AssembleError::TooMuch);
     }
+    Ok(Part { made, files, entries, left_out })
+}
+
+/// Files as a manifest lists them.
+pub(crate) fn listed(files: &[(String, Vec<u8>)]) -> Vec<File> {
     let listed = files.iter().map(|(path, bytes)| File {
         path: path.clone(),
         hash: details_hash(bytes),
         bytes: bytes.len() as u64,
     });
-    let manifest = Manifest {
-        version: VERSION.to_owned(),
-        order: sale.order,
-        dataset: sale.dataset.id(),
-        made,
-        files: listed.collect(),
-        records: entries,
-    };
-    Ok(Assembly { manifest, files, left_out })
+    listed.collect()
 }
 
 /// Opens the origin of one record of a de-identified delivery, for its buyer or a court.
@@ -204,12 +264,12 @@ fn judge(dataset: &Dataset, record: &Record<'_>) -> Result<Result<Facts, Reason>
 
 type Parts = (Option<Made>, Vec<(String, Vec<u8>)>, Vec<Entry>);
 
-fn as_it_is(chosen: &[(&Record<'_>, Facts)]) -> Parts {
+fn as_it_is(one: &One<'_>, chosen: &[(&Record<'_>, Facts)]) -> Parts {
     let mut files = Vec::with_capacity(chosen.len());
     let mut entries = Vec::with_capacity(chosen.len());
     for (place, (record, _)) in chosen.iter().enumerate() {
         let ending = if record.resource().is_some() { "json" } else { "bin" };
-        let path = format!("records/{:06}.{ending}", place + 1);
+        let path = one.record_path(place + 1, ending);
         files.push((path.clone(), record.bytes.to_vec()));
         entries.push(Entry {
             path,
@@ -222,7 +282,7 @@ fn as_it_is(chosen: &[(&Record<'_>, Facts)]) -> Parts {
 }
 
 fn harmless(
-    sale: &Sale<'_>,
+    one: &One<'_>,
     profile: Profile,
     layout: Layout,
     chosen: &[(&Record<'_>, Facts)],
@@ -230,7 +290,7 @@ fn harmless(
 ) -> Parts {
     let days = match profile {
         Profile::SafeHarbor => 0,
-        Profile::ShiftedDates => sale.secret.days(),
+        Profile::ShiftedDates => one.secret.days(),
     };
     // A reference may lead to a resource that is dropped; nobody learns more by it than that it was.
     let mut fresh: BTreeMap<(&str, &str), Option<usize>> = BTreeMap::new();
@@ -245,16 +305,13 @@ fn harmless(
     }
     let mut removed = Removed::default();
     let (mut lines, mut entries) = (Vec::new(), Vec::new());
-    let path = match layout {
-        Layout::Ndjson => "data.ndjson",
-        Layout::Bundle => "bundle.json",
-    };
+    let path = one.data_path(layout);
     for (place, (record, _)) in chosen.iter().enumerate() {
         let ids = |target: &str| {
-            fresh.get(&(record.source, target)).copied().flatten().map(|place| place.to_string())
+            fresh.get(&(record.source, target)).copied().flatten().map(|place| one.id(place))
         };
-        let rules = Rules { profile, days, year: i32::from(sale.year), ids: &ids };
-        let id = (place + 1).to_string();
+        let rules = Rules { profile, days, year: i32::from(one.year), ids: &ids };
+        let id = one.id(place + 1);
         let out = record.resource().and_then(|text| strip(text, &id, &rules, &mut removed));
         let Some(out) = out else {
             *left_out.entry(Reason::NotHarmless).or_default() += 1;
@@ -264,10 +321,10 @@ fn harmless(
         out.write(&mut line);
         lines.push(line);
         entries.push(Entry {
-            path: path.to_owned(),
+            path: path.clone(),
             number: Some(lines.len() as u64),
             word: Whose::of(record),
-            origin: Origin::Hidden(opening(sale.secret, record).hidden()),
+            origin: Origin::Hidden(opening(one.secret, record).hidden()),
         });
     }
     let text = match layout {
@@ -282,7 +339,7 @@ fn harmless(
         }
     };
     let made = Made { tool: TOOL.to_owned(), profile, removed };
-    (Some(made), vec![(path.to_owned(), text.into_bytes())], entries)
+    (Some(made), vec![(path, text.into_bytes())], entries)
 }
 
 #[cfg(test)]

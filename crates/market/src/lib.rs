@@ -10,9 +10,11 @@
 //! - [`seal`], [`identity`]: the buyer's seal and the lock around it, and the file of a buyer's key
 //! - [`entry`], [`verify`]: the delivery in the log, and whether it is what was ordered
 //! - [`delivery`]: what a sale needs next
+//! - [`cohort`]: the same of a call to many
 
 pub mod archive;
 pub mod assemble;
+pub mod cohort;
 pub mod delivery;
 pub mod entry;
 pub mod harmless;

@@ -5,6 +5,7 @@
 //! did; an entry's place tells its day; a signer tells a town. Each can be opened later, one by one,
 //! by whoever holds the sale's secret ([`Opening`]).
 
+use crate::cohort::manifest::VERSION as COHORT_VERSION;
 use crate::harmless::Removed;
 use crate::record::{Proof, Record, Word};
 use alloy_primitives::{Address, B256};
@@ -139,6 +140,12 @@ pub enum ManifestError {
     /// Another version.
     #[error("version is {0:?}, this reads {VERSION:?}")]
     Version(String),
+    /// Another version of a cohort's.
+    #[error("version is {0:?}, this reads {COHORT_VERSION:?}")]
+    CohortVersion(String),
+    /// A part of a cohort's manifest that does not fit its call or its other parts.
+    #[error("{0}")]
+    Cohort(&'static str),
     /// The same values in another spelling would have another hash.
     #[error("not in its one spelling")]
     Spelling,
@@ -183,15 +190,8 @@ impl Manifest {
         }
         for (place, entry) in manifest.records.iter().enumerate() {
             let file = paths.binary_search(&entry.path.as_str()).ok();
-            let is_formed = file.is_some_and(|file| match (&manifest.made, &entry.origin) {
-                // A record that is delivered as it is has the hash of its version, or it is not.
-                (None, Origin::Open(original)) => {
-                    entry.number.is_none()
-                        && manifest.files[file].hash == original.version
-                        && (entry.word == Whose::SignedByOrganisation) == original.signer.is_some()
-                }
-                (Some(_), Origin::Hidden(_)) => entry.number.is_some(),
-                _ => false,
+            let is_formed = file.is_some_and(|file| {
+                entry.is_formed(&manifest.files[file], manifest.made.is_some())
             });
             if !is_formed {
                 return Err(ManifestError::Entry(place));
@@ -202,7 +202,7 @@ impl Manifest {
 }
 
 /// `data.ndjson`, `records/000001.json`: plain names that lead nowhere else.
-fn is_path(path: &str) -> bool {
+pub(crate) fn is_path(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let is_name =
         |name: &str| !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_plain);
@@ -218,6 +218,22 @@ impl Whose {
         match record.word {
             Word::Signed(_) => Self::SignedByOrganisation,
             Word::Relayed | Word::Uploaded => Self::UploadedByPerson,
+        }
+    }
+}
+
+impl Entry {
+    /// Whether it fits its file, in a delivery that was made harmless or was not.
+    pub(crate) fn is_formed(&self, file: &File, is_made: bool) -> bool {
+        match (is_made, &self.origin) {
+            // A record that is delivered as it is has the hash of its version, or it is not.
+            (false, Origin::Open(original)) => {
+                self.number.is_none()
+                    && file.hash == original.version
+                    && (self.word == Whose::SignedByOrganisation) == original.signer.is_some()
+            }
+            (true, Origin::Hidden(_)) => self.number.is_some(),
+            _ => false,
         }
     }
 }

@@ -35,6 +35,23 @@ impl SaleSecret {
         B256::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
     }
 
+    /// The secret of one seller of a call to many: dates, order and blinds of one tell nothing of
+    /// another's, even to whom one is opened.
+    pub(crate) fn of_seller(&self, acceptance: B256) -> Self {
+        Self(self.derived("seller", acceptance).0)
+    }
+
+    /// What a seller is called in the file of a call to many: nobody else knows it, and the next
+    /// file has another.
+    pub(crate) fn label(&self, acceptance: B256) -> String {
+        alloy_primitives::hex::encode(&self.derived("label", acceptance)[..8])
+    }
+
+    /// What hides in the manifest whose consent it is.
+    pub(crate) fn consent_blind(&self, acceptance: B256) -> B256 {
+        self.derived("consent", acceptance)
+    }
+
     /// Where a record stands in the delivery: an order that tells nothing.
     pub(crate) fn rank(&self, record: B256) -> B256 {
         self.derived("rank", record)

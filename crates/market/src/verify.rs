@@ -75,7 +75,7 @@ pub fn before_payment(
     let details = entry(ordered, report, details)?;
     let mut counted = Counted { to: file, hash: Sha256::new(), bytes: 0 };
     io::copy(&mut counted, &mut io::sink())?;
-    same_file(counted.hash, report)?;
+    same_file(counted.hash, report.toVersion)?;
     Ok(details)
 }
 
@@ -101,7 +101,7 @@ pub fn delivery(
     };
     // A seal ends where it says; whatever stands behind it belongs to the file all the same.
     io::copy(&mut counted, &mut io::sink())?;
-    same_file(counted.hash, report)?;
+    same_file(counted.hash, report.toVersion)?;
     if manifest.order != ordered.order {
         return Err(Fault::Manifest("order"));
     }
@@ -125,8 +125,7 @@ fn entry(ordered: &Ordered, report: &Report, details: &[u8]) -> Result<DeliveryD
     Ok(DeliveryDetails::parse(details)?)
 }
 
-fn same_file(hash: Sha256, report: &Report) -> Result<(), Fault> {
+pub(crate) fn same_file(hash: Sha256, expected: B256) -> Result<(), Fault> {
     let found = B256::from(<[u8; 32]>::from(hash.finalize()));
-    let expected = report.toVersion;
     if found == expected { Ok(()) } else { Err(Fault::File { found, expected }) }
 }

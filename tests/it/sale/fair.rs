@@ -1,6 +1,5 @@
 //! A log with a market on a real chain, who sells there and who buys.
 
-use crate::gateway::sign_in;
 use crate::site::{Node, PATIENCE, Said, Settings, Site, must, ticking_chain};
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::SolCall;

@@ -21,6 +21,8 @@ import {IConsentRegistry} from "./IConsentRegistry.sol";
 /// log that sees it in time makes another file; one whose transaction is on its way cannot.
 /// Warning: `settleMany` shows `k` to everybody who sees the transaction, also where it then fails. If all its sellers
 /// have revoked by then, the buyer can open the file for nothing.
+/// Warning: whoever has seen `k` can settle with any claim of that file that still stands, and bind the cohort to it. From
+/// the first batch that was sent on, also one that failed, no other file can be made for the cohort.
 /// Warning: that places are different persons is the log's word. This contract knows addresses, each paid once a cohort; a
 /// person can have many.
 /// Warning: a paid place shows that the log says the data were delivered and that `k` opens the hash lock, not that the
@@ -207,8 +209,10 @@ interface ICohortMarket {
 
     /// @notice Pays each seller whose acceptance stands and whose delivery the log shows, until `deliverBy + grace`. Anybody.
     /// @dev Skips a claim that cannot be paid; reverts if none can. Entries that do not share a node go in several batches;
-    /// a node high enough has all of them. Give gas for the worst: each wallet may use up `WALLET_GAS`, each payment
-    /// `PUSH_GAS` or `TOKEN_GAS`, and with too little left the batch reverts rather than skip or credit a seller for it.
+    /// a node high enough has all of them. Give gas for the worst, beside the transaction's own: 150,000, and for each claim
+    /// 150,000, `WALLET_GAS` (twice where control moved) and `PUSH_GAS` or `TOKEN_GAS`. A seller can become the worst after
+    /// the estimate. With too little left the batch reverts rather than skip or credit a seller for it, and `k` is shown.
+    /// A wallet is asked when its claim is settled, also after the first settlement: it is bound by what it says then.
     /// @return paid how many
     function settleMany(Cohort calldata cohort, Batch calldata batch, Claim[] calldata claims)
         external

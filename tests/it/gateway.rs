@@ -178,7 +178,7 @@ fn kept(site: &Site, folder: &str, trust: &TrustFile) -> BTreeMap<String, u64> {
 }
 
 /// The session of the key in a keystore of this site.
-pub(crate) async fn sign_in(site: &Site, node: &Node, keystore: &str) -> String {
+async fn sign_in(site: &Site, node: &Node, keystore: &str) -> String {
     let passphrase = fs::read_to_string(site.path("passphrase")).unwrap();
     let path = site.path(keystore);
     let wallet = PrivateKeySigner::decrypt_keystore(path, passphrase.trim()).unwrap();

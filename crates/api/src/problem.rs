@@ -293,6 +293,9 @@ kinds! {
         "Nothing: nobody asks you to delete anything.";
     NO_DELIVERY = "no-delivery" NOT_FOUND: "Nothing to download",
         "Look at how the sale stands: there is a file from `delivered` on.";
+    NO_LOOK = "no-look" FORBIDDEN: "This sale lets you look at nothing now",
+        "See `reason`: a settlement takes some minutes until it is final; what is over, or was ended, \
+         takes a new sale.";
     RANGE = "range" RANGE_NOT_SATISFIABLE: "No such part of the file",
         "Ask for bytes that it has; its length stands in the sale.";
     NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE: "Not in a form you read",

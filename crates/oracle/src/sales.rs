@@ -47,6 +47,7 @@ use alloy_primitives::{Address, B256};
 use medtrail_ledger::plan::Call;
 use medtrail_ledger::ports::{JournalError, Parcels, RegistryError};
 use medtrail_permit::dataset::{DatasetError, Form};
+use medtrail_permit::permits::Refusal;
 use medtrail_permit::sale::Market;
 use medtrail_permit::sale::check::{SaleError, Windows};
 use serde::{Deserialize, Serialize};
@@ -158,7 +159,10 @@ pub enum SalesError {
     #[error("there are {0} offers of this seller; withdraw one, or wait until one has expired")]
     TooMany(usize),
     /// The order permits its buyer no look now.
-    #[error("this sale lets its buyer look at nothing where the data are kept, now")]
+    #[error(
+        "this sale lets its buyer look at nothing where the data are kept, now: {}",
+        ended(why)
+    )]
     NoLook {
         /// Why.
         why: Why,
@@ -325,4 +329,16 @@ impl Sales {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a buyer may not look.
+fn ended(why: &Why) -> &'static str {
+    match why {
+        Why::Refused(Refusal::NotSettled) => "it is not settled",
+        Why::Refused(Refusal::NotFinal) => "its settlement is not final yet",
+        Why::Refused(Refusal::Expired) => "its time is over",
+        Why::Refused(Refusal::Revoked | Refusal::WrongEpoch) => "its seller ended it (revoked)",
+        Why::Refused(Refusal::DeliveryOnly) => "a copy was sold, and no time to look",
+        _ => "it does not permit it",
+    }
 }

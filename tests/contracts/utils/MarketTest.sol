@@ -239,9 +239,7 @@ abstract contract MarketTest is Test {
         consents.freeze(seller, NO_SIGNATURE);
     }
 
-    /// @dev A policy, a recovery, and its shortest delay.
-    function moveControl() internal {
-        IControl.RecoveryPolicy memory policy;
+    function recoveryPolicy() internal view returns (IControl.RecoveryPolicy memory policy) {
         policy.statement = "statement";
         policy.subject = seller;
         policy.trustees = new address[](2);
@@ -249,15 +247,31 @@ abstract contract MarketTest is Test {
         policy.needed = 1;
         policy.delayS = 2 days;
         policy.epoch = 1;
+    }
+
+    /// @dev A policy, a recovery, and its shortest delay.
+    function moveControl() internal {
+        IControl.RecoveryPolicy memory policy = recoveryPolicy();
         vm.prank(seller);
         consents.registerPolicy(policy, NO_SIGNATURE);
+        moveControlTo(next);
+    }
+
+    /// @dev Under the policy that is registered.
+    function moveControlTo(address to) internal {
+        startMoveTo(to);
+        consents.finishRecovery(seller);
+        assertEq(consents.controllerOf(seller), to);
+    }
+
+    /// @dev Until it only has to be finished, by anybody.
+    function startMoveTo(address to) internal {
         IControl.Approval[] memory approvals = new IControl.Approval[](1);
         approvals[0].trustee = trustees[0];
+        IControl.RecoveryPolicy memory policy = recoveryPolicy();
         vm.prank(trustees[0]);
-        consents.startRecovery(policy, NO_SIGNATURE, next, approvals);
+        consents.startRecovery(policy, NO_SIGNATURE, to, approvals);
         skip(2 days);
-        consents.finishRecovery(seller);
-        assertEq(consents.controllerOf(seller), next);
     }
 
     /* ASSERTIONS */

@@ -28,7 +28,8 @@ contract StrangeToken {
         BURNS_GAS,
         HUGE,
         PAUSED_OUT,
-        CALLS_BACK
+        CALLS_BACK,
+        LOOKS_AT_GAS
     }
 
     Ways public ways;
@@ -73,6 +74,7 @@ contract StrangeToken {
 
     function transfer(address to, uint256 amount) external returns (bool) {
         if (ways == Ways.PAUSED_OUT) revert("paused");
+        require(ways != Ways.LOOKS_AT_GAS || gasleft() > 290_000, "too little gas");
         return _move(msg.sender, to, amount);
     }
 

@@ -83,3 +83,33 @@ contract StrangeWallet {
         }
     }
 }
+
+/// @notice Says yes and takes money if it has gas for it, and says no if not, which leaves the others what it did not use.
+contract ThriftyWallet {
+    uint256 private immutable answerGas;
+    uint256 private immutable moneyGas;
+
+    constructor(uint256 answerGas_, uint256 moneyGas_) {
+        (answerGas, moneyGas) = (answerGas_, moneyGas_);
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+        return gasleft() < answerGas ? bytes4(0xffffffff) : this.isValidSignature.selector;
+    }
+
+    receive() external payable {
+        require(gasleft() >= moneyGas, "no");
+    }
+}
+
+/// @notice Says yes with the last of the gas it is given, and uses up what it is paid with.
+contract GreedyWallet {
+    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+        while (gasleft() > 1000) {}
+        return this.isValidSignature.selector;
+    }
+
+    receive() external payable {
+        while (true) {}
+    }
+}

@@ -1,6 +1,5 @@
 //! A log with a market on a real chain, who sells there and who buys.
 
-use crate::gateway::sign_in;
 use crate::site::{Node, PATIENCE, Said, Settings, Site, must, ticking_chain};
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::SolCall;
@@ -124,29 +123,19 @@ impl Fair {
         buying
     }
 
-    /// What the buyer is answered: the bytes, and as JSON.
-    pub(super) async fn looks(&self, path: &str) -> (Vec<u8>, Value) {
-        let token = sign_in(&self.site, &self.node, self.lab.key).await;
-        let url = format!("{}{path}", self.node.url);
-        let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
-        let bytes = answer.bytes().await.unwrap().to_vec();
-        let told = serde_json::from_slice(&bytes).unwrap();
-        (bytes, told)
-    }
-
     /// The buyer looks where the data are kept, once the settlement is final: at all that was
     /// sold, as it was delivered.
-    pub(super) async fn is_looked_at(&self, order: &str) {
-        let path = format!("/v1/sales/{order}/records");
+    pub(super) fn is_looked_at(&self, order: &str) {
+        let look = ["sales", "look", order];
         let end = Instant::now() + PATIENCE;
-        let listed = loop {
-            let (_, told) = self.looks(&path).await;
-            if told["records"].is_array() {
-                break told;
-            }
-            assert!(Instant::now() < end, "{told}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        };
+        let mut said = self.run(&self.lab, &look, false);
+        while said.code != Some(0) {
+            assert!(Instant::now() < end, "{said:?}");
+            std::thread::sleep(Duration::from_millis(200));
+            said = self.run(&self.lab, &look, false);
+        }
+        assert_eq!(said.out.matches("application/fhir+json").count(), 6, "{said:?}");
+        let listed = self.json(&self.lab, &look, false);
         let records = listed["records"].as_array().unwrap();
         assert_eq!(records.len(), 6, "{listed}");
         assert!(!listed.to_string().contains(&format!("{:x}", self.mari.address)), "{listed}");
@@ -154,8 +143,20 @@ impl Fair {
             .map(|n| fs::read(self.site.path(&format!("p/data/records/{n:06}.json"))).unwrap())
             .collect();
         let record = records[0]["origin"]["record"].as_str().unwrap();
-        let (bytes, _) = self.looks(&format!("{path}/{record}/content")).await;
-        assert!(delivered.contains(&bytes));
+        let read = [&look[..], &["--record", record, "--out", "looked.json"]].concat();
+        let said = self.says(&self.lab, &read, false);
+        assert!(said.contains(" bytes, version 0x") && said.contains(", line "), "{said}");
+        assert!(delivered.contains(&fs::read(self.site.path("looked.json")).unwrap()));
+        let again = self.run(&self.lab, &read, false);
+        assert!(
+            again.err.contains("looked.json is there already: name another --out"),
+            "{again:?}"
+        );
+        let theirs = self.run(&self.mari, &look, false);
+        assert!(
+            theirs.err.contains("no such sale") || theirs.err.contains("no-such-sale"),
+            "{theirs:?}"
+        );
     }
 
     /// The order in a purchase's folder.

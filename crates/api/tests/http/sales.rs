@@ -191,7 +191,7 @@ async fn an_offer_becomes_a_sale_and_the_file_comes_in_pieces() {
     }
     // No time of access was sold.
     let refused = get(&log, &theirs, &format!("{path}/records")).await;
-    refused.problem(403, "not-permitted");
+    refused.problem(403, "no-look");
     assert_eq!(refused.json()["reason"], json!("deliveryOnly"));
     log.end().await;
 }
@@ -212,7 +212,7 @@ async fn a_buyer_with_time_of_access_looks_and_strangers_see_nothing_of_it() {
     post(&log, &theirs, "/v1/sales", &json!({ "order": order })).await;
     let path = format!("/v1/sales/{sale}/records");
     let early = get(&log, &theirs, &path).await;
-    early.problem(403, "not-permitted");
+    early.problem(403, "no-look");
     assert_eq!(early.json()["reason"], json!("notSettled"));
     let approval = order.approval(&MARKET, order.settled_by().unwrap());
     let yes =

@@ -9,6 +9,7 @@ use bundle::pieces;
 use medtrail_ledger::entry::batch_root;
 use medtrail_ledger::schema::{ReportBatch, domain};
 use medtrail_ledger::vault::{About, BUNDLES, UPLOADS, own_record, version_of};
+use reqwest::Response;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -169,20 +170,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
                 path.push_str(&format!("{between}version={version}"));
             }
             let answer = signed.session.open_stream(&path).await?;
-            let line = answer.headers().get("medtrail-entry").cloned();
-            let told = answer.headers().get("etag").cloned();
-            let bytes = answer.bytes().await?;
-            let found = version_of(&bytes);
-            let is_it = told.is_some_and(|tag| tag.as_bytes() == format!("\"{found}\"").as_bytes());
-            if !is_it || version.is_some_and(|asked| asked != found) {
-                return Err(Failure::new("the bytes are not the version that was asked for"));
-            }
-            std::fs::write(&out, &bytes)?;
-            let line = line.and_then(|line| line.to_str().map(str::to_owned).ok());
-            let line = line.unwrap_or_default();
-            let answer = json!({ "version": found, "bytes": bytes.len(), "index": line });
-            signed
-                .tell(&answer, |_| format!("{} bytes, version {found}, line {line}.", bytes.len()))
+            let told = save(answer, version, &out).await?;
+            signed.tell(&told, saved_words)
         }
         Command::Put {
             file,
@@ -354,4 +343,30 @@ async fn import(file: &Path, signing: Signing) -> Outcome {
         true => Ok(ExitCode::from(OK)),
         false => Err(Failure::new("not all were kept; --json tells why")),
     }
+}
+
+/// Writes the bytes of a version that the service sends, if they are those that it names, and those
+/// that were asked for.
+pub(super) async fn save(
+    answer: Response,
+    wanted: Option<B256>,
+    out: &Path,
+) -> Result<Value, Failure> {
+    let line = answer.headers().get("medtrail-entry").cloned();
+    let told = answer.headers().get("etag").cloned();
+    let bytes = answer.bytes().await?;
+    let found = version_of(&bytes);
+    let is_it = told.is_some_and(|tag| tag.as_bytes() == format!("\"{found}\"").as_bytes());
+    if !is_it || wanted.is_some_and(|asked| asked != found) {
+        return Err(Failure::new("the bytes are not the version that was asked for"));
+    }
+    std::fs::write(out, &bytes)?;
+    let line = line.and_then(|line| line.to_str().map(str::to_owned).ok()).unwrap_or_default();
+    Ok(json!({ "version": found, "bytes": bytes.len(), "index": line }))
+}
+
+/// What was saved.
+pub(super) fn saved_words(told: &Value) -> String {
+    let (version, line) = (shown(told, "version"), shown(told, "index"));
+    format!("{} bytes, version {version}, line {line}.", told["bytes"])
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod deletion;
+mod look;
 
 use super::delivery::input::read_order;
 use super::market::views::{SaleView, priced, read, refusal_words, seconds};
@@ -68,6 +69,16 @@ enum Command {
         how: answer::How,
         #[command(flatten)]
         signing: Signing,
+    },
+    /// Looks at what you bought where it is kept, for as long as the sale gives that: lists the records,
+    /// or reads one. Each look is a line that the seller sees
+    Look {
+        /// The order
+        id: B256,
+        #[command(flatten)]
+        what: look::What,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Asks the buyer to delete what was delivered, and to sign that it is gone. Their silence is told
     /// too; nothing can make them
@@ -160,6 +171,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
             answer::approve(id, show, how, signing).await
         }
         Command::Decline { id, how, signing } => answer::decline(id, how, signing).await,
+        Command::Look { id, what, asking } => look::run(id, what, asking).await,
         Command::AskDeletion { id, asking } => deletion::ask(id, asking).await,
         Command::Deleted { id, show, signing } => deletion::deleted(id, show, signing).await,
         Command::Revoke { id, on, signing } => {

@@ -5,7 +5,7 @@ import {ICohortMarket} from "../../../../contracts/interfaces/ICohortMarket.sol"
 import {CohortTest} from "../../utils/CohortTest.sol";
 import {Recipient} from "../../utils/Recipient.sol";
 import {StrangeToken} from "../../utils/Tokens.sol";
-import {SharedWallet, StrangeWallet} from "../../utils/Wallets.sol";
+import {GreedyWallet, SharedWallet, StrangeWallet, ThriftyWallet} from "../../utils/Wallets.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 /// @notice Sellers that are no plain key, and payments that do not go smoothly: none of them holds up the others.
@@ -154,6 +154,28 @@ contract SettleManyAccounts_Test is CohortTest {
         assertGt(done, 100);
     }
 
+    /// @dev Who burns what it gets leaves nothing to pay or credit with, and hides that a limit is missing; who looks first
+    /// does not.
+    function test_NoGasLimitMakesAWalletSayNo() external {
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 2);
+        claims[1].seller = address(new ThriftyWallet(cohorts.WALLET_GAS() - 2000, 0));
+        claims[1].signature = NO_SIGNATURE;
+        assertNoGasLimitHurts(claims);
+    }
+
+    function test_NoGasLimitMakesASellerRefuse() external {
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 1);
+        delegateTo(address(new ThriftyWallet(0, cohorts.PUSH_GAS())));
+        assertNoGasLimitHurts(claims);
+    }
+
+    function test_NoGasLimitMakesATokenRefuse() external {
+        StrangeToken strange = new StrangeToken();
+        strangeCohort(strange);
+        strange.setWays(StrangeToken.Ways.LOOKS_AT_GAS);
+        assertNoGasLimitHurts(claimsOf(cohort, 1));
+    }
+
     function test_NoGasLimitStarvesAToken() external {
         StrangeToken strange = new StrangeToken();
         strangeCohort(strange);
@@ -172,6 +194,28 @@ contract SettleManyAccounts_Test is CohortTest {
         }
         assertGt(refused, 100);
         assertGt(done, 50);
+    }
+
+    /// @dev A seller can become the worst between the estimate and the batch, which would show `k` and fail.
+    function test_WhatTheInterfaceAsksForIsEnoughForTheWorst() external {
+        StrangeToken strange = new StrangeToken();
+        for (uint256 way = 0; way < 2; ++way) {
+            if (way == 1) strangeCohort(strange);
+            ICohortMarket.Claim[] memory claims = claimsOf(cohort, PLACES);
+            for (uint256 i = 0; i < PLACES; ++i) {
+                claims[i].seller = address(new GreedyWallet());
+                claims[i].signature = NO_SIGNATURE;
+            }
+            ICohortMarket.Batch memory batch = deliver(cohort, claims);
+            if (way == 1) strange.setWays(StrangeToken.Ways.BURNS_GAS);
+            uint256 worst = cohorts.WALLET_GAS() + (way == 0 ? cohorts.PUSH_GAS() : cohorts.TOKEN_GAS());
+            vm.expectRevert();
+            cohorts.settleMany{gas: PLACES * worst}(cohort, batch, claims);
+            assertEq(cohorts.settleMany{gas: 150_000 + PLACES * (150_000 + worst)}(cohort, batch, claims), PLACES);
+            for (uint256 i = 0; i < PLACES; ++i) {
+                assertEq(cohorts.creditOf(claims[i].seller, cohort.token), PRICE);
+            }
+        }
     }
 
     /* TOKENS */
@@ -259,6 +303,27 @@ contract SettleManyAccounts_Test is CohortTest {
     }
 
     /* INTERNAL */
+
+    /// @dev With each, all are paid and none is credited, or the batch reverts.
+    function assertNoGasLimitHurts(ICohortMarket.Claim[] memory claims) private {
+        ICohortMarket.Batch memory batch = deliver(cohort, claims);
+        (uint256 refused, uint256 done) = (0, 0);
+        for (uint256 gas = 60_000; gas < 600_000; gas += 700) {
+            uint256 state = vm.snapshotState();
+            try cohorts.settleMany{gas: gas}(cohort, batch, claims) returns (uint32 paid) {
+                assertEq(paid, claims.length, vm.toString(gas));
+                for (uint256 i = 0; i < claims.length; ++i) {
+                    assertEq(cohorts.creditOf(claims[i].seller, cohort.token), 0, vm.toString(gas));
+                }
+                ++done;
+            } catch {
+                ++refused;
+            }
+            vm.revertToState(state);
+        }
+        assertGt(refused, 50);
+        assertGt(done, 50);
+    }
 
     function strangeCohort(StrangeToken strange) private {
         cohort = cohortOf(address(strange));

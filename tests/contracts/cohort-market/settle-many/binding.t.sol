@@ -2,7 +2,10 @@
 pragma solidity ^0.8.34;
 
 import {ICohortMarket} from "../../../../contracts/interfaces/ICohortMarket.sol";
+import {IControl} from "../../../../contracts/interfaces/IControl.sol";
+import {CohortDocuments} from "../../utils/CohortDocuments.sol";
 import {CohortTest} from "../../utils/CohortTest.sol";
+import {ReferenceLog} from "../../utils/ReferenceLog.sol";
 import {SharedWallet} from "../../utils/Wallets.sol";
 
 /// @notice Who stops being paid by what they say, and until when: `k` is public from the first settlement on.
@@ -125,6 +128,23 @@ contract SettleManyBinding_Test is CohortTest {
         settle(cohort, batch, part(claims, 0, 1));
     }
 
+    /// @dev As with a revocation: of the two who controlled in that second, the later one counts.
+    function test_AMoveOfControlInItsSecondCountsAsBefore() external {
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 4);
+        IControl.RecoveryPolicy memory policy = recoveryPolicy();
+        vm.prank(seller);
+        consents.registerPolicy(policy, NO_SIGNATURE);
+        startMoveTo(next);
+        settleFirst(claims);
+        consents.finishRecovery(seller);
+        skip(1);
+        assertEq(settle(cohort, batch, claims), 2);
+        sign(cohort, claims[0], nextKey);
+        assertEq(settle(cohort, batch, claims), 1);
+        assertEq(cohorts.creditOf(seller, address(0)), PRICE);
+        assertEq(seller.balance, 0);
+    }
+
     function test_TakesAWalletThatControlledItselfThen() external {
         address[] memory owners = new address[](1);
         owners[0] = trustees[0];
@@ -155,6 +175,82 @@ contract SettleManyBinding_Test is CohortTest {
         skip(1);
         expectNobodyPaid(cohort);
         settle(cohort, batch, part(claims, 0, 1));
+    }
+
+    /// @dev Who sees a batch on its way has `k`, and can settle before it with fewer claims: that binds the others earlier,
+    /// and takes nothing from them.
+    function test_WhoeverIsFasterThanABatchTakesNobodysMoney() external {
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 4);
+        batch = deliver(cohort, claims);
+        vm.prank(buyer);
+        assertEq(cohorts.settleMany(cohort, batch, part(claims, 3, 4)), 1);
+        // In the same second: what comes now is too late for them to be hurt by.
+        freeze();
+        vm.prank(buyer);
+        vm.expectRevert(abi.encodeWithSelector(ICohortMarket.ClosableLater.selector, idOf(cohort), SETTLE_UNTIL));
+        cohorts.close(cohort);
+        assertEq(settle(cohort, batch, claims), 3);
+        for (uint256 i = 0; i < 4; ++i) {
+            assertEq(people[i].balance, PRICE);
+        }
+        assertEscrow(address(0), 0);
+    }
+
+    /// @dev A batch that failed has shown its `k`, and one claim of its file that stands binds the cohort to it.
+    function test_AKeyThatWasShownBindsThoughAnotherFileWasMade() external {
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 4);
+        batch = deliver(cohort, claims);
+        revoke(cohort, claims[0]);
+        expectNobodyPaid(cohort);
+        settle(cohort, batch, part(claims, 0, 1));
+        // The log makes another file, without the first seller.
+        ICohortMarket.Claim[] memory again = claimsOf(cohort, 4);
+        ICohortMarket.Batch memory other = emptyBatch();
+        (other.k, other.toVersion) = (keccak256("another key"), keccak256("another file"));
+        for (uint256 i = 1; i < 4; ++i) {
+            again[i].eventId = keccak256(abi.encode("again", i));
+            again[i].index = uint64(leaves.length);
+            bytes32 commitment = CohortDocuments.commitment(fieldsOf(cohort, again[i], other.k), other, again[i]);
+            leaves.push(ReferenceLog.leaf(commitment));
+        }
+        anchor();
+        again = part(again, 1, 4);
+        prove(other, again);
+        uint256 state = vm.snapshotState();
+        assertEq(settle(cohort, other, again), 3);
+        vm.revertToState(state);
+        vm.prank(buyer);
+        assertEq(cohorts.settleMany(cohort, batch, part(claims, 3, 4)), 1);
+        vm.expectRevert(abi.encodeWithSelector(ICohortMarket.AnotherLock.selector, idOf(cohort)));
+        settle(cohort, other, again);
+        // The file that everybody can open is the one that is paid for.
+        assertEq(settle(cohort, batch, claims), 2);
+    }
+
+    /// @dev A wallet is asked, and cannot be asked for what it would have said: where control moved from one wallet to
+    /// another account, who acts now signs anew.
+    function test_AWalletThatControlledAnotherIsNotAskedLater() external {
+        address[] memory owners = new address[](1);
+        owners[0] = trustees[0];
+        SharedWallet wallet = new SharedWallet(owners, 1);
+        next = address(wallet);
+        moveControl();
+        (cohort.deliverBy, cohort.salt) = (DELIVER_BY + 3 days, "longer");
+        open(cohort);
+        ICohortMarket.Claim[] memory claims = claimsOf(cohort, 4);
+        claims[0].signature = signed(trusteeKeys[0], wallet.messageOf(idOf(cohort, claims[0])));
+        settleFirst(claims);
+        skip(1);
+        uint256 state = vm.snapshotState();
+        assertEq(settle(cohort, batch, claims), 3);
+        vm.revertToState(state);
+        moveControlTo(stranger);
+        assertTrue(consents.controlledAt(seller, address(wallet), cohorts.standing(idOf(cohort)).settledAt));
+        assertEq(settle(cohort, batch, claims), 2);
+        sign(cohort, claims[0], strangerKey);
+        assertEq(settle(cohort, batch, claims), 1);
+        assertEq(cohorts.creditOf(seller, address(0)), PRICE);
+        assertEq(seller.balance, 0);
     }
 
     /// @dev One says no before the first batch, one between the first and the second, one before the third.

@@ -126,6 +126,78 @@ contract Holds_Test is Test {
         assertTrue(ReferenceLog.verifyInclusion(index, group.size, leafHash, group.root, whole));
     }
 
+    /// @dev A place in a tree: of a leaf in its node's, of the node in the whole, of the leaf in the whole.
+    struct Spot {
+        uint256 index;
+        uint256 size;
+    }
+
+    /// @dev An adversary who chooses everything, the root too, in trees of any size: what both halves hold is held by the one
+    /// whole proof, and one hash more or less in a half is held by neither.
+    function testFuzz_IsTheWholeProofCutInTwo(uint64 size, uint64 index, uint8 level, uint8 longer, bytes32 seed)
+        external
+        view
+    {
+        size = uint64(bound(size >> (uint256(seed) % 64), 1, type(uint64).max));
+        // Often at the right edge.
+        index = uint256(seed) % 3 == 0 ? size - 1 : uint64(bound(index, 0, size - 1));
+        level = uint8(bound(level, 0, top(size)));
+        uint256 first = uint256(index) >> level << level;
+        Spot memory lower = Spot(index - first, size - first < 1 << level ? size - first : 1 << level);
+        Spot memory upper = Spot(index >> level, (uint256(size - 1) >> level) + 1);
+        assertEq(steps(lower) + steps(upper), steps(Spot(index, size)), "the halves are no whole");
+
+        bytes32 leafHash = keccak256(abi.encode(seed, "leaf"));
+        // A hash moved from one half to the other keeps the sum.
+        bytes32[] memory path = hashes(seed, "lower", steps(lower) + longer % 3);
+        MerkleGroupHarness.Group memory group;
+        (group.level, group.position, group.size) = (level, uint64(upper.index), size);
+        group.path = hashes(seed, "upper", steps(upper) + longer / 3 % 3);
+        (bool isBelow, bool isAbove) = (false, false);
+        (isBelow, group.node) = climb(lower, leafHash, path);
+        (isAbove, group.root) = climb(upper, group.node, group.path);
+        assertEq(merkle.holds(group, index, leafHash, path), isBelow && isAbove, "holds");
+        if (!isBelow || !isAbove) return;
+        for (uint256 i = 0; i < group.path.length; ++i) {
+            path = ReferenceLog.append(path, group.path[i]);
+        }
+        assertTrue(ReferenceLog.verifyInclusion(index, size, leafHash, group.root, path), "the whole proof");
+    }
+
+    /// @dev The level of the root, or the last there is.
+    function top(uint64 size) private pure returns (uint256 level) {
+        while (level < 63 && (size - 1) >> level != 0) ++level;
+    }
+
+    /// @dev How many hashes the proof has: on each level one, but none for a node on the right edge without a sibling.
+    function steps(Spot memory spot) private pure returns (uint256 count) {
+        (uint256 index, uint256 last) = (spot.index, spot.size - 1);
+        for (; last != 0; (index, last) = (index >> 1, last >> 1)) {
+            if (index != last || index & 1 == 1) ++count;
+        }
+    }
+
+    /// @dev One fewer than asked for, if there is one.
+    function hashes(bytes32 seed, string memory what, uint256 count) private pure returns (bytes32[] memory list) {
+        list = new bytes32[](count == 0 ? 0 : count - 1);
+        for (uint256 i = 0; i < list.length; ++i) {
+            list[i] = keccak256(abi.encode(seed, what, i));
+        }
+    }
+
+    /// @dev RFC 9162, 2.1.3.2, with the root that it comes to instead of a comparison.
+    function climb(Spot memory spot, bytes32 r, bytes32[] memory path) private pure returns (bool, bytes32) {
+        (uint256 fn, uint256 sn) = (spot.index, spot.size - 1);
+        for (uint256 i = 0; i < path.length; ++i) {
+            if (sn == 0) return (false, r);
+            bool isRight = fn % 2 == 1 || fn == sn;
+            r = isRight ? ReferenceLog.node(path[i], r) : ReferenceLog.node(r, path[i]);
+            while (isRight && fn % 2 == 0 && fn != 0) (fn, sn) = (fn / 2, sn / 2);
+            (fn, sn) = (fn / 2, sn / 2);
+        }
+        return (sn == 0, r);
+    }
+
     function proof(uint64 index, uint64 size, uint8 level)
         private
         view

@@ -137,7 +137,12 @@ pub(crate) fn revert_reason(call: &Call, data: &[u8]) -> String {
     if let Call::Settle { .. } = call {
         return crate::market::refusal(data);
     }
-    match AnchorRegistryErrors::abi_decode(data) {
+    reason_of::<AnchorRegistryErrors>(data)
+}
+
+/// A contract's own words for a refusal, or the raw bytes.
+pub(crate) fn reason_of<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> String {
+    match E::abi_decode(data) {
         Ok(error) => format!("{error:?}"),
         Err(_) if data.is_empty() => "without a reason".to_owned(),
         Err(_) => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),

@@ -8,10 +8,10 @@ pub use crate::bindings::cohort_types::{Claim, Cohort};
 
 use crate::bindings::CohortMarket::{self, CohortMarketEvents};
 use crate::bindings::cohort_types;
-use crate::follow::{RpcLog, range};
+use crate::follow::Stood;
 use crate::{At, Chain};
-use alloy::primitives::{Address, B256, Bytes, LogData, U256};
-use alloy::sol_types::{SolCall, SolEvent, SolEventInterface, SolInterface};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::{SolCall, SolEvent};
 use medtrail_ledger::plan::{Anchor, BlockRef};
 use medtrail_ledger::ports::RegistryError;
 use serde_json::json;
@@ -152,44 +152,15 @@ impl Chain {
         cohorts: &[B256],
         blocks: RangeInclusive<u64>,
     ) -> Result<Vec<CohortRecord>, RegistryError> {
-        let finalized = self.finalized().await?.block.number;
-        let last = self.rpc.block(*blocks.end()).await?.ok_or(RegistryError::Moved)?.block;
-        let mut filter = range(blocks);
-        filter["address"] = json!(market);
-        filter["topics"] = json!([OF_COHORTS, cohorts]);
-        let mut logs = self.logs(filter).await?;
-        logs.sort_by_key(|log| (log.block_number, log.log_index));
-        let records = logs.iter().map(|found| record(market, cohorts, finalized, found));
-        let records = records.collect::<Result<Vec<_>, _>>()?;
-        match self.rpc.block(last.number).await? {
-            Some(still) if still.block == last => Ok(records),
-            _ => Err(RegistryError::Moved),
-        }
+        let topics = vec![json!([OF_COHORTS, cohorts])];
+        let found = self.events_of(market, topics, blocks).await?;
+        let record = |stood: Stood<CohortMarketEvents>| {
+            let asked = |event| step_of(event).filter(|(cohort, _)| cohorts.contains(cohort));
+            let Stood { event: (cohort, step), block, tx, is_final } = stood.read(asked)?;
+            Ok(CohortRecord { cohort, step, block, tx, is_final })
+        };
+        found.into_iter().map(record).collect()
     }
-}
-
-/// A filter is a request and not a promise: what comes back is checked.
-fn record(
-    market: Address,
-    cohorts: &[B256],
-    finalized: u64,
-    found: &RpcLog,
-) -> Result<CohortRecord, RegistryError> {
-    if found.address != market || found.removed {
-        return Err(found.stray("not of the market, or removed"));
-    }
-    let data = LogData::new(found.topics.clone(), found.data.clone())
-        .ok_or_else(|| found.stray("too many topics"))?;
-    let event = CohortMarketEvents::decode_raw_log(data.topics(), &data.data)
-        .map_err(|error| found.stray(&error.to_string()))?;
-    let (cohort, step) =
-        step_of(event).ok_or_else(|| found.stray("an event that was not asked for"))?;
-    if !cohorts.contains(&cohort) {
-        return Err(found.stray("about a cohort that was not asked for"));
-    }
-    let block = BlockRef { number: found.block_number.to(), hash: found.block_hash };
-    let is_final = block.number <= finalized;
-    Ok(CohortRecord { cohort, step, block, tx: found.transaction_hash, is_final })
 }
 
 fn step_of(event: CohortMarketEvents) -> Option<(B256, CohortStep)> {
@@ -299,9 +270,5 @@ impl CohortCall {
 
 /// The cohort market's own words for a refusal, or the raw bytes.
 pub fn refusal(data: &[u8]) -> String {
-    match CohortMarket::CohortMarketErrors::abi_decode(data) {
-        Ok(error) => format!("{error:?}"),
-        Err(_) if data.is_empty() => "without a reason".to_owned(),
-        Err(_) => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
-    }
+    crate::bindings::reason_of::<CohortMarket::CohortMarketErrors>(data)
 }

@@ -3,7 +3,7 @@
 use crate::Chain;
 use crate::bindings::Anchored;
 use alloy::primitives::{Address, B256, Bytes, Log, LogData, U64};
-use alloy::sol_types::SolEvent;
+use alloy::sol_types::{SolEvent, SolEventInterface};
 use medtrail_ledger::plan::{Anchor, AnchorRecord, BlockRef};
 use medtrail_ledger::ports::RegistryError;
 use serde::Deserialize;
@@ -25,10 +25,43 @@ pub(crate) struct RpcLog {
     pub(crate) removed: bool,
 }
 
+/// An event, and where it stands.
+pub(crate) struct Stood<E> {
+    pub(crate) event: E,
+    pub(crate) block: BlockRef,
+    pub(crate) tx: B256,
+    pub(crate) is_final: bool,
+}
+
+impl<E> Stood<E> {
+    /// Something else made of the event; none: it was not asked for.
+    pub(crate) fn read<T>(
+        self,
+        read: impl FnOnce(E) -> Option<T>,
+    ) -> Result<Stood<T>, RegistryError> {
+        let Self { event, block, tx, is_final } = self;
+        let event = read(event).ok_or_else(|| stray(tx, "about what was not asked for"))?;
+        Ok(Stood { event, block, tx, is_final })
+    }
+}
+
+fn stray(tx: B256, detail: &str) -> RegistryError {
+    RegistryError::Nonsense(format!("a log of transaction {tx}: {detail}"))
+}
+
 impl RpcLog {
     /// What was asked for, this is not.
     pub(crate) fn stray(&self, detail: &str) -> RegistryError {
-        RegistryError::Nonsense(format!("a log of transaction {}: {detail}", self.transaction_hash))
+        stray(self.transaction_hash, detail)
+    }
+
+    /// A filter is a request and not a promise: what comes back is checked.
+    fn data_of(&self, contract: Address) -> Result<LogData, RegistryError> {
+        if self.address != contract || self.removed {
+            return Err(self.stray("not of the contract, or removed"));
+        }
+        let data = LogData::new(self.topics.clone(), self.data.clone());
+        data.ok_or_else(|| self.stray("too many topics"))
     }
 }
 
@@ -89,13 +122,41 @@ impl Chain {
         Ok(logs)
     }
 
-    /// A filter is a request and not a promise: what comes back is checked.
-    pub(crate) fn event<E: SolEvent>(&self, found: &RpcLog) -> Result<E, RegistryError> {
-        if found.address != self.registry || found.removed {
-            return Err(found.stray("not of the registry, or removed"));
+    /// What `contract` recorded under any of these topics in these blocks, in the order of the chain.
+    /// Fails with [`RegistryError::Moved`] if the last of them was reorganised away meanwhile.
+    pub(crate) async fn events_of<E: SolEventInterface>(
+        &self,
+        contract: Address,
+        topics: Vec<Value>,
+        blocks: RangeInclusive<u64>,
+    ) -> Result<Vec<Stood<E>>, RegistryError> {
+        let finalized = self.finalized().await?.block.number;
+        let last = self.rpc.block(*blocks.end()).await?.ok_or(RegistryError::Moved)?.block;
+        let mut logs = Vec::new();
+        for topics in topics {
+            let mut filter = range(blocks.clone());
+            filter["address"] = json!(contract);
+            filter["topics"] = topics;
+            logs.extend(self.logs(filter).await?);
         }
-        let data = LogData::new(found.topics.clone(), found.data.clone())
-            .ok_or_else(|| found.stray("too many topics"))?;
+        logs.sort_by_key(|log| (log.block_number, log.log_index));
+        let stood = |found: &RpcLog| {
+            let data = found.data_of(contract)?;
+            let event = E::decode_raw_log(data.topics(), &data.data)
+                .map_err(|error| found.stray(&error.to_string()))?;
+            let block = BlockRef { number: found.block_number.to(), hash: found.block_hash };
+            let is_final = block.number <= finalized;
+            Ok(Stood { event, block, tx: found.transaction_hash, is_final })
+        };
+        let events = logs.iter().map(stood).collect::<Result<_, RegistryError>>()?;
+        match self.rpc.block(last.number).await? {
+            Some(still) if still.block == last => Ok(events),
+            _ => Err(RegistryError::Moved),
+        }
+    }
+
+    pub(crate) fn event<E: SolEvent>(&self, found: &RpcLog) -> Result<E, RegistryError> {
+        let data = found.data_of(self.registry)?;
         let event = E::decode_log_validate(&Log { address: found.address, data });
         event.map(|log| log.data).map_err(|error| found.stray(&error.to_string()))
     }

@@ -10,10 +10,10 @@
 pub use crate::bindings::market_types::{Approval, Delivery, Offer, Order};
 
 use crate::bindings::DataMarket::{self, DataMarketEvents};
-use crate::follow::{RpcLog, range};
+use crate::follow::Stood;
 use crate::{At, Chain};
-use alloy::primitives::{Address, B256, Bytes, LogData, U256};
-use alloy::sol_types::{SolCall, SolEvent, SolEventInterface, SolInterface};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::{SolCall, SolEvent};
 use medtrail_ledger::plan::{Anchor, BlockRef};
 use medtrail_ledger::ports::RegistryError;
 use serde_json::json;
@@ -244,53 +244,21 @@ impl Chain {
         about: About<'_>,
         blocks: RangeInclusive<u64>,
     ) -> Result<Vec<MarketRecord>, RegistryError> {
-        let finalized = self.finalized().await?.block.number;
-        let last = self.rpc.block(*blocks.end()).await?.ok_or(RegistryError::Moved)?.block;
-        let filters = match about {
+        let topics = match about {
             About::Orders(orders) => vec![json!([OF_ORDERS, orders])],
             About::Sellers(sellers) => {
                 let words: Vec<B256> = sellers.iter().map(|seller| seller.into_word()).collect();
                 vec![json!([OF_ORDERS, null, words]), json!([OF_SELLERS, words])]
             }
         };
-        let mut logs = Vec::new();
-        for topics in filters {
-            let mut filter = range(blocks.clone());
-            filter["address"] = json!(market);
-            filter["topics"] = topics;
-            logs.extend(self.logs(filter).await?);
-        }
-        logs.sort_by_key(|log| (log.block_number, log.log_index));
-        let records = logs.iter().map(|found| record(market, about, finalized, found));
-        let records = records.collect::<Result<Vec<_>, _>>()?;
-        match self.rpc.block(last.number).await? {
-            Some(still) if still.block == last => Ok(records),
-            _ => Err(RegistryError::Moved),
-        }
+        let found = self.events_of(market, topics, blocks).await?;
+        let record = |stood: Stood<DataMarketEvents>| {
+            let asked = |event| event_of(event).filter(|event| about.covers(event));
+            let Stood { event, block, tx, is_final } = stood.read(asked)?;
+            Ok(MarketRecord { event, block, tx, is_final })
+        };
+        found.into_iter().map(record).collect()
     }
-}
-
-/// A filter is a request and not a promise: what comes back is checked.
-fn record(
-    market: Address,
-    about: About<'_>,
-    finalized: u64,
-    found: &RpcLog,
-) -> Result<MarketRecord, RegistryError> {
-    if found.address != market || found.removed {
-        return Err(found.stray("not of the market, or removed"));
-    }
-    let data = LogData::new(found.topics.clone(), found.data.clone())
-        .ok_or_else(|| found.stray("too many topics"))?;
-    let event = DataMarketEvents::decode_raw_log(data.topics(), &data.data)
-        .map_err(|error| found.stray(&error.to_string()))?;
-    let event = event_of(event).ok_or_else(|| found.stray("an event that was not asked for"))?;
-    if !about.covers(&event) {
-        return Err(found.stray("about an order or a seller that was not asked for"));
-    }
-    let block = BlockRef { number: found.block_number.to(), hash: found.block_hash };
-    let is_final = block.number <= finalized;
-    Ok(MarketRecord { event, block, tx: found.transaction_hash, is_final })
 }
 
 impl About<'_> {
@@ -424,9 +392,5 @@ impl MarketCall {
 
 /// The market's own words for a refusal, or the raw bytes.
 pub fn refusal(data: &[u8]) -> String {
-    match DataMarket::DataMarketErrors::abi_decode(data) {
-        Ok(error) => format!("{error:?}"),
-        Err(_) if data.is_empty() => "without a reason".to_owned(),
-        Err(_) => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
-    }
+    crate::bindings::reason_of::<DataMarket::DataMarketErrors>(data)
 }

@@ -70,7 +70,7 @@ pub(crate) async fn play(folder: &Path, live: &Live, teller: Teller) -> Result<(
     let order = boreal.order(&wanted, false).await?;
     let order = order.ok_or_else(|| Failure::new("Boreal made no order"))?;
     let id = order.id(&market_of(trust));
-    tokio::try_join!(boreal.follow(&order, true), approve(&mari, id, &chain))?;
+    tokio::try_join!(boreal.follow(&order, true), approve(&mari, id, &chain, teller))?;
 
     teller.opened(&Readings::of(&bought.join("data"))?);
     let names = Names::read(&mari.session).await?;
@@ -108,15 +108,15 @@ fn glucose(mari: &Signed) -> Result<(Offer, Dataset), Failure> {
 }
 
 /// Mari waits until somebody paid, reads who it is and what for, and signs.
-async fn approve(mari: &Signed, id: B256, place: &Place) -> Result<(), Failure> {
+async fn approve(mari: &Signed, id: B256, place: &Place, teller: Teller) -> Result<(), Failure> {
     let path = format!("/v1/sales/{id}");
     while mari.session.find(&path).await?.is_none_or(|sale| sale["state"] != "waiting") {
         tokio::time::sleep(LOOK).await;
     }
     let asked = Asked::read(mari, id, Some(place)).await?;
-    println!("Mari reads what she is asked.\n\n{}", asked.words());
+    teller.asked(&asked.words());
     asked.approve(mari).await?;
-    println!("\nMari approves: a signature, no transaction and no coin.");
+    teller.approved();
     Ok(())
 }
 

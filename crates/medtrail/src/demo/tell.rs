@@ -108,6 +108,15 @@ impl Teller {
         );
     }
 
+    /// What Mari reads before she signs.
+    pub(crate) fn asked(self, words: &str) {
+        println!("Mari reads what she is asked.\n\n{words}");
+    }
+
+    pub(crate) fn approved(self) {
+        println!("\nMari approves: a signature, no transaction and no coin.");
+    }
+
     /// What Boreal opened: the mean of each day.
     pub(crate) fn opened(self, readings: &Readings) {
         println!("Boreal opened {} readings of Mari's:", readings.count);

@@ -17,11 +17,11 @@ pub(super) struct Guarded(HashMap<SubjectTag, B256>);
 impl Guarded {
     /// As the directory has them now.
     pub(super) fn refresh(&mut self, service: &Service) {
-        let now: HashSet<B256> = service.0.live.rows().guarded.clone();
-        self.0.retain(|_, pseudonym| now.contains(pseudonym));
-        if self.0.len() < now.len() {
-            let tag = |pseudonym: B256| (service.0.tags.subject_tag(pseudonym), pseudonym);
-            self.0 = now.into_iter().map(tag).collect();
+        let rows = service.0.live.rows();
+        self.0.retain(|_, pseudonym| rows.guarded.contains(pseudonym));
+        if self.0.len() < rows.guarded.len() {
+            let tag = |pseudonym: &B256| (service.0.tags.subject_tag(*pseudonym), *pseudonym);
+            self.0 = rows.guarded.iter().map(tag).collect();
         }
     }
 

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { repositoryFile } from "../ledger/testing";
 import type { Hex } from "../ledger/types";
 import { saleStructHash, type Offer } from "../permit/sale";
-import { answerWords, buyData, COHORT_MARKET, CONSENT_REGISTRY, DATA_MARKET, offerData, orderData, REFUSAL_OF, SELECTORS, SETTLED, settledIn, wordsData } from "./abi";
-import { offer, order } from "./testing";
+import { answerWords, buyData, CONSENT_REGISTRY, DATA_MARKET, offerData, orderData, REFUSAL_OF, SELECTORS, SETTLED, settledIn, wordsData } from "./abi";
+import { COHORT_MARKET, offer, order } from "./testing";
 
 const file = (name: string) => JSON.parse(new TextDecoder().decode(repositoryFile(`abi/${name}.json`))) as { abi: Abi; bytecode: Hex };
 const { abi } = file("DataMarket");

@@ -7,8 +7,6 @@ import { saleStructHash, type Offer, type Order } from "../permit/sale";
 
 /** Where the contract stands on every chain: CREATE2 commits this address to its code, and to that of the two it asks. */
 export const DATA_MARKET: Hex = "0x5c0341486f74e9d660b368827c0a0309e8800670";
-/** The contract of a buyer's call to many, likewise. */
-export const COHORT_MARKET: Hex = "0x26c6adb3fbbe3ffe388a65266936832b1ce18234";
 /** Who acts for whom, likewise. */
 export const CONSENT_REGISTRY: Hex = "0x5d10e45be3b392b490d061888c2deb2370e50a04";
 

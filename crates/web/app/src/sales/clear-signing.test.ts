@@ -8,7 +8,8 @@ import { typeString, typeStringOf } from "../ledger/schema";
 import { repositoryFile, vectors } from "../ledger/testing";
 import { TYPES } from "../permit/documents";
 import { SALE_TYPES, saleTypeString } from "../permit/sale";
-import { COHORT_MARKET, CONSENT_REGISTRY, DATA_MARKET } from "./abi";
+import { CONSENT_REGISTRY, DATA_MARKET } from "./abi";
+import { COHORT_MARKET } from "./testing";
 
 /** `contracts/erc7730/`: what wallets show of our calls and documents (ERC-7730, version 2). */
 interface Field {

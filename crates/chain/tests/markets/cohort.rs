@@ -1,26 +1,21 @@
 //! One call to many on a real node, its deliveries in an anchored log.
 
-mod support;
-
-use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
+use crate::scene::Scene;
+use crate::support::CHAIN_ID;
+use alloy::primitives::{Address, B256, U256, address, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolStruct;
 use medtrail_chain::cohort::{
     Batch, Claim, Cohort, CohortCall, CohortRecord, CohortStep, Status, refusal,
 };
-use medtrail_chain::{At, Chain, Contract, Rpc, calldata, deploy, domain};
+use medtrail_chain::{At, Contract, domain};
 use medtrail_ledger::edge::RightEdge;
 use medtrail_ledger::entry::{commitment, details_hash};
-use medtrail_ledger::plan::{Anchor, Call};
-use medtrail_ledger::ports::{Courier, Registry};
-use medtrail_ledger::schema::{Place, Report, log_id};
-use medtrail_ledger::tile::{TileId, TileReader};
-use serde_json::{Value, json};
-use std::collections::HashMap;
-use support::{Anvil, CHAIN_ID, REGISTRY, TestKey};
+use medtrail_ledger::ports::Registry;
+use medtrail_ledger::schema::{Place, Report};
+use serde_json::json;
 
-const ORIGIN: &str = "test.example/log";
 /// Of the node's mnemonic, as everybody knows: the second account to the fourth and the fifth.
 const KEYS: [&str; 3] = [
     "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
@@ -98,84 +93,13 @@ fn bare(document: &signed::Cohort) -> Cohort {
     }
 }
 
-/// The contracts on a node, and a log.
-struct Scene {
-    anvil: Anvil,
-    chain: Chain,
-    operator: Address,
-    log: B256,
-}
-
 impl Scene {
-    async fn start() -> Self {
-        let (anvil, key) = (Anvil::start(), TestKey::shared());
-        let rpc = Rpc::new(&[&anvil.url]).unwrap();
-        for contract in Contract::ALL {
-            deploy(&rpc, key.clone(), contract).await.unwrap();
-        }
-        let (chain, operator) = (anvil.chain(), key.account());
-        let opening = Call::Open {
-            origin: ORIGIN.to_owned(),
-            cold_key: Address::repeat_byte(0xc0),
-            note_key: B256::repeat_byte(0xed),
-            anchor_within_s: 3600,
-        };
-        let log = log_id(CHAIN_ID, REGISTRY.address(), operator, ORIGIN);
-        let scene = Self { anvil, chain, operator, log };
-        scene.send(operator, REGISTRY.address(), calldata(&opening), 0).await.unwrap();
-        scene
-    }
-
-    async fn rpc(&self, method: &str, params: Value) -> Value {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let client = reqwest::Client::new();
-        let answer = client.post(&self.anvil.url).json(&body).send().await.unwrap();
-        answer.json().await.unwrap()
-    }
-
-    /// From an account whose key the node holds; the contract's words if it refuses.
-    async fn send(
-        &self,
-        from: Address,
-        to: Address,
-        data: Bytes,
-        value: u64,
-    ) -> Result<(), String> {
-        let value = U256::from(value);
-        let mut transaction = json!({ "from": from, "to": to, "data": data, "value": value });
-        let estimate = self.rpc("eth_estimateGas", json!([transaction])).await;
-        if let Some(error) = estimate.get("error") {
-            let data = error["data"].as_str().unwrap_or_default();
-            return Err(refusal(&data.parse::<Bytes>().unwrap_or_default()));
-        }
-        let gas: U256 = serde_json::from_value(estimate["result"].clone()).unwrap();
-        transaction["gas"] = json!(gas * U256::from(5) / U256::from(4));
-        let answer = self.rpc("eth_sendTransaction", json!([transaction])).await;
-        for _ in 0..500 {
-            let receipt = self.rpc("eth_getTransactionReceipt", json!([answer["result"]])).await;
-            if let Some(status) = receipt["result"]["status"].as_str() {
-                assert_eq!(status, "0x1");
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("nobody mined it");
-    }
-
     async fn call(&self, from: Address, call: &CohortCall, value: u64) -> Result<(), String> {
-        self.send(from, market(), call.calldata(), value).await
+        let sent = self.send(from, market(), call.calldata(), value).await;
+        sent.map_err(|data| refusal(&data))
     }
 
-    async fn now_s(&self) -> u64 {
-        self.chain.tips().await.unwrap().head.time_s
-    }
-
-    async fn balance(&self, of: Address) -> U256 {
-        let answer = self.rpc("eth_getBalance", json!([of, "latest"])).await;
-        serde_json::from_value(answer["result"].clone()).unwrap()
-    }
-
-    async fn events(&self, cohort: B256) -> Vec<CohortRecord> {
+    async fn steps(&self, cohort: B256) -> Vec<CohortRecord> {
         let head = self.chain.tips().await.unwrap().head.block.number;
         self.chain.cohort_events(market(), &[cohort], 0..=head).await.unwrap()
     }
@@ -249,33 +173,22 @@ impl Scene {
                 path: Vec::new(),
             });
         }
-        let mut edge = RightEdge::empty();
-        for entry in &entries {
-            edge.append(&entry.0);
-        }
-        let (size, root) = (edge.size(), B256::from(edge.root()));
-        let tiles: HashMap<TileId, Vec<u8>> = edge.changed_tiles().into_iter().collect();
-        let mut reader = TileReader::new(|id| Ok::<_, std::io::Error>(tiles.get(&id).cloned()));
+        let tree = self.anchor(&entries).await;
         let mut path = Vec::new();
         for claim in &mut claims {
-            let whole = reader.inclusion_path(claim.index, size).unwrap();
-            let (below, above) = whole.split_at(usize::from(LEVEL));
-            claim.path = below.iter().copied().map(B256::from).collect();
-            path = above.iter().copied().map(B256::from).collect();
+            claim.path = tree.path(claim.index);
+            path = claim.path.split_off(usize::from(LEVEL));
         }
         let mut near = RightEdge::empty();
         for entry in &entries[8..12] {
             near.append(&entry.0);
         }
-        let old = Anchor { number: 0, size: 0, root: B256::ZERO, time_s: 0 };
-        let anchoring = Call::Anchor { log: self.log, old, size, root, proof: Vec::new() };
-        self.send(self.operator, REGISTRY.address(), calldata(&anchoring), 0).await.unwrap();
         Batch {
             cohort: bare(document),
             k: K,
             to_version,
             actor: self.operator,
-            anchor: Anchor { number: 1, size, root, time_s: self.now_s().await },
+            anchor: tree.anchor,
             level: LEVEL,
             position: FIRST >> LEVEL,
             node: B256::from(near.root()),
@@ -340,7 +253,7 @@ async fn a_call_pays_who_delivered_and_gives_the_rest_back() {
     assert!(refused.contains("ClosableLater"), "{refused}");
     let until = document.deliverBy + document.grace;
     scene.rpc("evm_setNextBlockTimestamp", json!([until + 1])).await;
-    scene.rpc("anvil_mine", json!(["0x1"])).await;
+    scene.mine(1).await;
     let before = scene.balance(BUYER).await;
     scene.call(scene.operator, &closing, 0).await.unwrap();
     assert_eq!(scene.balance(BUYER).await, before + U256::from(PRICE));
@@ -348,12 +261,12 @@ async fn a_call_pays_who_delivered_and_gives_the_rest_back() {
     assert_eq!(standing().await.status, Status::Closed);
 
     let steps: Vec<CohortStep> =
-        scene.events(cohort).await.into_iter().map(|record| record.step).collect();
+        scene.steps(cohort).await.into_iter().map(|record| record.step).collect();
     let paid =
         |of: usize| CohortStep::Paid { seller: sellers[of], place: u32::try_from(of).unwrap() };
     let settled = |paid| CohortStep::Settled { k: K, to_version: batch.to_version, paid };
     let opened = CohortStep::Opened(Box::new(terms));
     let rest = CohortStep::Closed { rest: U256::from(PRICE) };
     assert_eq!(steps, [opened, paid(0), paid(2), settled(2), paid(1), settled(1), rest]);
-    assert_eq!(scene.events(B256::ZERO).await, []);
+    assert_eq!(scene.steps(B256::ZERO).await, []);
 }

@@ -1,7 +1,7 @@
 //! Sales on a real node, each with a delivery that stands in an anchored log.
 
-mod support;
-
+use crate::scene::Scene;
+use crate::support::CHAIN_ID;
 use alloy::primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
@@ -10,18 +10,12 @@ use medtrail_chain::market::{
     About, Approval, Delivery, MarketCall, MarketEvent, MarketRecord, Offer, Order, Settlement,
     Status, Step, refusal,
 };
-use medtrail_chain::{At, Chain, Contract, Rpc, calldata, deploy, domain};
-use medtrail_ledger::edge::RightEdge;
+use medtrail_chain::{At, Contract, domain};
 use medtrail_ledger::entry::{commitment, details_hash};
-use medtrail_ledger::plan::{Anchor, Call};
-use medtrail_ledger::ports::{Courier, Registry};
-use medtrail_ledger::schema::{Place, Report, log_id};
-use medtrail_ledger::tile::{TileId, TileReader};
-use serde_json::{Value, json};
-use std::collections::HashMap;
-use support::{Anvil, CHAIN_ID, REGISTRY, TestKey};
+use medtrail_ledger::ports::Registry;
+use medtrail_ledger::schema::{Place, Report};
+use serde_json::json;
 
-const ORIGIN: &str = "test.example/log";
 /// The second account of the node's mnemonic, and its key, which everybody knows.
 const SELLER: Address = address!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
 const SELLER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
@@ -84,94 +78,17 @@ fn signature(document: &impl SolStruct) -> Bytes {
     key.sign_hash_sync(&id(document)).unwrap().as_bytes().into()
 }
 
-/// The contracts on a node, and a log with one anchor.
-struct Scene {
-    anvil: Anvil,
-    chain: Chain,
-    operator: Address,
-    log: B256,
-}
-
 impl Scene {
-    async fn start() -> Self {
-        let (anvil, key) = (Anvil::start(), TestKey::shared());
-        let rpc = Rpc::new(&[&anvil.url]).unwrap();
-        for contract in Contract::ALL {
-            let deployed = deploy(&rpc, key.clone(), contract).await.unwrap();
-            assert_eq!(deployed.address, contract.address());
-        }
-        let (chain, operator) = (anvil.chain(), key.account());
-        let opening = Call::Open {
-            origin: ORIGIN.to_owned(),
-            cold_key: Address::repeat_byte(0xc0),
-            note_key: B256::repeat_byte(0xed),
-            anchor_within_s: 3600,
-        };
-        let log = log_id(CHAIN_ID, REGISTRY.address(), operator, ORIGIN);
-        let scene = Self { anvil, chain, operator, log };
-        scene.send(operator, REGISTRY.address(), calldata(&opening), 0).await.unwrap();
-        scene
-    }
-
-    async fn rpc(&self, method: &str, params: Value) -> Value {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let client = reqwest::Client::new();
-        let answer = client.post(&self.anvil.url).json(&body).send().await.unwrap();
-        answer.json().await.unwrap()
-    }
-
-    /// From an account whose key the node holds; the contract's words if it refuses.
-    async fn send(
-        &self,
-        from: Address,
-        to: Address,
-        data: Bytes,
-        value: u64,
-    ) -> Result<(), String> {
-        let value = U256::from(value);
-        let mut transaction = json!({ "from": from, "to": to, "data": data, "value": value });
-        let estimate = self.rpc("eth_estimateGas", json!([transaction])).await;
-        if let Some(error) = estimate.get("error") {
-            let data = error["data"].as_str().unwrap_or_default();
-            return Err(refusal(&data.parse::<Bytes>().unwrap_or_default()));
-        }
-        let gas: U256 = serde_json::from_value(estimate["result"].clone()).unwrap();
-        transaction["gas"] = json!(gas * U256::from(5) / U256::from(4));
-        let answer = self.rpc("eth_sendTransaction", json!([transaction])).await;
-        for _ in 0..500 {
-            let receipt = self.rpc("eth_getTransactionReceipt", json!([answer["result"]])).await;
-            if let Some(status) = receipt["result"]["status"].as_str() {
-                assert_eq!(status, "0x1");
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("nobody mined it");
-    }
-
-    async fn call(&self, from: Address, call: &MarketCall, value: u64) -> Result<(), String> {
-        self.send(from, market(), call.calldata(), value).await
-    }
-
-    /// One block a slot: what came before is final afterwards.
-    async fn mine(&self, blocks: u64) {
-        self.rpc("anvil_mine", json!([format!("{blocks:#x}")])).await;
-    }
-
-    async fn now_s(&self) -> u64 {
-        self.chain.tips().await.unwrap().head.time_s
-    }
-
-    async fn balance(&self, of: Address) -> U256 {
-        let answer = self.rpc("eth_getBalance", json!([of, "latest"])).await;
-        serde_json::from_value(answer["result"].clone()).unwrap()
+    async fn trade(&self, from: Address, call: &MarketCall, value: u64) -> Result<(), String> {
+        let sent = self.send(from, market(), call.calldata(), value).await;
+        sent.map_err(|data| refusal(&data))
     }
 
     async fn status(&self, order: B256, at: At) -> Status {
         self.chain.order_standing(market(), order, at).await.unwrap().status
     }
 
-    async fn events(&self, about: About<'_>) -> Vec<MarketRecord> {
+    async fn sales(&self, about: About<'_>) -> Vec<MarketRecord> {
         let head = self.chain.tips().await.unwrap().head.block.number;
         self.chain.market_events(market(), about, 0..=head).await.unwrap()
     }
@@ -206,11 +123,11 @@ impl Scene {
 
     async fn buy(&self, document: &signed::Order) -> Result<(), String> {
         let offer_signature = signature(&document.offer);
-        self.call(BUYER, &MarketCall::Buy { order: bare(document), offer_signature }, PRICE).await
+        self.trade(BUYER, &MarketCall::Buy { order: bare(document), offer_signature }, PRICE).await
     }
 
     /// Anchors a log of five entries, the third of them the delivery, and proves it.
-    async fn delivered(&self, document: &signed::Order, approval: Approval) -> Settlement {
+    async fn sold(&self, document: &signed::Order, approval: Approval) -> Settlement {
         let order = id(document);
         let delivery = Delivery {
             k: K,
@@ -239,19 +156,10 @@ impl Scene {
         let place = Place { ordinal: 9, previous: keccak256("before"), ..Place::default() };
         let delivery = Delivery { place: place.hash(), ..delivery };
 
-        let mut edge = RightEdge::empty();
-        for index in 0..5_u8 {
-            let entry = if index == 2 { commitment(&report, &place) } else { keccak256([index]) };
-            edge.append(&entry.0);
-        }
-        let (size, root) = (edge.size(), B256::from(edge.root()));
-        let tiles: HashMap<TileId, Vec<u8>> = edge.changed_tiles().into_iter().collect();
-        let mut reader = TileReader::new(|id| Ok::<_, std::io::Error>(tiles.get(&id).cloned()));
-        let path = reader.inclusion_path(2, size).unwrap().into_iter().map(B256::from).collect();
-        let old = Anchor { number: 0, size: 0, root: B256::ZERO, time_s: 0 };
-        let anchoring = Call::Anchor { log: self.log, old, size, root, proof: Vec::new() };
-        self.send(self.operator, REGISTRY.address(), calldata(&anchoring), 0).await.unwrap();
-        let anchor = Anchor { number: 1, size, root, time_s: self.now_s().await };
+        let mut entries: Vec<B256> = (0..5_u8).map(|index| keccak256([index])).collect();
+        entries[2] = commitment(&report, &place);
+        let tree = self.anchor(&entries).await;
+        let (anchor, path) = (tree.anchor, tree.path(2));
         Settlement { order: bare(document), delivery, anchor, index: 2, path, approval }
     }
 }
@@ -315,27 +223,27 @@ async fn a_seller_without_a_coin_is_paid_for_what_the_log_shows() {
     assert_eq!(scene.status(order, At::Latest).await, Status::Paid);
 
     let before = scene.balance(SELLER).await;
-    let settlement = scene.delivered(&document, no_approval()).await;
+    let settlement = scene.sold(&document, no_approval()).await;
     let settle = |settlement: &Settlement| MarketCall::Settle(Box::new(settlement.clone()));
-    let refused = scene.call(scene.operator, &settle(&settlement), 0).await.unwrap_err();
+    let refused = scene.trade(scene.operator, &settle(&settlement), 0).await.unwrap_err();
     assert!(refused.contains("ApprovalTooShort"), "{refused}");
     let settlement = Settlement { approval: approval(&document), ..settlement };
     let mut wrong = settlement.clone();
     wrong.delivery.k = B256::repeat_byte(0x78);
-    let refused = scene.call(scene.operator, &settle(&wrong), 0).await.unwrap_err();
+    let refused = scene.trade(scene.operator, &settle(&wrong), 0).await.unwrap_err();
     assert!(refused.contains("NotDelivered"), "{refused}");
 
-    scene.call(scene.operator, &settle(&settlement), 0).await.unwrap();
+    scene.trade(scene.operator, &settle(&settlement), 0).await.unwrap();
     assert_eq!(scene.balance(SELLER).await, before + U256::from(PRICE));
     assert_eq!(scene.balance(market()).await, U256::ZERO);
     assert_eq!(scene.status(order, At::Latest).await, Status::Settled);
     assert_eq!(scene.status(order, At::Finalized).await, Status::Paid, "not final yet");
 
-    let events = scene.events(About::Orders(&[order])).await;
+    let events = scene.sales(About::Orders(&[order])).await;
     assert_eq!(events.iter().map(|event| event.is_final).collect::<Vec<_>>(), [true, false]);
     scene.mine(3).await;
     assert_eq!(scene.status(order, At::Finalized).await, Status::Settled);
-    let events = scene.events(About::Orders(&[order])).await;
+    let events = scene.sales(About::Orders(&[order])).await;
     assert!(events.iter().all(|event| event.is_final));
     let offer = id(&document.offer);
     let (recipient, salt) = (document.recipient, document.salt);
@@ -343,7 +251,7 @@ async fn a_seller_without_a_coin_is_paid_for_what_the_log_shows() {
     let bought = Step::Bought { offer, recipient, deliver_by, grace, salt };
     assert_eq!(steps(&events), [bought, Step::Settled { k: K }]);
 
-    scene.call(SELLER, &MarketCall::Revoke(bare(&document)), 0).await.unwrap();
+    scene.trade(SELLER, &MarketCall::Revoke(bare(&document)), 0).await.unwrap();
     let standing = scene.chain.order_standing(market(), order, At::Latest).await.unwrap();
     assert!(standing.paid_at_s <= standing.ended_at_s.unwrap());
     assert!(standing.ended_at_s <= standing.revoked_at_s && standing.approved_at_s.is_none());
@@ -359,28 +267,28 @@ async fn what_is_declined_cancelled_or_late_goes_back_and_is_read_by_seller() {
     for document in [&declined, &cancelled, &late, &approved] {
         scene.buy(document).await.unwrap();
     }
-    scene.call(SELLER, &MarketCall::Approve(bare(&approved)), 0).await.unwrap();
-    scene.call(SELLER, &MarketCall::Decline(bare(&declined)), 0).await.unwrap();
-    let early = scene.call(BUYER, &MarketCall::Refund(bare(&cancelled)), 0).await.unwrap_err();
+    scene.trade(SELLER, &MarketCall::Approve(bare(&approved)), 0).await.unwrap();
+    scene.trade(SELLER, &MarketCall::Decline(bare(&declined)), 0).await.unwrap();
+    let early = scene.trade(BUYER, &MarketCall::Refund(bare(&cancelled)), 0).await.unwrap_err();
     assert!(early.contains("RefundableLater"), "{early}");
     let offer = id(&cancelled.offer);
     let stranger = scene.operator;
     let call = MarketCall::CancelOffer { seller: SELLER, offer };
-    let refused = scene.call(stranger, &call, 0).await.unwrap_err();
+    let refused = scene.trade(stranger, &call, 0).await.unwrap_err();
     assert!(refused.contains("NotController"), "{refused}");
-    scene.call(SELLER, &call, 0).await.unwrap();
+    scene.trade(SELLER, &call, 0).await.unwrap();
     let is_open =
         async |offer: &Offer| scene.chain.offer_is_open(market(), offer, At::Latest).await.unwrap();
     assert!(!is_open(&bare(&cancelled).offer).await);
     assert!(is_open(&bare(&late).offer).await);
-    scene.call(stranger, &MarketCall::Refund(bare(&cancelled)), 0).await.unwrap();
+    scene.trade(stranger, &MarketCall::Refund(bare(&cancelled)), 0).await.unwrap();
 
     let until = late.deliverBy + late.grace;
     scene.rpc("evm_setNextBlockTimestamp", json!([until + 1])).await;
     scene.mine(1).await;
-    scene.call(stranger, &MarketCall::Refund(bare(&late)), 0).await.unwrap();
-    scene.call(stranger, &MarketCall::Refund(bare(&approved)), 0).await.unwrap();
-    scene.call(SELLER, &MarketCall::CancelAll { seller: SELLER }, 0).await.unwrap();
+    scene.trade(stranger, &MarketCall::Refund(bare(&late)), 0).await.unwrap();
+    scene.trade(stranger, &MarketCall::Refund(bare(&approved)), 0).await.unwrap();
+    scene.trade(SELLER, &MarketCall::CancelAll { seller: SELLER }, 0).await.unwrap();
     assert_eq!(scene.chain.selling_epoch(market(), SELLER, At::Latest).await.unwrap(), 1);
     assert_eq!(scene.balance(market()).await, start);
     for account in [SELLER, BUYER] {
@@ -388,7 +296,7 @@ async fn what_is_declined_cancelled_or_late_goes_back_and_is_read_by_seller() {
         assert_eq!(credit.unwrap(), U256::ZERO);
     }
 
-    let events = scene.events(About::Sellers(&[SELLER])).await;
+    let events = scene.sales(About::Sellers(&[SELLER])).await;
     let cancellations: Vec<MarketEvent> = events
         .iter()
         .map(|record| record.event)
@@ -410,6 +318,6 @@ async fn what_is_declined_cancelled_or_late_goes_back_and_is_read_by_seller() {
     assert_eq!(of(&cancelled), [Step::Refunded]);
     assert_eq!(of(&late), [Step::Refunded]);
     assert_eq!(of(&approved), [Step::Approved, Step::Refunded]);
-    assert_eq!(scene.events(About::Sellers(&[BUYER])).await, []);
-    assert_eq!(scene.events(About::Orders(&[B256::ZERO])).await, []);
+    assert_eq!(scene.sales(About::Sellers(&[BUYER])).await, []);
+    assert_eq!(scene.sales(About::Orders(&[B256::ZERO])).await, []);
 }

@@ -2,6 +2,7 @@
 //! our code. The money is counted to the wei.
 
 mod fair;
+mod faults;
 
 use crate::site::{PATIENCE, must};
 use crate::strangers::tools::Stranger;

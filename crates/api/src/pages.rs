@@ -10,6 +10,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures::future::BoxFuture;
+use medtrail_oracle::calls::Calls;
 use medtrail_oracle::sales::Sales;
 use medtrail_oracle::vault::Vault;
 use std::borrow::Cow;
@@ -26,6 +27,8 @@ pub struct Extras {
     pub vault: Option<Vault>,
     /// Sales; none where nothing is sold.
     pub sales: Option<Sales>,
+    /// Calls to many; none: the operator takes none.
+    pub calls: Option<Calls>,
 }
 
 /// Pages that are part of the binary.

@@ -265,6 +265,22 @@ kinds! {
         "Withdraw one, or wait until one has expired.";
     NO_SUCH_OFFER = "no-such-offer" NOT_FOUND: "No such offer",
         "Take the id from GET /v1/offers.";
+    NO_SUCH_CALL = "no-such-call" NOT_FOUND: "No such call",
+        "Take the id from GET /v1/calls.";
+    NOT_OPENED = "not-opened" CONFLICT: "The contract has no money for it",
+        "Pay by `open` in the cohort market, and list it once that is mined.";
+    TOO_MANY_CALLS = "too-many-calls" CONFLICT: "As many calls as one buyer has",
+        "Wait until one is closed.";
+    CALL_TOO_FAR = "call-too-far" CONFLICT: "This call has gone too far",
+        "Look at how it stands; on the chain `revoke` ends an acceptance that is not settled.";
+    PLACE_TAKEN = "place-taken" CONFLICT: "Somebody was faster",
+        "Ask for the call again, and sign what it proposes then.";
+    ALREADY_ACCEPTED = "already-accepted" CONFLICT: "You have a place of this call",
+        "DELETE …/acceptances first, if you want another.";
+    ACCEPTED_OFTEN = "accepted-often" CONFLICT: "Accepted and taken back too often",
+        "Nothing: this call takes no more of you.";
+    NOT_ACCEPTED = "not-accepted" NOT_FOUND: "You have not accepted this call",
+        "Look at how it stands: `own` has what you accepted.";
     NO_SUCH_SALE = "no-such-sale" NOT_FOUND: "No sale that you may see",
         "Sign in as its seller or its buyer.";
     NOT_PAID = "not-paid" CONFLICT: "The contract has no money for it",
@@ -276,7 +292,7 @@ kinds! {
     NOT_WITHDRAWN = "not-withdrawn" CONFLICT: "The seller has not withdrawn",
         "Nothing: nobody asks you to delete anything.";
     NO_DELIVERY = "no-delivery" NOT_FOUND: "Nothing to download",
-        "Look at how the sale stands: there is a file from `delivered` on.";
+        "Look at how the sale stands: there is a file from `delivered` on, of a call from `ready` on.";
     NO_LOOK = "no-look" FORBIDDEN: "This sale lets you look at nothing now",
         "See `reason`: a settlement takes some minutes until it is final; what is over, or was ended, \
          takes a new sale.";
@@ -433,6 +449,11 @@ impl Problem {
     /// One answer for every offer that is absent or not this caller's to change.
     pub(crate) fn no_such_offer() -> Self {
         Self::new(&NO_SUCH_OFFER, "there is no such offer")
+    }
+
+    /// One answer for every call that is absent or not to be seen yet.
+    pub(crate) fn no_such_call() -> Self {
+        Self::new(&NO_SUCH_CALL, "there is no such call")
     }
 
     /// One answer for every sale that is absent or not this caller's.

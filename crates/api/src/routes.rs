@@ -5,6 +5,7 @@ mod aliases;
 mod anchors;
 mod approvals;
 mod bindings;
+mod calls;
 mod chain;
 mod claims;
 mod corrections;
@@ -24,6 +25,7 @@ mod market;
 mod notices;
 mod offers;
 mod organisations;
+mod parcel;
 mod permissions;
 mod problems;
 mod questions;
@@ -105,6 +107,13 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(offers::catalogue)
         .service(offers::get)
         .service(offers::withdraw)
+        .service(calls::list)
+        .service(calls::catalogue)
+        .service(calls::get)
+        .service(calls::accept)
+        .service(calls::withdraw)
+        .service(calls::download)
+        .service(calls::proofs)
         .service(sales::take)
         .service(sales::list)
         .service(sales::get)

@@ -15,6 +15,7 @@ use crate::sequences::Sequences;
 use crate::sessions::Sessions;
 use crate::siwe::Site;
 use alloy_primitives::Address;
+use medtrail_oracle::calls::Calls;
 use medtrail_oracle::sales::Sales;
 use medtrail_oracle::service::Service;
 use medtrail_oracle::vault::Vault;
@@ -85,6 +86,12 @@ impl State {
     pub(crate) fn sales(&self) -> Result<&Sales, Problem> {
         let none = || Problem::new(&problem::MARKET_OFF, "nothing is sold through this log");
         self.extras.sales.as_ref().ok_or_else(none)
+    }
+
+    /// Calls to many; where none are taken there are none to show.
+    pub(crate) fn calls(&self) -> Result<&Calls, Problem> {
+        let none = || Problem::new(&problem::MARKET_OFF, "no calls to many go through this log");
+        self.extras.calls.as_ref().ok_or_else(none)
     }
 
     /// Milliseconds since 1970.

@@ -28,6 +28,7 @@ const ACCOUNTING_VERSION: &str = "medtrail/accounting-v1";
 /// The version of what the log tells of a look by somebody who acts for the person.
 const LOOK_VERSION: &str = "medtrail/look-v1";
 const SALE_VERSION: &str = "medtrail/sale-v1";
+const CALL_VERSION: &str = "medtrail/call-v1";
 const DOWNLOAD_VERSION: &str = "medtrail/download-v1";
 const ERASURE_VERSION: &str = "medtrail/erasure-v1";
 /// The version of what the log tells of something refused.
@@ -78,7 +79,8 @@ pub struct Facts {
     /// `hadIt`, `hadItNot`; of notices `noticeByMail`, `noticeByWebhook`; of erasures `eraseAsk`,
     /// `eraseAskRecords`, `eraseCancel`, `eraseDuty`, `eraseHold`, `eraseDone`, `eraseDoneRecords`;
     /// of sales `salePaid`, `saleSettled`, `saleRefunded`, `saleWithdrawn`, `saleDeleted`, `saleSilent`,
-    /// `saleOptOut`, `saleOptIn`, `download`, `lookSold`; `account`: a table of their own lines was taken; `none` for all others.
+    /// `saleOptOut`, `saleOptIn`, `download`, `lookSold`, of calls to many `callAccepted`, `callWithdrawn`,
+    /// `callSettled`, `callClosed`; `account`: a table of their own lines was taken; `none` for all others.
     pub verb: String,
     /// Which data, as codes (`allergies`, `medicines`… or `other`), each once, at most
     /// [`CATEGORIES_MAX`].
@@ -203,6 +205,7 @@ pub fn reading(
             }
         }
         Some(SALE_VERSION) if is_relayed && kind == Kind::Sale => facts.take_sale(&tree, names),
+        Some(CALL_VERSION) if is_relayed && kind == Kind::Sale => facts.take_call(&tree, names),
         Some(DOWNLOAD_VERSION) if is_relayed && kind == Kind::Access => {
             facts.take_download(&tree, names);
         }

@@ -250,6 +250,18 @@ fn permission(facts: &Facts) -> Option<String> {
         }
         "saleOptOut" => "You said no to all sales of your data.".into(),
         "saleOptIn" => "You took back your no to all sales of your data.".into(),
+        "callAccepted" => {
+            format!("You agreed to sell a copy of your data to {whom}, together with others.")
+        }
+        "callWithdrawn" => {
+            format!("You took back that you sell to {whom} together with others.")
+        }
+        "callSettled" => {
+            format!("The money for a sale to {whom}, together with others, was paid out.")
+        }
+        "callClosed" => format!(
+            "The money for a sale to {whom}, together with others, went back. You were not paid."
+        ),
         "download" => format!("{} downloaded the sealed copy of what you sell.", capital(whom)),
         "lookSold" => format!("{} looked at {} that you sold.", capital(whom), data(facts)),
         "notPermit" => {

@@ -716,6 +716,14 @@ fn hostile_words() -> Vec<Line> {
     let nobody = r#"{"version":"medtrail/sale-v1","act":"paid","order":{"buyer":"Mallory"}}"#;
     lines.push(relayed("a sale to nobody", plain(Kind::Sale, b'C'), Some(nobody.into())));
     lines.push(line("a signed sale", plain(Kind::Sale, b'C'), Some(nobody.into()), lumi));
+    let buyer = r#","call":{"buyer":"0x0909090909090909090909090909090909090909"}}"#;
+    for act in ["accepted", "withdrawn", "settled", "closed", "paid", "toString"] {
+        let told = format!(r#"{{"version":"medtrail/call-v1","act":"{act}"{buyer}"#);
+        lines.push(relayed(&format!("a call: {act}"), plain(Kind::Sale, b'U'), Some(told)));
+    }
+    let nobody = r#"{"version":"medtrail/call-v1","act":"accepted","call":{"buyer":"Mallory"}}"#;
+    lines.push(relayed("a call of nobody", plain(Kind::Sale, b'C'), Some(nobody.into())));
+    lines.push(line("a signed call", plain(Kind::Sale, b'C'), Some(nobody.into()), lumi));
     let download = format!(r#"{{"version":"medtrail/download-v1"{reader}"#);
     lines.push(relayed("a download", read(), Some(download.clone())));
     lines.push(line("a signed download", read(), Some(download), lumi));

@@ -6,6 +6,7 @@
 
 mod aliases;
 mod bindings;
+mod calls;
 mod emergencies;
 mod erasures;
 mod inquiries;
@@ -16,6 +17,7 @@ mod sources;
 
 pub use aliases::{AliasRow, AliasState};
 pub use bindings::{BindingParties, BindingRow, BindingState};
+pub use calls::{AcceptanceRow, CallDelivery, CallRow, CallState, DeliveredRow, FileKey};
 pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
@@ -129,6 +131,10 @@ pub struct Contents {
     pub guarded: Vec<B256>,
     /// Of how many entries, from the first on, these are known; none: nobody has looked yet.
     pub guarded_until: Option<u64>,
+    /// Calls to many, by id.
+    pub calls: Vec<CallRow>,
+    /// Of all calls, by id.
+    pub acceptances: Vec<AcceptanceRow>,
 }
 
 /// One change of the directory.
@@ -206,6 +212,14 @@ pub enum DirectoryChange {
     DropGuarded(B256),
     /// About which pseudonyms documents stand is known of so many entries, from the first on.
     Guarded(u64),
+    /// Adds or replaces a call to many.
+    PutCall(CallRow),
+    /// Removes one by its id: its opening never became final.
+    DropCall(B256),
+    /// Adds or replaces an acceptance.
+    PutAcceptance(AcceptanceRow),
+    /// Removes one by its id: its seller had it erased.
+    DropAcceptance(B256),
 }
 
 /// The directory on disk. Blocking; call it off the async threads.

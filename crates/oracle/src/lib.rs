@@ -14,6 +14,7 @@
 //! - [`sources`]: where records are kept, and whether they still are
 //! - [`vault`]: records, whose versions count only with their person's permission
 //! - [`sales`]: what people offer, and the operator's side of what is bought
+//! - [`calls`]: what buyers call for from many, and who accepted
 //! - [`erasure`]: what a person asked to be erased, when its day has come; legal holds
 //! - `own`: entries that the log itself writes
 //! - [`opener`]: opens rows with the subjects' keys
@@ -27,6 +28,7 @@ pub mod aliases;
 pub mod anchorer;
 mod behind;
 pub mod bindings;
+pub mod calls;
 mod dispatch;
 pub mod emergencies;
 pub mod erasure;

@@ -1,6 +1,7 @@
 //! The directory as it is now, in memory: who may report, and which pseudonym is whose. Every
 //! change is durable before it shows here.
 
+use crate::calls::board::Board;
 use crate::emergencies::book::Emergencies;
 use crate::inquiries::book::Book;
 use crate::opener::Entry;
@@ -47,6 +48,7 @@ pub(crate) struct Rows {
     pub(crate) sources: Register,
     pub(crate) emergencies: Emergencies,
     pub(crate) stall: Stall,
+    pub(crate) board: Board,
     /// Pseudonyms about which a document stands in the log: each takes the word of the organisation
     /// that keeps it, so that they are no more than organisations named guardians of.
     pub(crate) guarded: HashSet<B256>,
@@ -66,8 +68,8 @@ pub(crate) struct Rows {
 
 impl Rows {
     fn of(mut contents: Contents) -> (Self, HashMap<B256, Moved>, HashMap<Address, u64>) {
-        let stall = Stall::of(&mut contents);
-        let mut rows = Self { book: Book::of(&mut contents), stall, ..Self::default() };
+        let (stall, board) = (Stall::of(&mut contents), Board::of(&mut contents));
+        let mut rows = Self { book: Book::of(&mut contents), stall, board, ..Self::default() };
         let mut moved = HashMap::new();
         let channels = std::mem::take(&mut contents.channels);
         rows.channels.extend(channels.into_iter().map(|row| (row.subject, row)));
@@ -239,6 +241,10 @@ impl Rows {
             DirectoryChange::DropOffer(id) => self.stall.drop_offer(id),
             DirectoryChange::DropSale(id) => self.stall.drop_sale(id),
             DirectoryChange::Traded(read) => self.stall.traded = Some(read),
+            DirectoryChange::PutCall(row) => self.board.put_call(row),
+            DirectoryChange::DropCall(id) => self.board.drop_call(id),
+            DirectoryChange::PutAcceptance(row) => self.board.put_acceptance(row),
+            DirectoryChange::DropAcceptance(id) => self.board.drop_acceptance(id),
             DirectoryChange::PutGuarded(pseudonym) => {
                 self.guarded.insert(pseudonym);
             }

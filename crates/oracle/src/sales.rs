@@ -29,6 +29,8 @@ pub mod trade;
 mod view;
 mod withdrawal;
 
+pub(crate) use told::{DOWNLOAD_VERSION, DownloadDetails, HOUR_MS};
+
 pub use catalogue::{Card, Ended, Wish};
 pub use offers::{OfferState, OfferView, Offered};
 pub use orders::Approved;
@@ -69,7 +71,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    fn allows(self, form: Form) -> bool {
+    pub(crate) fn allows(self, form: Form) -> bool {
         match self {
             Self::Off => false,
             Self::DeIdentified => matches!(form, Form::DeIdentified(..)),
@@ -293,12 +295,24 @@ impl Sales {
         locked(&self.0.settling).values().cloned().collect()
     }
 
+    pub(crate) fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    pub(crate) fn trade(&self) -> &dyn Trade {
+        &*self.0.trade
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
     fn now_ms(&self) -> u64 {
         self.0.service.now_ms()
     }
 
     /// Whose data an address sells: its own, or those of whoever it joined.
-    fn person_of(&self, seller: Address) -> Address {
+    pub(crate) fn person_of(&self, seller: Address) -> Address {
         let service = &self.0.service;
         service.joined_to(seller.into_word()).unwrap_or(seller)
     }

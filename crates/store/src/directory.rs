@@ -1,7 +1,7 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
 //! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them,
-//! source, emergency, alias, offer, sale, person who sells nothing and pseudonym about which a
-//! document stands, one for when each organisation was last heard, and one each for how far the log
+//! source, emergency, alias, offer, sale, person who sells nothing, call to many, acceptance of
+//! a place and pseudonym about which a document stands, one for when each organisation was last heard, and one each for how far the log
 //! was judged, its inquiries and its guarded pseudonyms are known, notices were made and the market
 //! was read.
 //!
@@ -13,9 +13,10 @@ use crate::db::{Db, DbOptions, Fault};
 use crate::files::{FileName, Files, Folder};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    AliasRow, ApiKeyRow, BindingRow, ChannelsRow, Contents, CorrectionRow, Directory,
-    DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow, InviteRow,
-    MarketCursor, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow, SourceRow,
+    AcceptanceRow, AliasRow, ApiKeyRow, BindingRow, CallRow, ChannelsRow, Contents, CorrectionRow,
+    Directory, DirectoryChange, DueNotice, EmergencyRow, ErasureRow, HoldRow, InquiryRow,
+    InviteRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow,
+    SourceRow,
 };
 use medtrail_ledger::ports::{JournalError, RowSeal};
 use redb::{ReadTransaction, TableDefinition, TableError, TableHandle, WriteTransaction};
@@ -59,7 +60,9 @@ const TRADED: Rows = TableDefinition::new("traded");
 const GUARDED: Rows = TableDefinition::new("guarded");
 /// One row without a key.
 const GUARDED_UNTIL: Rows = TableDefinition::new("guarded-until");
-const TABLES: [Rows; 24] = [
+const CALLS: Rows = TableDefinition::new("calls");
+const ACCEPTANCES: Rows = TableDefinition::new("acceptances");
+const TABLES: [Rows; 26] = [
     ORGANISATIONS,
     INVITES,
     API_KEYS,
@@ -84,6 +87,8 @@ const TABLES: [Rows; 24] = [
     TRADED,
     GUARDED,
     GUARDED_UNTIL,
+    CALLS,
+    ACCEPTANCES,
 ];
 /// Tables that a directory has had since its first version: others may be missing.
 const FIRST_TABLES: usize = 6;
@@ -219,6 +224,8 @@ impl Reader<'_> {
             traded: self.all(TRADED, |read: &MarketCursor| read.block)?.pop(),
             guarded: self.all(GUARDED, |pseudonym: &B256| *pseudonym)?,
             guarded_until: self.all(GUARDED_UNTIL, |entries: &u64| *entries)?.pop(),
+            calls: self.all(CALLS, |row: &CallRow| row.id)?,
+            acceptances: self.all(ACCEPTANCES, |row: &AcceptanceRow| row.id)?,
         })
     }
 }
@@ -288,6 +295,10 @@ impl Writer<'_> {
             DirectoryChange::PutGuarded(one) => self.put(GUARDED, &one[..], one),
             DirectoryChange::DropGuarded(one) => self.drop(GUARDED, &one[..]),
             DirectoryChange::Guarded(entries) => self.put(GUARDED_UNTIL, &[], entries),
+            DirectoryChange::PutCall(row) => self.put(CALLS, &row.id[..], row),
+            DirectoryChange::DropCall(id) => self.drop(CALLS, &id[..]),
+            DirectoryChange::PutAcceptance(row) => self.put(ACCEPTANCES, &row.id[..], row),
+            DirectoryChange::DropAcceptance(id) => self.drop(ACCEPTANCES, &id[..]),
         }
     }
 }

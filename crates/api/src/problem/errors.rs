@@ -1,21 +1,23 @@
 //! Which refusal an error of another part is. Whoever adds an error there decides it here.
 
 use super::{
-    ALIAS_NOT_FRESH, ALIAS_TAKEN, ALREADY_ANSWERED, ALREADY_BOUND, ANSWERED_OFTEN, BODY_TOO_LONG,
-    BUSY, CHAIN_UNREADABLE, CODE_EXPIRED, CODE_TAKEN, CODE_USED, CONTENT_MISMATCH, CONTROL_MOVED,
-    DAMAGED, DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, DOCUMENT_EXPIRED,
-    ERASED, ERASURE_LINES, ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT,
+    ACCEPTED_OFTEN, ALIAS_NOT_FRESH, ALIAS_TAKEN, ALREADY_ACCEPTED, ALREADY_ANSWERED,
+    ALREADY_BOUND, ANSWERED_OFTEN, BODY_TOO_LONG, BUSY, CALL_TOO_FAR, CHAIN_UNREADABLE,
+    CODE_EXPIRED, CODE_TAKEN, CODE_USED, CONTENT_MISMATCH, CONTROL_MOVED, DAMAGED,
+    DETAILS_MISMATCH, DETAILS_RESERVED, DETAILS_TOO_LONG, DISK_FULL, DOCUMENT_EXPIRED, ERASED,
+    ERASURE_LINES, ERASURE_REFUSED, ERASURE_UNDER_WAY, ERASURE_WAITS, EVENT_CONFLICT,
     EVENT_ID_MISSING, FOREIGN_PSEUDONYM, INQUIRY_MISMATCH, INTERNAL, INVALID_FIELD,
     INVITE_FOR_ANOTHER, INVITE_USED, IS_ALIAS, KEY_TAKEN, KIND_NOT_REPORTED, MARKET_RULE, More,
     NEVER_SOLD, NO_DELIVERY, NO_LOOK, NO_SIGNING_KEY, NO_SUCH_API_KEY, NO_SUCH_CODE,
     NO_SUCH_ERASURE, NO_SUCH_INQUIRY, NO_SUCH_INVITE, NO_SUCH_SOURCE, NOBODY_TO_ASK, NONCE_UNKNOWN,
-    NOT_ANCHORED, NOT_DELIVERED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_PAID, NOT_PERMITTED,
-    NOT_THEIR_WORD, NOT_WAITING, NOT_WITHDRAWN, NOTHING_TO_SELL, OPTED_OUT, ORGANISATION_EXISTS,
-    OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, Problem, QUESTION_OPEN, SALE_TOO_FAR, SIGN_IN_REFUSED,
-    SIGNATURE_REFUSED, SIGNER_MISMATCH, SOURCE_ELSEWHERE, STOPPED, STORAGE, SUBJECT_MOVED,
-    TIME_AHEAD, TOO_MANY_ALIASES, TOO_MANY_CODES, TOO_MANY_OFFERS, TOO_MANY_PERMISSIONS,
-    TOO_MANY_QUESTIONS, TOO_MANY_RECORDS, TOO_MANY_SOURCES, TOO_MANY_TRIES, TOO_MUCH_TO_SELL,
-    UNKNOWN_ACTION, UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
+    NOT_ACCEPTED, NOT_ANCHORED, NOT_DELIVERED, NOT_ENTERED, NOT_FINAL, NOT_GRANTED, NOT_OPENED,
+    NOT_PAID, NOT_PERMITTED, NOT_THEIR_WORD, NOT_WAITING, NOT_WITHDRAWN, NOTHING_TO_SELL,
+    OPTED_OUT, ORGANISATION_EXISTS, OUTCOME_UNKNOWN, PERMISSIONS_FROZEN, PLACE_TAKEN, Problem,
+    QUESTION_OPEN, SALE_TOO_FAR, SIGN_IN_REFUSED, SIGNATURE_REFUSED, SIGNER_MISMATCH,
+    SOURCE_ELSEWHERE, STOPPED, STORAGE, SUBJECT_MOVED, TIME_AHEAD, TOO_MANY_ALIASES,
+    TOO_MANY_CALLS, TOO_MANY_CODES, TOO_MANY_OFFERS, TOO_MANY_PERMISSIONS, TOO_MANY_QUESTIONS,
+    TOO_MANY_RECORDS, TOO_MANY_SOURCES, TOO_MANY_TRIES, TOO_MUCH_TO_SELL, UNKNOWN_ACTION,
+    UNKNOWN_CUSTODIAN, UNSIGNED, VAULT_FULL, VERSION_CONFLICT, WRONG_LOG,
 };
 use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
@@ -26,6 +28,7 @@ use medtrail_ledger::proof::EvidenceError;
 use medtrail_oracle::accounting::AccountingError;
 use medtrail_oracle::aliases::AliasError;
 use medtrail_oracle::bindings::BindingError;
+use medtrail_oracle::calls::CallsError;
 use medtrail_oracle::erasure::{CancelError, HoldError};
 use medtrail_oracle::inquiries::InquiryError;
 use medtrail_oracle::intake::ReportError;
@@ -390,6 +393,28 @@ impl From<SalesError> for Problem {
             SalesError::Vault(error) => error.into(),
             SalesError::Report(error) => Self::from(&error),
             SalesError::Entry(error) => error.into(),
+            other => Self::fault(&other),
+        }
+    }
+}
+
+impl From<CallsError> for Problem {
+    fn from(error: CallsError) -> Self {
+        let told = error.to_string();
+        match error {
+            CallsError::Document(document) => Self::new(&INVALID_FIELD, told).at(document.field()),
+            CallsError::Dataset(_) => Self::new(&INVALID_FIELD, told).at("dataset"),
+            CallsError::Field { field, .. } => Self::new(&INVALID_FIELD, told).at(field),
+            CallsError::NoSuchCall => Self::no_such_call(),
+            CallsError::NotOpened => Self::new(&NOT_OPENED, told),
+            CallsError::TooMany(_) => Self::new(&TOO_MANY_CALLS, told),
+            CallsError::TooLate => Self::new(&CALL_TOO_FAR, told),
+            CallsError::Taken(_) => Self::new(&PLACE_TAKEN, told).at("acceptance.place"),
+            CallsError::Twice => Self::new(&ALREADY_ACCEPTED, told),
+            CallsError::TooOften(_) => Self::new(&ACCEPTED_OFTEN, told),
+            CallsError::NoFile => Self::new(&NO_DELIVERY, told),
+            CallsError::NotAccepted => Self::new(&NOT_ACCEPTED, told),
+            CallsError::Sales(error) => error.into(),
             other => Self::fault(&other),
         }
     }

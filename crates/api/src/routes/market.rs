@@ -22,6 +22,9 @@ struct Market {
     /// The contract; none: nothing is sold here.
     #[schema(value_type = Option<String>)]
     data_market: Option<Address>,
+    /// The contract of calls to many; none: there are none here.
+    #[schema(value_type = Option<String>)]
+    cohort_market: Option<Address>,
     /// EIP-155.
     chain_id: u64,
     /// Who acts for whom stands there.
@@ -72,6 +75,7 @@ pub(super) async fn get(state: Data<State>) -> HttpResponse {
     json(&Market {
         version: "medtrail/market-v1",
         data_market: sales.map(|sales| sales.market().data_market),
+        cohort_market: state.extras.calls.as_ref().map(|calls| calls.market().cohort_market),
         chain_id: trust.chain_id,
         consent_registry: registries.consent_registry,
         log: trust.log,

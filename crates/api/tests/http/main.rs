@@ -6,6 +6,7 @@ mod aliases;
 mod anchors;
 mod batches;
 mod bindings;
+mod calls;
 mod chain;
 mod consents;
 mod emergencies;

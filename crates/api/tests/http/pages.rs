@@ -50,6 +50,7 @@ async fn with_both() -> Log {
         demo: Some(Arc::new(Echo)),
         vault: None,
         sales: None,
+        calls: None,
     })
     .await
 }

@@ -23,6 +23,7 @@ use medtrail_ledger::schema::{Report, ReportBatch, domain, log_id};
 use medtrail_ledger::tile::TileId;
 use medtrail_ledger::trust::{self, Key, LogKeys, Operator, Organisation, TrustFile};
 use medtrail_oracle::anchorer::Status;
+use medtrail_oracle::calls::Calls;
 use medtrail_oracle::erasure::Erasing;
 use medtrail_oracle::notices::Notices;
 use medtrail_oracle::permissions::Permissions;
@@ -239,6 +240,7 @@ pub(crate) struct Log {
     pub(crate) chain: Arc<Chain>,
     pub(crate) stall: Arc<Stall>,
     pub(crate) sales: Sales,
+    pub(crate) calls: Calls,
     pub(crate) http: reqwest::Client,
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
@@ -326,7 +328,10 @@ impl Log {
         let parcels = Arc::new(ParcelFolder::open(&folder.path().join("parcels")).unwrap());
         let sales =
             Sales::new(service.clone(), vault.clone(), stall.clone(), parcels, stall::rules());
-        let extras = Extras { vault: Some(vault), sales: Some(sales.clone()), ..extras };
+        let called = Arc::new(ParcelFolder::open(&folder.path().join("calls")).unwrap());
+        let calls = Calls::new(sales.clone(), stall.clone(), called, 300);
+        let (sold, called) = (Some(sales.clone()), Some(calls.clone()));
+        let extras = Extras { vault: Some(vault), sales: sold, calls: called, ..extras };
         let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
         let options = ServerOptions {
             public_url: SITE.into(),
@@ -349,6 +354,7 @@ impl Log {
             chain,
             stall,
             sales,
+            calls,
             http,
             address,
             metrics_address,

@@ -1,4 +1,4 @@
-//! What the log tells of sales, and of a buyer who downloads or looks.
+//! What the log tells of sales, of calls to many, and of a buyer who downloads or looks.
 
 use super::{Facts, NAME_LETTERS_MAX, short_of, text};
 use crate::json::Node;
@@ -20,6 +20,20 @@ impl Facts {
         };
         self.verb = verb.to_owned();
         let buyer = tree.get("order").and_then(|order| order.text("buyer"));
+        self.take_buyer(buyer, names);
+    }
+
+    /// Adds what happened to the acceptance of a call to many.
+    pub(super) fn take_call(&mut self, tree: &Node<'_>, names: &dyn Fn(Address) -> Option<String>) {
+        let verb = match tree.text("act") {
+            Some("accepted") => "callAccepted",
+            Some("withdrawn") => "callWithdrawn",
+            Some("settled") => "callSettled",
+            Some("closed") => "callClosed",
+            _ => return,
+        };
+        self.verb = verb.to_owned();
+        let buyer = tree.get("call").and_then(|call| call.text("buyer"));
         self.take_buyer(buyer, names);
     }
 

@@ -201,6 +201,7 @@ impl Service {
         let mut others: Vec<_> = row.subjects.iter().map(|one| KeyTag::Vault(tag(one))).collect();
         // What was offered tells what there was, and a sale's key opens where it came from.
         let (offers, sales) = self.sold_by(&row.subjects);
+        let acceptances = self.accepted_by(&row.subjects);
         others.extend(sales.iter().map(|sale| KeyTag::Sale(*sale)));
         // First the rows: which they are stands in a row that their key opens.
         if let Some(records) = &self.0.erasing.records {
@@ -214,6 +215,7 @@ impl Service {
         let done = ErasureRow { state: ErasureState::Done { at_ms, index }, ..row };
         let mut changes: Vec<_> = offers.into_iter().map(DirectoryChange::DropOffer).collect();
         changes.extend(sales.into_iter().map(DirectoryChange::DropSale));
+        changes.extend(acceptances.into_iter().map(DirectoryChange::DropAcceptance));
         changes.extend(gone.into_iter().map(DirectoryChange::DropGuarded));
         changes.push(DirectoryChange::PutErasure(done));
         self.0.live.apply(changes)?;
@@ -231,6 +233,13 @@ impl Service {
             rows.stall.sales_of(seller).filter(move |sale| sale.seller == seller)
         });
         (offers.map(|offer| offer.id).collect(), sales.map(|sale| sale.id).collect())
+    }
+
+    /// Acceptances of these subjects themselves, as for what they sell.
+    fn accepted_by(&self, subjects: &[B256]) -> Vec<B256> {
+        let rows = self.0.live.rows();
+        let sellers = subjects.iter().filter_map(|subject| address_of(*subject));
+        sellers.flat_map(|seller| rows.board.acceptances_by(seller)).map(|row| row.id).collect()
     }
 
     fn erasure_report(&self, row: &ErasureRow, act: Act, details: &[u8], at_ms: u64) -> Report {

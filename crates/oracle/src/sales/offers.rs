@@ -139,7 +139,7 @@ impl Sales {
     }
 
     /// How many records are what is offered, and what is there besides.
-    fn count(
+    pub(crate) fn count(
         &self,
         seller: Address,
         dataset: &Dataset,
@@ -184,7 +184,7 @@ impl Sales {
     }
 
     /// The addresses that somebody sells under, their own first.
-    pub(super) fn names_of(&self, who: Address) -> Vec<Address> {
+    pub(crate) fn names_of(&self, who: Address) -> Vec<Address> {
         let aliases = self.0.service.aliases(who).into_iter().map(|own| own.alias);
         std::iter::once(who).chain(aliases).collect()
     }

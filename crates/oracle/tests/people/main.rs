@@ -6,6 +6,7 @@ mod aliases;
 mod asked;
 mod bazaar;
 mod bindings;
+mod calls;
 mod emergencies;
 mod erasure;
 mod feeds;

@@ -34,7 +34,7 @@ export type VaultVerb = "lookFor" | "askChange" | "declineChange" | "withdrawCha
 /** What happens to sales, and a buyer who downloads. */
 export type SaleVerb =
   | "salePaid" | "saleSettled" | "saleRefunded" | "saleWithdrawn" | "saleDeleted" | "saleSilent" | "saleOptOut"
-  | "saleOptIn" | "download" | "lookSold";
+  | "saleOptIn" | "download" | "lookSold" | "callAccepted" | "callWithdrawn" | "callSettled" | "callClosed";
 export type Flag = "unusual" | "noReason" | "atNight";
 
 /** Who did something: a name, or a role and a number. */
@@ -160,6 +160,7 @@ export function reading(report: Report, details: Uint8Array | null, isRelayed: b
     return { ...facts, relayed: false, ...(version === "medtrail/look-v1" ? {} : { isSelf: true, verb: "account" }) };
   }
   if (version === "medtrail/sale-v1" && isRelayed && kind === "sale") return { ...facts, ...saleOf(tree, nameOf) };
+  if (version === "medtrail/call-v1" && isRelayed && kind === "sale") return { ...facts, ...callOf(tree, nameOf) };
   if (version === "medtrail/download-v1" && isRelayed && kind === "access") {
     return { ...facts, relayed: false, verb: "download", ...buyerOf(addressOf(tree, "reader"), nameOf) };
   }
@@ -236,6 +237,16 @@ function saleOf(tree: unknown, nameOf: NameOf): Partial<Facts> {
   const act = text(tree, "act") ?? "";
   const verb = Object.hasOwn(verbs, act) ? verbs[act] : undefined;
   return verb === undefined ? {} : { verb, ...buyerOf(addressOf(get(tree, "order"), "buyer"), nameOf) };
+}
+
+/** What the log tells of the acceptance of a call to many. */
+function callOf(tree: unknown, nameOf: NameOf): Partial<Facts> {
+  const verbs: Readonly<Record<string, SaleVerb>> = {
+    accepted: "callAccepted", withdrawn: "callWithdrawn", settled: "callSettled", closed: "callClosed",
+  };
+  const act = text(tree, "act") ?? "";
+  const verb = Object.hasOwn(verbs, act) ? verbs[act] : undefined;
+  return verb === undefined ? {} : { verb, ...buyerOf(addressOf(get(tree, "call"), "buyer"), nameOf) };
 }
 
 function buyerOf(buyer: Hex | null, nameOf: NameOf): Partial<Facts> {

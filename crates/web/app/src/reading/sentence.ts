@@ -73,6 +73,14 @@ function permission(facts: Facts): string | null {
       return "You said no to all sales of your data.";
     case "saleOptIn":
       return "You took back your no to all sales of your data.";
+    case "callAccepted":
+      return `You agreed to sell a copy of your data to ${whom}, together with others.`;
+    case "callWithdrawn":
+      return `You took back that you sell to ${whom} together with others.`;
+    case "callSettled":
+      return `The money for a sale to ${whom}, together with others, was paid out.`;
+    case "callClosed":
+      return `The money for a sale to ${whom}, together with others, went back. You were not paid.`;
     case "download":
       return `${capital(whom)} downloaded the sealed copy of what you sell.`;
     case "lookSold":

@@ -1,0 +1,55 @@
+// How far a call is, for a seller and for its buyer. Of money the chain has the last word; of files the service has the first.
+import { settledBy } from "../permit/cohort";
+import type { Cohort } from "../permit/sale";
+import type { CallView, OwnAcceptance, OwnState } from "./api";
+import type { CallStanding } from "./chain";
+
+/** What a seller is told of their own answer: as the service has it, and once the chain shows the key whether they are in the file. */
+export type Answer = OwnState | "bound" | "leftOut";
+
+export interface Mine {
+  readonly own: OwnAcceptance | null;
+  readonly answer: Answer | null;
+  readonly mayAccept: boolean;
+  readonly mayTakeBack: boolean;
+  /** The service says one thing about the money, and the chain another. */
+  readonly isDisputed: boolean;
+}
+
+/** `isPaid`: what the chain says of this seller; null: it was not asked. */
+export function mineOf({ cohort, state, own: all }: CallView, chain: CallStanding | null, isPaid: boolean | null, nowS: number): Mine {
+  const own = all.at(-1) ?? null;
+  const isBound = chain !== null && chain.settledAtS !== null;
+  const isLiving = own?.state === "accepted" || own?.state === "delivered";
+  const isOver = chain?.status === "closed";
+  const answer = (state: OwnState): Answer => {
+    if (isPaid === true) return "paid";
+    if (!isLiving || (!isBound && !isOver)) return state;
+    if (isOver) return "ended";
+    return state === "delivered" ? "bound" : "leftOut";
+  };
+  return {
+    own, answer: own && answer(own.state),
+    mayAccept: (own === null || own.state === "withdrawn") && state === "open" && !isBound && !isOver && nowS < cohort.deliverBy,
+    mayTakeBack: isLiving && !isBound && !isOver,
+    isDisputed: own?.state === "paid" && isPaid === false,
+  };
+}
+
+export interface Called {
+  readonly settleUntilS: number;
+  /** Whether the rest of the money can be taken back. */
+  readonly mayClose: boolean;
+  readonly mayDownload: boolean;
+  /** Whether the chain shows the key. */
+  readonly isShown: boolean;
+}
+
+export function calledOf(cohort: Cohort, view: CallView | null, chain: CallStanding | null, nowS: number): Called {
+  const settleUntilS = settledBy(cohort);
+  const isSealed = view?.delivery != null && ["ready", "settling", "settled"].includes(view.delivery.state) && view.delivery.file !== null && view.delivery.bytes !== null;
+  return {
+    settleUntilS, mayClose: chain?.status === "open" && (nowS > settleUntilS || chain.paid === cohort.places), mayDownload: isSealed,
+    isShown: chain !== null && chain.settledAtS !== null,
+  };
+}

@@ -13,8 +13,8 @@ const account = (name) => accounts.find((one) => one.name === name);
 
 async function openAs(t, name, hash, calls, change = () => {}) {
   const service = market(calls);
-  change(service);
   const node = await startNode();
+  change({ ...service, node });
   t.after(() => node.stop());
   const wallet = await testWallet({ keys: [account(name).privateKey], chainId: 31338, rpc: node.url });
   const opened = await open(t, { hash, wallet, more: service.more });
@@ -86,24 +86,23 @@ test("a call whose words are not those of its fields is not shown, and whose mon
   assert.equal(await page.getByRole("button", { name: "Accept…" }).count(), 0);
   await assertGood(page, "a call that does not check");
 
-  const other = await openAs(t, "Mari Tamm", "#/sell", [call()]);
-  other.node.standing.status = 0;
-  await other.page.reload();
+  const other = await openAs(t, "Mari Tamm", "#/sell", [call()], ({ node }) => { node.standing.status = 0; });
   await other.page.getByText("The chain knows no money for it.").waitFor({ timeout: 30_000 });
   assert.equal(await other.page.getByRole("button", { name: "Accept…" }).count(), 0);
 });
 
 test("a buyer sees how far a call is, and opens another with all that it costs in view", async (t) => {
-  const { page, wallet, service } = await openAs(t, "Boreal Therapeutics", "#/market", [call()], ({ state }) => {
+  const { page, wallet, service } = await openAs(t, "Boreal Therapeutics", "#/trail", [call()], ({ state }) => {
     state.delivery = { state: "collecting", refusal: null, file: null, bytes: null, sellers: 0, paid: 0, lock: null };
   });
+  await page.getByRole("link", { name: "Market" }).click();
   await page.getByRole("link", { name: "Your calls to many" }).click();
   await page.getByText("11 people said yes, of 50 places.").waitFor({ timeout: 30_000 });
   await assertGood(page, "a buyer's calls");
   service.state.delivery = { state: "ready", refusal: null, file: `0x${"5f".repeat(32)}`, bytes: 9, sellers: 11, paid: 0, lock: `0x${"4b".repeat(32)}` };
   await page.getByText("The file is made, still sealed. The first are paid next.").waitFor({ timeout: 30_000 });
   await page.getByText("The file has the data of 11 people. 0 were paid.").waitFor();
-  await page.getByText(/The command medtrail call --into that folder/).waitFor();
+  await page.getByText(/the command medtrail call --into that folder/).waitFor();
 
   await page.getByRole("button", { name: "Open a call" }).click();
   await page.getByRole("button", { name: "Make it" }).click();

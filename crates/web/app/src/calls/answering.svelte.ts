@@ -98,7 +98,7 @@ export class Answering implements Purse {
     const theirs = new Set(answered.found.map(({ id }) => id));
     const { ids, unread, next } = await this.#catalogue(signal);
     const views = await Promise.all(ids.filter((id) => !theirs.has(id)).map((id) => this.#view(id, signal)));
-    const others = views.flatMap((view) => (view === null || this.own.includes(view.cohort.buyer) ? [] : [view]));
+    const others = views.flatMap((view) => (view === null || view === "gone" || this.own.includes(view.cohort.buyer) ? [] : [view]));
     const chain = await callChainOf(market);
     const nowS = (await orNull(chain?.nowS())) ?? Math.floor(Date.now() / 1000);
     const calls = await Promise.all([...answered.found, ...others].map((view) => this.#call(view, market, chain, nowS)));
@@ -121,11 +121,16 @@ export class Answering implements Purse {
     return { ids, unread, next: true };
   }
 
-  /** Null: an answer that is none. */
-  async #view(id: Hex, signal: AbortSignal): Promise<CallView | null> {
+  /** Null: an answer that is none. One may be gone since the catalogue was written. */
+  async #view(id: Hex, signal: AbortSignal): Promise<CallView | "gone" | null> {
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const found = callViewOf(await ask<unknown>(`/v1/calls/${id}`, { signal }));
+    const answer = await ask<unknown>(`/v1/calls/${id}`, { signal }).catch((error: unknown) => {
+      if (error instanceof Refused && error.status === 404) return "gone" as const;
+      throw error;
+    });
+    if (answer === "gone") return answer;
+    const found = callViewOf(answer);
     const view = found?.id === id ? found : null;
     this.#known.set(id, view);
     return view;

@@ -109,6 +109,15 @@ describe("calls that a seller can answer", () => {
     expect(server.asked.filter((path) => path === `/v1/calls/${ID}`)).toHaveLength(1);
   });
 
+  it("are shown though one is gone since the list was written", async () => {
+    const server = serve({ open: [callAnswer(), callAnswer(cohort({ salt: `0x${"63".repeat(32)}` }))] });
+    wallet(null);
+    const list = fetch;
+    vi.stubGlobal("fetch", (path: string, init?: RequestInit) => (path === `/v1/calls/${server.open[1]?.id}` ? Promise.resolve(new Response(JSON.stringify({ type: "/problems/no-such-call" }), { status: 404 })) : list(path, init)));
+    const answering = await started();
+    expect([answering.phase, answering.unread, answering.open.map(({ view }) => view.id)]).toEqual(["ready", 0, [ID]]);
+  });
+
   it("are not there where the service has no such market, and nothing is asked", async () => {
     const server = serve();
     const answering = new Answering(() => ({ ...CALLING, cohortMarket: null }), MARI, () => []);

@@ -17,6 +17,9 @@ export type Form = (typeof FORMS)[number];
 /** For what somebody is likely to sell; a sale is for one of them. */
 export const SALE_PURPOSES = ["HRESCH", "BIORCH", "CLINTRCH", "DSRCH", "PUBHLTH", "HQUALIMP", "HMARKT"] as const;
 
+/** Times to look that a seller can choose; none: the copy is all. */
+export const ACCESS_S = [0, 7, 30, 90, 365].map((days) => days * 86_400);
+
 /** What a price is in. */
 export interface Unit {
   readonly token: Hex;
@@ -44,6 +47,8 @@ export interface Choices extends DataChoices {
   readonly unit: Unit | null;
   /** As typed, in that unit. */
   readonly price: string;
+  /** For how long after a sale the buyer may also look, seconds; 0: not at all. Of de-identified data there is no look. */
+  readonly accessS: number;
   readonly term: Term;
   readonly date: string;
   readonly seller: Hex | "";
@@ -143,7 +148,7 @@ export function draftFrom(choices: Choices, { market, epoch, nowMs, salt }: Arou
   const [dataset, price, expiresAt] = [datasetFrom(choices), unit && unitsOf(choices.price, unit.decimals), untilS(choices, nowMs)];
   if (dataset === null || unit === null || price === null || expiresAt === null || choices.seller === "") throw new Error("nothing is missing");
   const terms = { statement: "", purpose: choices.purpose, dataset: datasetId(dataset), salt };
-  const bare: Offer = { seller: choices.seller, log: market.log, token: unit.token, price, accessS: 0, expiresAt, epoch, terms };
+  const bare: Offer = { seller: choices.seller, log: market.log, token: unit.token, price, accessS: dataset.form === "as-it-is" ? choices.accessS : 0, expiresAt, epoch, terms };
   const offer: Offer = { ...bare, terms: { ...terms, statement: renderOffer(bare, dataset, "en") ?? "" } };
   if (offerProblem(offer, dataset) !== null) throw new Error("what the form offers has a statement");
   return { offer, dataset, text: new TextDecoder().decode(datasetBytes(dataset)), country: choices.country };

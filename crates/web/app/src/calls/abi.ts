@@ -22,6 +22,7 @@ export const CALL_SELECTORS = {
   /** These of the registry in which acceptances are revoked. */
   epochOf: selector("epochOf(address)"),
   revoke: selector("revoke(address,bytes32)"),
+  standingOf: selector("standing(address,bytes32)"),
 } as const;
 
 /** `Settled(cohort, k, toVersion, paid)`: the first is indexed. */
@@ -40,7 +41,7 @@ export function openWithPermitData(cohort: Cohort, deadline: bigint, permit: Hex
   return `${CALL_SELECTORS.openWithPermit}${cohortWords(cohort)}${argumentsOf(deadline, BigInt(v as Hex), r as Hex, s as Hex)}`;
 }
 
-export const callData = (act: "standing" | "placeOf" | "epochOf" | "revoke", ...words: readonly Hex[]): Hex => `${CALL_SELECTORS[act]}${argumentsOf(...words)}`;
+export const callData = (act: "standing" | "placeOf" | "epochOf" | "revoke" | "standingOf", ...words: readonly Hex[]): Hex => `${CALL_SELECTORS[act]}${argumentsOf(...words)}`;
 
 /** What a settlement showed to everybody: the key, and the hash of the file. Null: no such event. */
 export function settledManyIn(data: unknown): { readonly k: Hex; readonly file: Hex } | null {

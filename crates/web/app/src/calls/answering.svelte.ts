@@ -15,11 +15,11 @@ import { allPages } from "../sell/selling.svelte";
 import { ask, Refused } from "../server/client";
 import { session } from "../session/session.svelte";
 import { callData } from "./abi";
-import { callsOf, callViewOf, catalogueOf, type CallView } from "./api";
+import { callsOf, callViewOf, catalogueOf, type CallView, type OwnAcceptance } from "./api";
 import type { CallChain, CallStanding } from "./chain";
 import { hasCalls, judgeCall, type CallMarket, type JudgedCall } from "./check";
 import { callChainOf } from "./open";
-import { mineOf, type Mine } from "./progress";
+import { mineOf, type Mine, type OwnOnChain } from "./progress";
 
 /** A call as a seller meets it. */
 export interface Call {
@@ -138,8 +138,13 @@ export class Answering implements Purse {
 
   async #call(view: CallView, market: CallMarket, chain: CallChain | null, nowS: number): Promise<Call> {
     const own = view.own.at(-1);
-    const [standing, isPaid] = await Promise.all([orNull(chain?.standing(view.id)), own ? orNull(chain?.isPaid(view.id, own.seller)) : null]);
-    return { view, judged: judgeCall(view, market, standing), chain: standing, mine: mineOf(view, standing, isPaid, nowS) };
+    const [standing, told] = await Promise.all([orNull(chain?.standing(view.id)), own && chain ? orNull(this.#told(chain, view.id, own)) : null]);
+    return { view, judged: judgeCall(view, market, standing), chain: standing, mine: mineOf(view, standing, told, nowS) };
+  }
+
+  async #told(chain: CallChain, call: Hex, { seller, id }: OwnAcceptance): Promise<OwnOnChain> {
+    const [isPaid, revokedAtS] = await Promise.all([chain.isPaid(call, seller), chain.revokedAtS(seller, id)]);
+    return { isPaid, revokedAtS };
   }
 
   async #doing<T>(what: () => Promise<T>): Promise<T> {

@@ -48,7 +48,7 @@ const STANDING = abiAnswer(1, NOW_S - 60, 0, 0);
 function wallet(keys: readonly (readonly [Hex, Uint8Array])[] | null, answers: Record<string, Hex> = {}) {
   const asked: { method: string; params: unknown }[] = [];
   const known: Record<string, Hex> = {
-    [CALL_SELECTORS.standing]: STANDING, [CALL_SELECTORS.placeOf]: abiAnswer(0, 0), [CALL_SELECTORS.epochOf]: abiAnswer(0), [SELECTORS.freezeOf]: abiAnswer(0, 0), [SELECTORS.creditOf]: abiAnswer(0),
+    [CALL_SELECTORS.standing]: STANDING, [CALL_SELECTORS.placeOf]: abiAnswer(0, 0), [CALL_SELECTORS.standingOf]: abiAnswer(0, 0), [CALL_SELECTORS.epochOf]: abiAnswer(0), [SELECTORS.freezeOf]: abiAnswer(0, 0), [SELECTORS.creditOf]: abiAnswer(0),
     ...answers,
   };
   session.wallet = {
@@ -289,6 +289,12 @@ describe("a call on the page", () => {
     const { container } = await item({ open: [], mine: [callAnswer(cohort(), { own: [ownAnswer(cohort(), { state: "delivered" })] })] }, { [CALL_SELECTORS.standing]: abiAnswer(1, 5, NOW_S, 1) });
     expect(container.textContent).toContain("The key is shown, and the buyer can open the file. Your money comes next.");
     expect([screen.queryByText("Take it back…"), screen.queryByRole("button", { name: "End it on the chain" })]).toEqual([null, null]);
+  });
+
+  it("shows what was ended on the chain as ended, though the service still counts it", async () => {
+    const { container } = await item({ open: [], mine: [callAnswer(cohort(), { own: [ownAnswer()] })] }, { [CALL_SELECTORS.standingOf]: abiAnswer(0, NOW_S - 5) });
+    expect(container.textContent).toContain("You ended it on the chain, so nobody can be paid for it.");
+    expect([screen.queryByRole("button", { name: "End it on the chain" }), screen.queryByText("Take it back…") !== null]).toEqual([null, true]);
   });
 
   it("says so where the service says paid and the chain does not", async () => {

@@ -41,6 +41,12 @@ export class CallChain extends TradeChain {
     return small(epoch, "epochOf");
   }
 
+  /** When an acceptance was ended in the registry, seconds; null: it was not. */
+  async revokedAtS(seller: Hex, acceptance: Hex): Promise<number | null> {
+    const [, revokedAt] = await this.words(this.consents, callData("standingOf", seller, acceptance), 2, "standing");
+    return small(revokedAt, "standing") || null;
+  }
+
   /** What the first settlement showed to everybody; null: there was none. */
   async settled(call: Hex): Promise<{ readonly k: Hex; readonly file: Hex } | null> {
     const { settledAtS } = await this.standing(call);

@@ -46,7 +46,8 @@ describe("a call as the service tells of it", () => {
 });
 
 describe("a seller's answer", () => {
-  const mine = (change: object, chain: CallStanding | null = OPEN, isPaid: boolean | null = false, nowS = DUE - 1) => mineOf(view(change), chain, isPaid, nowS);
+  const mine = (change: object, chain: CallStanding | null = OPEN, isPaid: boolean | null = false, nowS = DUE - 1, revokedAtS: number | null = null) =>
+    mineOf(view(change), chain, isPaid === null ? null : { isPaid, revokedAtS }, nowS);
   const own = (state: string) => ({ own: [ownAnswer(cohort(), { state })] });
 
   it("can be given while there is time, and once", () => {
@@ -66,6 +67,11 @@ describe("a seller's answer", () => {
       expect(mine(own(state), CLOSED), state).toMatchObject({ answer: "ended", mayTakeBack: false });
     }
     for (const state of ["withdrawn", "paid", "ended"]) expect(mine(own(state), null, null)).toMatchObject({ answer: state, mayTakeBack: false, isDisputed: false });
+    // Ended on the chain in the second of the first settlement it counts as before, and later not.
+    expect([null, 8, 9, 10].map((at) => mine(own("delivered"), BOUND, false, 0, at).answer)).toEqual(["bound", "revoked", "revoked", "bound"]);
+    expect(mine(own("accepted"), OPEN, false, 0, 8)).toMatchObject({ answer: "revoked", mayTakeBack: true, mayRevoke: false });
+    expect([own("accepted"), own("withdrawn"), own("paid"), {}].map((change) => mine(change).mayRevoke)).toEqual([true, true, false, false]);
+    expect(mine(own("accepted"), null).mayRevoke).toBe(false);
     expect(mine(own("paid"))).toMatchObject({ answer: "paid", isDisputed: true });
   });
 });

@@ -24,7 +24,7 @@ mod rpc;
 mod view;
 
 pub use bindings::{calldata, domain};
-pub use control::Control;
+pub use control::{Control, revocation};
 pub use deploy::{Contract, DeployError, Deployment, deploy};
 pub use history::OpenedSeen;
 pub use rpc::{Rpc, RpcError};

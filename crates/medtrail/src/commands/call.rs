@@ -6,6 +6,7 @@
 
 mod buyer;
 pub(super) mod folder;
+mod look;
 mod next;
 pub(super) mod proofs;
 mod words;

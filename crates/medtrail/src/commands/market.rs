@@ -7,6 +7,7 @@
 pub(super) mod amounts;
 pub(super) mod calls;
 pub(super) mod data;
+pub(super) mod looks;
 pub(super) mod views;
 
 use super::signing::{Keystore, Signed, Signing};

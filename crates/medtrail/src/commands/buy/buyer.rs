@@ -4,6 +4,7 @@ use super::next::{Next, Seen, Served, Waiting, next};
 use super::purchase::Purchase;
 use super::{fetch, judge, words};
 use crate::commands::PassphraseArgs;
+use crate::commands::market::looks::{FAILURES_MAX, Stuck, pause};
 use crate::commands::market::views::{OfferView, SaleView, read};
 use crate::commands::market::{Place, windows_of};
 use crate::commands::signing::{Signed, salt};
@@ -22,13 +23,8 @@ use medtrail_permit::sale::check;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// From one look to the next while it waits: short at first, a quarter of a minute later.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOK_MAX: Duration = Duration::from_secs(15);
-/// Looks that may fail one after the other: the service or the endpoint is started anew, say.
-const FAILURES_MAX: u32 = 40;
 /// What a buyer asks for beside the offer.
 pub(crate) struct Wanted {
     pub(crate) recipient: B256,
@@ -153,8 +149,7 @@ impl Buyer {
                     let _ = self.signed.session.renew().await;
                 }
             }
-            let pause = LOOK + start.elapsed() / 40;
-            tokio::time::sleep(pause.min(LOOK_MAX)).await;
+            pause(start).await;
         }
     }
 
@@ -332,24 +327,5 @@ impl Buyer {
             self.tell(id, state, &words, found);
         }
         outcome
-    }
-}
-
-/// Why a step was not taken.
-struct Stuck {
-    why: Failure,
-    /// Trying again would change nothing, or might cost something.
-    is_final: bool,
-}
-
-impl Stuck {
-    fn for_good(why: Failure) -> Self {
-        Self { why, is_final: true }
-    }
-}
-
-impl From<Failure> for Stuck {
-    fn from(why: Failure) -> Self {
-        Self { why, is_final: false }
     }
 }

@@ -2,20 +2,20 @@
 
 use super::Wanted;
 use super::folder::{CONSENTS, CallFolder, DATA, REPORT};
-use super::next::{Next, Seen, Served, Settled, Waiting, next};
+use super::next::{Next, Waiting, next};
 use super::{proofs, words};
 use crate::commands::PassphraseArgs;
 use crate::commands::buy::fetch;
 use crate::commands::delivery::call::{Given, check};
 use crate::commands::delivery::input::read_identity;
-use crate::commands::market::calls::{CallView, bare, settlement};
-use crate::commands::market::views::read;
+use crate::commands::market::calls::bare;
+use crate::commands::market::looks::{FAILURES_MAX, Stuck, pause};
 use crate::commands::market::{Place, windows_of};
 use crate::commands::signing::{Signed, salt};
 use crate::exit::{Failure, OK, Outcome, exit_code};
 use crate::render;
 use alloy_primitives::B256;
-use medtrail_chain::cohort::{CohortCall, CohortStep, Status};
+use medtrail_chain::cohort::{CohortCall, Status};
 use medtrail_chain::{At, own};
 use medtrail_permit::dataset::Dataset;
 use medtrail_permit::sale::cohort::{self, CohortMarket};
@@ -23,13 +23,7 @@ use medtrail_permit::sale::{Cohort, Terms};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-/// From one look to the next while it waits: short at first, a quarter of a minute later.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOK_MAX: Duration = Duration::from_secs(15);
-/// Looks that may fail one after the other: the service or the endpoint is started anew, say.
-const FAILURES_MAX: u32 = 40;
+use std::time::Instant;
 
 /// A buyer, the market of calls, and the folder of this call.
 pub(crate) struct Caller {
@@ -143,8 +137,7 @@ impl Caller {
                     let _ = self.signed.session.renew().await;
                 }
             }
-            let pause = LOOK + start.elapsed() / 40;
-            tokio::time::sleep(pause.min(LOOK_MAX)).await;
+            pause(start).await;
         }
     }
 
@@ -233,60 +226,6 @@ impl Caller {
         let kept = self.folder.call()?;
         let (call, dataset) = kept.ok_or_else(|| Failure::new("the call's file is gone"))?;
         Ok((call, String::from_utf8(dataset.bytes())?))
-    }
-
-    async fn look(&self, call: &Cohort) -> Result<(Seen, Option<CallView>), Failure> {
-        let (place, id, market) = (&self.place, call.id(&self.market), self.market.cohort_market);
-        let standing = place.chain.cohort_standing(market, id, At::Latest).await?;
-        let first = settlement(&place.chain, &self.market, id, &standing).await?;
-        let settled = match first.map(|first| (first.step, first.is_final)) {
-            Some((CohortStep::Settled { to_version, .. }, is_final)) => {
-                let at_s = standing.settled_at_s.unwrap_or_default();
-                Some(Settled { at_s, file: to_version, is_final })
-            }
-            _ if standing.settled_at_s.is_some() => {
-                return Err(Failure::new(
-                    "the first are paid, but your endpoint has no event of it: ask another one",
-                ));
-            }
-            _ => None,
-        };
-        let paid_final = match settled {
-            Some(Settled { is_final: true, .. }) => {
-                place.chain.cohort_standing(market, id, At::Finalized).await?.paid
-            }
-            _ => 0,
-        };
-        let view = match standing.status {
-            Status::Unknown => None,
-            _ => self.signed.session.find(&format!("/v1/calls/{id}")).await.or_else(|failure| {
-                // With all in hand nobody need be asked.
-                let held = self.folder.held();
-                let has_all = settled.is_some_and(|settled| {
-                    held.file == Some(settled.file)
-                        && held.proofs.is_some_and(|(of, _)| of == settled.file)
-                });
-                if has_all || held.opened { Ok(None) } else { Err(failure) }
-            })?,
-        };
-        let view = view.map(read::<CallView>).transpose()?;
-        if let Some(view) = &view {
-            view.described(&self.market, id)?;
-        }
-        let seen = Seen {
-            status: standing.status,
-            settled,
-            paid_final,
-            places: call.places,
-            paid: standing.paid,
-            has_pending: own::turn(&place.rpc, call.buyer).await?.is_taken(),
-            now_s: place.now_s().await?,
-            deliver_by_s: call.deliverBy,
-            settled_by_s: call.settled_by().unwrap_or(u64::MAX),
-            served: view.as_ref().map(served),
-            held: self.folder.held(),
-        };
-        Ok((seen, view))
     }
 
     /// Opens it, with the money of all places.
@@ -400,39 +339,6 @@ fn differs(
         .or(is_other("another number of places", wanted.places.is_some_and(|n| n != call.places)))
 }
 
-/// What the service says, as far as it counts.
-fn served(view: &CallView) -> Served {
-    let delivery = view.delivery.as_ref();
-    let state = delivery.map_or("collecting", |delivery| delivery.state.as_str());
-    let has_file = matches!(state, "ready" | "settling" | "settled");
-    let file = delivery.filter(|told| has_file && told.bytes.is_some());
-    Served {
-        is_final: view.state != "heard",
-        state: state.to_owned(),
-        refusal: delivery.and_then(|delivery| delivery.refusal.clone()),
-        file: file.and_then(|told| told.file),
-    }
-}
-
-/// Why a step was not taken.
-struct Stuck {
-    why: Failure,
-    /// Trying again would change nothing, or might cost something.
-    is_final: bool,
-}
-
-impl Stuck {
-    fn for_good(why: Failure) -> Self {
-        Self { why, is_final: true }
-    }
-}
-
-impl From<Failure> for Stuck {
-    fn from(why: Failure) -> Self {
-        Self { why, is_final: false }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -480,23 +386,5 @@ mod tests {
         ] {
             assert!(differs(&call, &other, buyer).is_some(), "{other:?}");
         }
-    }
-
-    #[test]
-    fn a_file_that_the_service_is_still_making_is_not_asked_for() {
-        let view = |state: &str, bytes: Option<u64>| {
-            let told = json!({
-                "id": B256::ZERO, "cohort": Cohort::default(), "dataset": "", "state": "open",
-                "accepted": 2, "own": [], "proposed": null,
-                "delivery": {
-                    "state": state, "refusal": null, "file": B256::repeat_byte(1), "bytes": bytes,
-                    "sellers": 2, "paid": 0, "lock": null,
-                },
-            });
-            served(&read::<CallView>(told).unwrap_or_else(|failure| panic!("{failure}")))
-        };
-        assert_eq!(view("making", Some(5)).file, None);
-        assert_eq!(view("ready", None).file, None);
-        assert_eq!(view("ready", Some(5)).file, Some(B256::repeat_byte(1)));
     }
 }

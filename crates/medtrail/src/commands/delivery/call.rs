@@ -4,6 +4,8 @@
 mod chain;
 mod contents;
 mod entries;
+#[cfg(test)]
+mod tests;
 
 use super::{input, step};
 use crate::clock::now_ms;

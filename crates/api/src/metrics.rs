@@ -91,6 +91,7 @@ fn read(state: &State) -> Result<String, Problem> {
     let (size, status) = (state.service.head().size, state.service.status());
     let size_of = |anchor: Option<Anchor>| anchor.map_or(0, |anchor| anchor.size);
     let sales_open = state.extras.sales.as_ref().map_or(0, |sales| sales.selling().open);
+    let calls_open = state.extras.calls.as_ref().map_or(0, |calls| calls.called().open);
     let mut registry = Registry::default();
     if let Some(bytes) = resident_bytes() {
         let help = "Memory of this process";
@@ -111,6 +112,7 @@ fn read(state: &State) -> Result<String, Problem> {
         ("notices_waiting", "Notices that wait to be sent", state.service.heralding().waiting),
         ("erasures_waiting", "Erasures that wait for their day", state.service.eraser().waiting),
         ("sales_open", "Sales with something left to do, also for the buyer", sales_open),
+        ("calls_open", "Calls to many with something left to do", calls_open),
         (
             "emergencies_open",
             "Emergency changes whose people are asked about them",

@@ -292,7 +292,7 @@ kinds! {
     NOT_WITHDRAWN = "not-withdrawn" CONFLICT: "The seller has not withdrawn",
         "Nothing: nobody asks you to delete anything.";
     NO_DELIVERY = "no-delivery" NOT_FOUND: "Nothing to download",
-        "Look at how the sale stands: there is a file from `delivered` on.";
+        "Look at how the sale stands: there is a file from `delivered` on, of a call from `ready` on.";
     NO_LOOK = "no-look" FORBIDDEN: "This sale lets you look at nothing now",
         "See `reason`: a settlement takes some minutes until it is final; what is over, or was ended, \
          takes a new sale.";

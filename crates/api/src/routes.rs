@@ -25,6 +25,7 @@ mod market;
 mod notices;
 mod offers;
 mod organisations;
+mod parcel;
 mod permissions;
 mod problems;
 mod questions;
@@ -111,6 +112,8 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(calls::get)
         .service(calls::accept)
         .service(calls::withdraw)
+        .service(calls::download)
+        .service(calls::proofs)
         .service(sales::take)
         .service(sales::list)
         .service(sales::get)

@@ -118,7 +118,7 @@ pub fn calldata(call: &Call) -> Bytes {
             consistencyProof: proof.clone(),
         }
         .abi_encode(),
-        Call::Settle { data, .. } => return data.clone(),
+        Call::Settle { data, .. } | Call::SettleMany { data, .. } => return data.clone(),
     };
     encoded.into()
 }
@@ -143,8 +143,10 @@ pub fn domain(chain_id: u64, registry: Address) -> Eip712Domain {
 
 /// The contract's own words for refusing this call, or the raw bytes.
 pub(crate) fn revert_reason(call: &Call, data: &[u8]) -> String {
-    if let Call::Settle { .. } = call {
-        return crate::market::refusal(data);
+    match call {
+        Call::Settle { .. } => return crate::market::refusal(data),
+        Call::SettleMany { .. } => return crate::cohort::refusal(data),
+        Call::Open { .. } | Call::Anchor { .. } => {}
     }
     reason_of::<AnchorRegistryErrors>(data)
 }
@@ -209,5 +211,9 @@ mod tests {
             settleUntil: alloy::primitives::U256::ONE,
         };
         assert!(revert_reason(&settling, &late.abi_encode()).contains("TooLate"));
+        let many =
+            Call::SettleMany { market, call: log, claims: vec![], gas: 0, data: Bytes::new() };
+        let nobody = crate::bindings::CohortMarket::NobodyPaid { cohort: log };
+        assert!(revert_reason(&many, &nobody.abi_encode()).contains("NobodyPaid"));
     }
 }

@@ -16,6 +16,7 @@ mod consents;
 mod control;
 mod deploy;
 mod follow;
+mod gas;
 mod history;
 pub mod market;
 pub mod own;
@@ -26,6 +27,7 @@ mod view;
 pub use bindings::{calldata, domain};
 pub use control::{Control, revocation};
 pub use deploy::{Contract, DeployError, Deployment, deploy};
+pub use gas::{GAS_OF_A_TRANSACTION_MAX, intrinsic_gas};
 pub use history::OpenedSeen;
 pub use rpc::{Rpc, RpcError};
 pub use view::{At, Finality, LogInfo};
@@ -69,7 +71,7 @@ impl Chain {
 impl Registry for Chain {
     fn encode(&self, call: &Call) -> Target {
         let to = match call {
-            Call::Settle { market, .. } => *market,
+            Call::Settle { market, .. } | Call::SettleMany { market, .. } => *market,
             Call::Open { .. } | Call::Anchor { .. } => self.registry,
         };
         Target { chain_id: self.chain_id, to, data: calldata(call) }
@@ -85,7 +87,10 @@ impl Registry for Chain {
         from: Address,
         call: &Call,
     ) -> Result<u64, PreflightError> {
-        self.gas_limit(at, from, call).await
+        match call {
+            Call::SettleMany { gas, .. } => self.tried_with(*gas, at, from, call).await,
+            _ => self.gas_limit(at, from, call).await,
+        }
     }
 
     async fn send(&self, raw: &Bytes) -> Result<(), SendError> {

@@ -254,6 +254,18 @@ impl Rpc {
         }
     }
 
+    /// The most gas that the newest block takes.
+    pub(crate) async fn block_gas_limit(&self) -> Result<Option<u64>, RpcError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Limited {
+            gas_limit: U64,
+        }
+        let params = json!(["latest", false]);
+        let answer = self.ask::<Limited>("eth_getBlockByNumber", params).await?;
+        Ok(answer.map(|found| found.gas_limit.to()))
+    }
+
     pub(crate) async fn receipt(&self, tx: TxHash) -> Result<Option<RpcReceipt>, RpcError> {
         self.ask("eth_getTransactionReceipt", json!([tx])).await
     }

@@ -57,7 +57,7 @@ pub(crate) struct AtFinalized {
 }
 
 /// EIP-1898; a block that was reorganised away is an error and not an answer.
-fn pinned(hash: B256) -> Value {
+pub(crate) fn pinned(hash: B256) -> Value {
     json!({ "blockHash": hash, "requireCanonical": true })
 }
 

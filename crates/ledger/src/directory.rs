@@ -17,7 +17,7 @@ mod sources;
 
 pub use aliases::{AliasRow, AliasState};
 pub use bindings::{BindingParties, BindingRow, BindingState};
-pub use calls::{AcceptanceRow, CallRow, CallState};
+pub use calls::{AcceptanceRow, CallDelivery, CallRow, CallState, DeliveredRow, FileKey};
 pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};

@@ -27,6 +27,7 @@ pub mod custodian;
 pub mod directory;
 pub mod edge;
 pub mod entry;
+pub mod group;
 pub mod inquiry;
 pub mod merkle;
 pub mod note;

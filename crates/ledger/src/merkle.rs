@@ -99,6 +99,20 @@ pub fn verify_inclusion(
     leaf: &Hash,
     path: &[Hash],
 ) -> Result<(), PathError> {
+    let computed = root_of_path(size, index, leaf, path)?;
+    if computed != *root {
+        return Err(PathError::WrongRoot { computed, expected: *root });
+    }
+    Ok(())
+}
+
+/// The root that a path of exactly the right length leads to.
+pub(crate) fn root_of_path(
+    size: u64,
+    index: u64,
+    leaf: &Hash,
+    path: &[Hash],
+) -> Result<Hash, PathError> {
     if index >= size {
         return Err(PathError::IndexBeyondSize { index, size });
     }
@@ -127,10 +141,7 @@ pub fn verify_inclusion(
     if last != 0 {
         return Err(wrong_length);
     }
-    if computed != *root {
-        return Err(PathError::WrongRoot { computed, expected: *root });
-    }
-    Ok(())
+    Ok(computed)
 }
 
 /// Checks that the log of `to` entries begins with the log of `from` entries

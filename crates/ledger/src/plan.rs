@@ -62,6 +62,20 @@ pub enum Call {
         /// ABI-encoded call.
         data: Bytes,
     },
+    /// Pays sellers of a call to many, by the same account. Shows the file's key.
+    SettleMany {
+        /// The cohort market's contract.
+        market: Address,
+        /// The call's id.
+        call: B256,
+        /// Whom it pays, by their acceptances.
+        claims: Vec<B256>,
+        /// Gas that the worst of these claims take, beside the transaction's own: a seller can
+        /// become the worst after any estimate.
+        gas: u64,
+        /// ABI-encoded call.
+        data: Bytes,
+    },
 }
 
 /// How far an intent has come.

@@ -1,5 +1,6 @@
 //! `medtrail`: runs a log, reports to it, and checks what it says.
 
+mod calling;
 mod client;
 mod clock;
 mod commands;

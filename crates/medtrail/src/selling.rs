@@ -1,11 +1,13 @@
-//! The sales of a running log, built from the configuration.
+//! The sales and calls to many of a running log, built from the configuration.
 
+use crate::calling::CohortOnChain;
 use crate::config::{Config, MarketConfig};
 use crate::node::StartError;
 use crate::trade::MarketOnChain;
 use medtrail_chain::{Chain, Finality, Rpc};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::ports::Outbox;
+use medtrail_oracle::calls::Calls;
 use medtrail_oracle::sales::settler::{self, Settler};
 use medtrail_oracle::sales::{Rules, Sales};
 use medtrail_oracle::sender::Limits;
@@ -14,6 +16,8 @@ use medtrail_oracle::vault::Vault;
 use medtrail_permit::sale::check::Windows;
 use medtrail_store::ParcelFolder;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// What sales run on besides the configuration.
 pub(crate) struct Ground {
@@ -23,12 +27,12 @@ pub(crate) struct Ground {
     pub(crate) relay: Arc<OperatorKey>,
 }
 
-/// Sales, and who sends their settlements. To be called in the runtime that then reads the chain.
+/// Sales, calls to many where their contract is named, and who sends the settlements. To be called in the runtime that then reads the chain.
 pub(crate) fn sales(
     config: &Config,
     market: &MarketConfig,
     ground: Ground,
-) -> Result<(Sales, Settler<Chain>), StartError> {
+) -> Result<(Sales, Option<Calls>, Settler<Chain>), StartError> {
     let Ground { service, vault, outbox, relay } = ground;
     let rpc = Rpc::new(&config.chain.rpc)?;
     let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
@@ -43,8 +47,24 @@ pub(crate) fn sales(
     };
     let log = service.trust().log;
     let sales = Sales::new(service, vault, trade, parcels, rules);
+    let calls = market.cohort_contract.map(|at| {
+        let trade = Arc::new(CohortOnChain::new(chain(), at));
+        Calls::new(sales.clone(), trade)
+    });
     let limits = Limits::with_fee_cap(u128::from(config.chain.fee_cap_gwei) * 1_000_000_000);
     let ports = settler::Ports { registry: chain(), outbox, courier: relay };
     let settler = Settler::new(ports, sales.clone(), log, limits);
-    Ok((sales, settler))
+    Ok((sales, calls, settler))
+}
+
+/// Looks at all calls every `poll` until `stop`. A look that is under way is ended first.
+pub(crate) async fn look_after(calls: Calls, poll: Duration, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let looked = calls.clone();
+        // What went wrong it has told.
+        if let Err(lost) = tokio::task::spawn_blocking(move || looked.tick()).await {
+            tracing::error!("calls were not looked at: {lost}");
+        }
+        stop.run_until_cancelled(tokio::time::sleep(poll)).await;
+    }
 }

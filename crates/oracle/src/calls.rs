@@ -9,15 +9,26 @@
 //! - `listing`: what is called for, and how it looks to everybody and to its sides
 //! - `places`: which place is free, who accepts it, and who takes that back
 //! - `follow`: what final blocks show of calls, step by step
+//! - `deliver`: the way of one delivery, step by step
+//! - `look`, `stand`: all that a step is judged by, of it the sellers' acceptances
+//! - `made`, `batch`: what is made for a delivery, and what pays it
+//! - `given`: what the buyer is given of it
 //! - `told`: the entries in the sellers' trails
 
+mod batch;
 pub(crate) mod board;
+mod deliver;
 mod follow;
+mod given;
 mod listing;
+mod look;
+mod made;
 mod places;
+mod stand;
 mod told;
 pub mod trade;
 
+pub use given::{Delivery, Given, Proofs};
 pub use listing::{CallCard, CallView, Own, Page};
 pub use places::Accepted;
 
@@ -28,11 +39,16 @@ use crate::opener::EntryError;
 use crate::sales::{Sales, SalesError};
 use crate::sequencer::PlaceError;
 use crate::service::Service;
-use medtrail_ledger::ports::{JournalError, RegistryError};
+use alloy_primitives::B256;
+use medtrail_ledger::plan::Call;
+use medtrail_ledger::ports::{JournalError, Parcels, RegistryError};
 use medtrail_permit::dataset::DatasetError;
 use medtrail_permit::sale::check::SaleError;
 use medtrail_permit::sale::cohort::CohortMarket;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use trade::Calling;
 
 /// Why nothing was listed, accepted or taken back. Nothing was written.
@@ -76,6 +92,9 @@ pub enum CallsError {
         "you have accepted this call and taken it back {0} times, which is as often as it goes"
     )]
     TooOften(usize),
+    /// Nothing to download yet, or any more.
+    #[error("there is nothing to download")]
+    NoFile,
     /// The acceptance is not there, or not the caller's.
     #[error("you have not accepted this call")]
     NotAccepted,
@@ -124,14 +143,46 @@ pub struct Calls(Arc<Inner>);
 struct Inner {
     sales: Sales,
     trade: Arc<dyn Calling>,
+    /// Files of calls only: sales sweep theirs.
+    parcels: Arc<dyn Parcels>,
+    /// Seconds before `deliverBy` at which collecting ends.
+    margin_s: u64,
     /// What is in the way of one.
     following: Mutex<Option<Problem>>,
+    /// Batches to be sent now, by call.
+    settling: Mutex<BTreeMap<B256, Call>>,
+    /// Places paid by the final block, when it was asked last.
+    paid: Mutex<BTreeMap<B256, u32>>,
 }
 
 impl Calls {
-    /// The calls of this log, by the rules of its sales.
-    pub fn new(sales: Sales, trade: Arc<dyn Calling>) -> Self {
-        Self(Arc::new(Inner { sales, trade, following: Mutex::default() }))
+    /// The calls of this log, by the rules of its sales. The files are kept apart from those of sales.
+    /// Collecting ends when all places are taken, or `margin_s` before `deliverBy`
+    /// ([`medtrail_market::cohort::delivery::MARGIN_S`]).
+    pub fn new(
+        sales: Sales,
+        trade: Arc<dyn Calling>,
+        parcels: Arc<dyn Parcels>,
+        margin_s: u64,
+    ) -> Self {
+        let (following, settling, paid) = Default::default();
+        Self(Arc::new(Inner { sales, trade, parcels, margin_s, following, settling, paid }))
+    }
+
+    /// Looks at all calls every `poll` until `stop`. A look that is under way is ended first. What it
+    /// finds due is sent by the settler ([`crate::sales::settler::Settler::with_calls`]).
+    pub async fn run(self, poll: Duration, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let calls = self.clone();
+            // What went wrong it has told.
+            let _ = crate::dispatch::blocking(move || calls.tick()).await;
+            stop.run_until_cancelled(tokio::time::sleep(poll)).await;
+        }
+    }
+
+    /// The batches to be sent now.
+    pub fn due(&self) -> Vec<Call> {
+        locked(&self.0.settling).values().cloned().collect()
     }
 
     /// The market whose calls these are.
@@ -142,12 +193,12 @@ impl Calls {
     /// How calls are doing.
     pub fn called(&self) -> Called {
         let open = self.service().0.live.rows().board.open().count() as u64;
-        let known = self.0.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = locked(&self.0.following);
         Called { open, problem: known.clone() }
     }
 
     fn note(&self, problem: Option<Problem>) {
-        let mut known = self.0.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.0.following);
         warn_once(known.as_ref(), problem.as_ref());
         *known = problem;
     }
@@ -169,4 +220,8 @@ impl Calls {
         let done = tokio::task::spawn_blocking(move || work(&calls)).await;
         done.unwrap_or_else(|_| Err(ReportError::from(PlaceError::Stopped).into()))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

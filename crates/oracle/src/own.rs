@@ -195,6 +195,36 @@ impl Service {
 }
 
 impl Service {
+    /// Enters many reports of the log itself, and returns where they stand, in their order: they wait
+    /// for the disk together. Those that the log does not take at once are entered one by one, as by
+    /// [`Self::enter_own`]. Blocks.
+    pub(crate) fn enter_all(&self, all: Vec<(Report, Vec<u8>)>) -> Result<Vec<u64>, ReportError> {
+        let mut asked = Vec::with_capacity(all.len());
+        for (report, details) in all {
+            let (evidence, details) = (Evidence::Relayed, Some(details));
+            let submission = Submission { report, evidence, details };
+            let Prepared { waiting, sent, answer, .. } = self.prepare(submission.clone(), None)?;
+            let queued = wait(self.0.queue.send(Ask::Place(Box::new(waiting))));
+            queued.map_err(|_| PlaceError::Stopped)?;
+            asked.push((submission, sent, answer));
+        }
+        let mut found = Vec::with_capacity(asked.len());
+        for (submission, sent, answer) in asked {
+            let placed = match wait(answer) {
+                Ok(Ok(Placed::Known { index })) => Some(index),
+                Ok(Ok(placed)) => Some(wait(self.receipt_of(placed, sent))?.index),
+                Ok(Err(PlaceError::Stopped)) => return Err(PlaceError::Stopped.into()),
+                Ok(Err(_)) | Err(_) => None,
+            };
+            let Submission { report, details, .. } = submission;
+            found.push(match placed {
+                Some(index) => index,
+                None => self.enter_own(report, details.unwrap_or_default())?,
+            });
+        }
+        Ok(found)
+    }
+
     async fn enter_prepared(&self, prepared: Prepared) -> Result<u64, ReportError> {
         let Prepared { waiting, sent, answer, .. } = prepared;
         let queued = self.0.queue.send(Ask::Place(Box::new(waiting))).await;

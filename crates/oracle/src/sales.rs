@@ -29,6 +29,8 @@ pub mod trade;
 mod view;
 mod withdrawal;
 
+pub(crate) use told::{DOWNLOAD_VERSION, DownloadDetails, HOUR_MS};
+
 pub use catalogue::{Card, Ended, Wish};
 pub use offers::{OfferState, OfferView, Offered};
 pub use orders::Approved;
@@ -299,6 +301,10 @@ impl Sales {
 
     pub(crate) fn trade(&self) -> &dyn Trade {
         &*self.0.trade
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     fn now_ms(&self) -> u64 {

@@ -222,7 +222,7 @@ impl Round {
             Call::Open { .. } => !shown.operator.is_zero() || shown.count > 0,
             Call::Anchor { size, .. } => shown.size >= *size,
             // A receipt that says it succeeded is all there is to see here.
-            Call::Settle { .. } => true,
+            Call::Settle { .. } | Call::SettleMany { .. } => true,
         };
         match (block.number <= view.finalized.number, takes_effect) {
             (true, true) => IntentState::Final(block),
@@ -321,7 +321,7 @@ fn begin(view: &ChainView, round: &Round, local: &Local, due: Due, limits: &Limi
         return vec![Step::Alarm(alarm)];
     }
     let with = match &due.call {
-        Call::Open { .. } | Call::Settle { .. } => Vec::new(),
+        Call::Open { .. } | Call::Settle { .. } | Call::SettleMany { .. } => Vec::new(),
         Call::Anchor { size, .. } => {
             vec![PlanChange::KeepCheckpoint { size: *size, note: due.note }]
         }
@@ -349,7 +349,7 @@ fn fits(view: &ChainView, local: &Local, call: &Call) -> bool {
                 && (old.size + 1..=old.size + GROWTH_MAX).contains(size)
                 && *size <= entries
         }
-        (Call::Settle { .. }, Duty::Settlements) => true,
+        (Call::Settle { .. } | Call::SettleMany { .. }, Duty::Settlements) => true,
         _ => false,
     }
 }

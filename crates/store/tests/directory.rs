@@ -7,11 +7,12 @@ use alloy_primitives::{Address, B256, Bytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
     AcceptanceRow, AliasRow, AliasState, ApiKeyRow, ApprovalRow, BindingParties, BindingRow,
-    BindingState, CallRow, CallState, ChannelsRow, Contents, CorrectionRow, Directory,
-    DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer, EmergencyRow, ErasureRow,
-    ErasureState, HoldRow, InquiryRow, InquirySort, InviteRow, KeyRow, MarketCursor, OfferRow,
-    OptOutRow, OrganisationRow, PendingEntry, SaleRow, SaleState, SaleWithdrawalRow, SealedFile,
-    SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState, WebhookChannel,
+    BindingState, CallDelivery, CallRow, CallState, ChannelsRow, Contents, CorrectionRow,
+    DeliveredRow, Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer,
+    EmergencyRow, ErasureRow, ErasureState, FileKey, HoldRow, InquiryRow, InquirySort, InviteRow,
+    KeyRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow, SaleState,
+    SaleWithdrawalRow, SealedFile, SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState,
+    WebhookChannel,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -337,19 +338,41 @@ fn offer() -> impl Strategy<Value = OfferRow> {
 
 fn call() -> impl Strategy<Value = CallRow> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..60);
-    (word(), address(), bytes(), bytes(), any::<[u64; 3]>(), 0..3u8).prop_map(
-        |(id, buyer, document, dataset, [deliver_by_s, heard_ms, opened_at_s], state)| CallRow {
-            id,
-            buyer,
-            document,
-            dataset,
-            deliver_by_s,
-            heard_ms,
-            state: match state {
-                0 => CallState::Heard,
-                1 => CallState::Open { opened_at_s },
-                _ => CallState::Closed { opened_at_s },
-            },
+    (word(), address(), bytes(), bytes(), any::<[u64; 3]>(), 0..3u8, call_delivery()).prop_map(
+        |(id, buyer, document, dataset, [deliver_by_s, heard_ms, opened_at_s], state, delivery)| {
+            CallRow {
+                id,
+                buyer,
+                document,
+                dataset,
+                deliver_by_s,
+                heard_ms,
+                state: match state {
+                    0 => CallState::Heard,
+                    1 => CallState::Open { opened_at_s },
+                    _ => CallState::Closed { opened_at_s },
+                },
+                delivery,
+            }
+        },
+    )
+}
+
+fn call_delivery() -> impl Strategy<Value = CallDelivery> {
+    let sellers = prop::collection::vec(word(), 0..4);
+    (0..7u8, word(), any::<[u64; 2]>(), any::<(u32, u16, u8)>(), sellers).prop_map(
+        |(which, lock, [bytes, time_ms], (attempt, year, refusal), sellers)| {
+            let key = FileKey { attempt, year, lock };
+            let file = SealedFile { hash: lock, bytes, manifest: lock, time_ms };
+            match which {
+                0 => CallDelivery::Collecting,
+                1 => CallDelivery::Keyed { key, sellers },
+                2 => CallDelivery::Sealed { key, file, sellers },
+                3 => CallDelivery::Shown { key, file, sellers },
+                4 => CallDelivery::Settled { key, file, sellers },
+                5 => CallDelivery::Refusing { refusal, attempt },
+                _ => CallDelivery::Over { refusal },
+            }
         },
     )
 }
@@ -374,6 +397,8 @@ fn acceptance() -> impl Strategy<Value = AcceptanceRow> {
                 accepted_entry,
                 withdrawn_ms,
                 ended_entry,
+                is_paid: ended_entry.is_some_and(|entry| entry % 2 == 0),
+                delivered: accepted_entry.map(|index| DeliveredRow { lock: id, file: call, index }),
             }
         })
 }
@@ -914,6 +939,7 @@ fn call_row() -> CallRow {
         deliver_by_s: 300,
         heard_ms: 7,
         state: CallState::Heard,
+        delivery: CallDelivery::Collecting,
     }
 }
 
@@ -931,6 +957,8 @@ fn acceptance_row() -> AcceptanceRow {
         accepted_entry: None,
         withdrawn_ms: Some(8),
         ended_entry: None,
+        is_paid: false,
+        delivered: None,
     }
 }
 
@@ -945,12 +973,41 @@ fn calls_and_acceptances_are_written_as_they_always_were() {
     ];
     for (state, bytes) in states {
         let row = postcard::to_allocvec(&CallRow { state, ..call_row() }).unwrap();
-        assert_eq!(row, [&head[..], bytes].concat());
+        assert_eq!(row, [&head[..], bytes, &[0]].concat());
+    }
+    let key = FileKey { attempt: 1, year: 2026, lock: B256::repeat_byte(6) };
+    let (hash, manifest) = (B256::repeat_byte(7), B256::repeat_byte(8));
+    let file = SealedFile { hash, bytes: 300, manifest, time_ms: 9 };
+    let sellers = || vec![B256::repeat_byte(3)];
+    let of_key = [&[1, 0xea, 0x0f, 32][..], &[6; 32]].concat();
+    let of_file = [&[32][..], &[7; 32], &[0xac, 2, 32], &[8; 32], &[9]].concat();
+    let of_sellers = [&[1, 32][..], &[3; 32]].concat();
+    let whole = |number: u8| [&[number][..], &of_key, &of_file, &of_sellers].concat();
+    let deliveries = [
+        (
+            CallDelivery::Keyed { key, sellers: sellers() },
+            [&[1][..], &of_key, &of_sellers].concat(),
+        ),
+        (CallDelivery::Sealed { key, file, sellers: sellers() }, whole(2)),
+        (CallDelivery::Shown { key, file, sellers: sellers() }, whole(3)),
+        (CallDelivery::Settled { key, file, sellers: sellers() }, whole(4)),
+        (CallDelivery::Refusing { refusal: 5, attempt: 2 }, vec![5, 5, 2]),
+        (CallDelivery::Over { refusal: 5 }, vec![6, 5]),
+    ];
+    for (delivery, bytes) in deliveries {
+        let row = postcard::to_allocvec(&CallRow { delivery, ..call_row() }).unwrap();
+        assert_eq!(row, [&head[..], &[0], &bytes].concat());
     }
     let row = postcard::to_allocvec(&acceptance_row()).unwrap();
     let ids = [&[32][..], &[3; 32], &[32], &[1; 32], &[20], &[4; 20]].concat();
     let tail = [5, 6, 0xac, 2, 2, 9, 9, 2, b'E', b'E', 7, 0, 1, 8, 0];
-    assert_eq!(row, [&ids[..], &tail].concat());
+    assert_eq!(row, [&ids[..], &tail, &[0, 0]].concat());
+    let (lock, file) = (B256::repeat_byte(6), B256::repeat_byte(7));
+    let delivered = Some(DeliveredRow { lock, file, index: 9 });
+    let paid = AcceptanceRow { is_paid: true, delivered, ..acceptance_row() };
+    let row = postcard::to_allocvec(&paid).unwrap();
+    let told = [&[1, 1, 32][..], &[6; 32], &[32], &[7; 32], &[9]].concat();
+    assert_eq!(row, [&ids[..], &tail, &told].concat());
 }
 
 fn fixture() -> PathBuf {

@@ -412,6 +412,7 @@ impl From<CallsError> for Problem {
             CallsError::Taken(_) => Self::new(&PLACE_TAKEN, told).at("acceptance.place"),
             CallsError::Twice => Self::new(&ALREADY_ACCEPTED, told),
             CallsError::TooOften(_) => Self::new(&ACCEPTED_OFTEN, told),
+            CallsError::NoFile => Self::new(&NO_DELIVERY, told),
             CallsError::NotAccepted => Self::new(&NOT_ACCEPTED, told),
             CallsError::Sales(error) => error.into(),
             other => Self::fault(&other),

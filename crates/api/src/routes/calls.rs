@@ -1,7 +1,7 @@
 //! `/v1/calls`: what buyers call for from many. The catalogue is everybody's and names nobody but the
 //! buyer; whoever wants to sell signs in and is told what to sign for the lowest free place.
 
-use super::cursor;
+use super::{cursor, parcel};
 use crate::answer::{blocking, created, json};
 use crate::caller::Caller;
 use crate::client::Client;
@@ -10,9 +10,10 @@ use crate::state::State;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
-use medtrail_oracle::calls::{Accepted, CallCard, CallView, Own};
+use medtrail_oracle::calls::{Accepted, CallCard, CallView, CallsError, Delivery, Own};
 use medtrail_permit::sale::{Cohort, CohortAcceptance};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 /// A call, or an acceptance, with its statement and the description of a dataset.
@@ -69,6 +70,38 @@ struct OneCall {
     /// only. Another may be faster: ask again then.
     #[schema(value_type = Option<Object>)]
     proposed: Option<CohortAcceptance>,
+    /// Told to the buyer only.
+    delivery: Option<OneDelivery>,
+}
+
+/// How the delivery of a call stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OneDelivery {
+    /// `collecting` (places are accepted), `making` (the file, its entries), `ready` (it may be
+    /// downloaded), `settling` (the key is shown), `settled` or `over`.
+    state: &'static str,
+    /// Why nothing is delivered: `documents`, `recipient`, `windows`, `nobody`, `late` or `closed`.
+    refusal: Option<&'static str>,
+    /// SHA-256 of the file, from `ready` on.
+    #[schema(value_type = Option<String>)]
+    file: Option<B256>,
+    bytes: Option<u64>,
+    /// How many are in the file.
+    sellers: u64,
+    /// How many are paid, by the final block.
+    paid: u32,
+    /// SHA-256 of the key, from `ready` on. The key is shown by the contract, never here.
+    #[schema(value_type = Option<String>)]
+    lock: Option<B256>,
+}
+
+impl From<Delivery> for OneDelivery {
+    fn from(delivery: Delivery) -> Self {
+        let Delivery { state, refusal, file, sellers, paid, lock } = delivery;
+        let (file, bytes) = file.unzip();
+        Self { state, refusal, file, bytes, sellers, paid, lock }
+    }
 }
 
 /// An acceptance, for whoever gave it.
@@ -85,7 +118,7 @@ struct OwnAcceptance {
     country: String,
     accepted_ms: u64,
     withdrawn_ms: Option<u64>,
-    /// `accepted`, `withdrawn` or `ended` (paid, or the money went back: the trail says which).
+    /// `accepted`, `withdrawn`, `delivered` (in the file, not paid yet), `paid` or `ended`.
     state: &'static str,
 }
 
@@ -118,6 +151,7 @@ impl From<CallView> for OneCall {
             accepted: view.accepted,
             own: view.own.into_iter().map(OwnAcceptance::from).collect(),
             proposed: view.proposed,
+            delivery: view.delivery.map(OneDelivery::from),
         }
     }
 }
@@ -309,8 +343,9 @@ pub(super) async fn accept(
     Ok(told(calls.accept(who, id, Accepted { acceptance, signature, country }).await?))
 }
 
-/// Takes the caller's acceptance back: their data get into no file that is made after this. On the
-/// chain `revoke` ends it for the contract too.
+/// Takes the caller's acceptance back, until the key of a file with their data may have been seen: a
+/// file that is made already is made anew without them. On the chain `revoke` ends it for the contract
+/// too.
 #[utoipa::path(delete, path = "/v1/calls/{id}/acceptances", operation_id = "withdrawAcceptance",
     tag = "sales", params(("id" = String, Path, description = "The call's id")),
     responses((status = 200, body = OneCall)))]
@@ -322,4 +357,86 @@ pub(super) async fn withdraw(
 ) -> Result<HttpResponse, Problem> {
     let who = caller.session()?.address;
     Ok(json(&OneCall::from(state.calls()?.withdraw(who, id_in(&id)?).await?)))
+}
+
+/// The sealed file of a call, for its buyer, once the trail of each seller in it has the line that says
+/// so. In pieces too (RFC 9110 section 14).
+#[utoipa::path(get, path = "/v1/calls/{id}/delivery", operation_id = "downloadCall", tag = "sales",
+    params(("id" = String, Path, description = "The call's id")),
+    responses(
+        (status = 200, description = "The file; `ETag` is its SHA-256",
+            content_type = "application/octet-stream"),
+        (status = 206, description = "The part asked for",
+            content_type = "application/octet-stream")))]
+#[routes]
+#[get("/v1/calls/{id}/delivery")]
+pub(super) async fn download(
+    id: Path<String>,
+    request: HttpRequest,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let (calls, id) = (state.calls()?.clone(), id_in(&id)?);
+    let given = calls.download(who, id).await?;
+    parcel::answer(&request, &given.file, move |from, most| {
+        let calls = calls.clone();
+        async move {
+            let piece = calls.piece(id, given, from, most).await?;
+            // Gone meanwhile, since somebody said no: the answer ends short of its length.
+            if piece.is_empty() { Err(CallsError::NoFile) } else { Ok(piece) }
+        }
+    })
+}
+
+/// Which proofs are listed.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WishedProofs {
+    /// The `next` of the page before.
+    before: Option<u64>,
+    /// At most, to 100; 25 if left out.
+    limit: Option<usize>,
+}
+
+/// Proofs of a delivery's entries, by place.
+#[derive(Serialize, ToSchema)]
+struct ProofList {
+    /// `medtrail/call-proofs-v1`.
+    version: &'static str,
+    /// `medtrail/proof-v1`, each in its one spelling.
+    #[schema(value_type = Vec<Object>)]
+    proofs: Vec<Box<RawValue>>,
+    /// The `before` of the next page.
+    #[schema(value_type = Option<String>)]
+    next: Option<String>,
+}
+
+/// The proofs of the entries of a delivery, one for each seller in the file, with their details, for
+/// the call's buyer.
+#[utoipa::path(get, path = "/v1/calls/{id}/proofs", operation_id = "callProofs", tag = "sales",
+    params(("id" = String, Path, description = "The call's id"), WishedProofs),
+    responses((status = 200, body = ProofList)))]
+#[routes]
+#[get("/v1/calls/{id}/proofs")]
+#[head("/v1/calls/{id}/proofs")]
+pub(super) async fn proofs(
+    id: Path<String>,
+    query: Result<Query<WishedProofs>, actix_web::Error>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let calls = state.calls()?;
+    let wished = query.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
+    let WishedProofs { before, limit } = wished.into_inner();
+    let (proofs, next) = calls.proofs(who, id_in(&id)?, before, limit.unwrap_or(USUAL)).await?;
+    let raw = |proof: Vec<u8>| {
+        let text = String::from_utf8(proof).expect("a proof is text");
+        RawValue::from_string(text).expect("a proof is JSON")
+    };
+    let proofs = proofs.iter().map(|proof| raw(proof.to_bytes())).collect();
+    let next = next.map(|place| place.to_string());
+    Ok(json(&ProofList { version: "medtrail/call-proofs-v1", proofs, next }))
 }

@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, routes};
 use medtrail_ledger::plan::Anchor;
 use medtrail_oracle::anchorer::{Problem as Obstacle, State as Anchoring, Status};
+use medtrail_oracle::calls::Calls;
 use medtrail_oracle::judge::Judging;
 use medtrail_oracle::sales::Sales;
 use medtrail_oracle::sequencer::UNFILED_ENTRIES_MAX;
@@ -50,6 +51,7 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
     let (clerking, heralding) = (state.service.clerking(), state.service.heralding());
     let eraser = state.service.eraser();
     let selling = state.extras.sales.as_ref().map(Sales::selling);
+    let called = state.extras.calls.as_ref().map(Calls::called);
     let mut answer = json(&value!({
         "ready": problem.is_none(),
         "problem": problem.map(|(what, advice)| value!({ "what": what, "advice": advice })),
@@ -65,6 +67,9 @@ pub(super) async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> 
         "erasures": value!({ "waiting": eraser.waiting, "problem": problem_of(&eraser.problem) }),
         "sales": selling.map(|selling| {
             value!({ "open": selling.open, "problem": problem_of(&selling.problem) })
+        }),
+        "calls": called.map(|called| {
+            value!({ "open": called.open, "problem": problem_of(&called.problem) })
         }),
     }));
     if problem.is_some() {

@@ -1,18 +1,13 @@
 //! `/v1/sales`: orders that were paid, for their seller and their buyer.
 
-use super::cursor;
+use super::{cursor, parcel};
 use crate::answer::{created, document, json};
 use crate::caller::Caller;
 use crate::client::Client;
 use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::problem::{self, Problem};
 use crate::state::State;
-use actix_web::body::SizedStream;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, Header, IF_RANGE, Range,
-};
-use actix_web::web::{Bytes as Chunk, Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::directory::SaleWithdrawalRow;
@@ -22,8 +17,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
-/// Bytes of a file that are read at once.
-const PIECE_BYTES: usize = 256 << 10;
 /// Where no number is named.
 const USUAL: usize = 25;
 
@@ -364,49 +357,14 @@ pub(super) async fn download(
 ) -> Result<HttpResponse, Problem> {
     let Asked { who, sales, id } = Asked::of(&order, &caller, &state)?;
     let file = sales.download(who, id).await?;
-    let etag = format!("\"{:x}\"", file.hash);
-    // A piece of another file would spoil what the caller has.
-    let is_same =
-        request.headers().get(IF_RANGE).is_none_or(|tag| tag.as_bytes() == etag.as_bytes());
-    let range = Range::parse(&request).ok().filter(|_| is_same);
-    let (status, from, length) = match range {
-        // Several at once are answered as if none was asked for.
-        Some(Range::Bytes(specs)) if specs.len() == 1 => {
-            let Some((from, last)) = specs[0].to_satisfiable_range(file.bytes) else {
-                let told = format!("the file has {} bytes", file.bytes);
-                return Err(Problem::new(&problem::RANGE, told).at("Range"));
-            };
-            (StatusCode::PARTIAL_CONTENT, from, last - from + 1)
-        }
-        _ => (StatusCode::OK, 0, file.bytes),
-    };
-    let mut answer = HttpResponse::build(status);
-    answer
-        .insert_header((CONTENT_TYPE, "application/octet-stream"))
-        .insert_header((ETAG, etag))
-        .insert_header((ACCEPT_RANGES, "bytes"))
-        .insert_header((CACHE_CONTROL, "private, no-store"));
-    if status == StatusCode::PARTIAL_CONTENT {
-        let told = format!("bytes {from}-{}/{}", from + length - 1, file.bytes);
-        answer.insert_header((CONTENT_RANGE, told));
-    }
-    let pieces = futures::stream::try_unfold((from, length), move |(from, left)| {
+    parcel::answer(&request, &file, move |from, most| {
         let sales: Sales = sales.clone();
         async move {
-            if left == 0 {
-                return Ok::<_, SalesError>(None);
-            }
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_BYTES);
             let piece = sales.piece(id, from, most).await?;
-            if piece.is_empty() {
-                // Gone meanwhile: the answer ends short of its length, which tells.
-                return Err(SalesError::NoFile);
-            }
-            let read = piece.len() as u64;
-            Ok(Some((Chunk::from(piece), (from + read, left - read))))
+            // Gone meanwhile: the answer ends short of its length, which tells.
+            if piece.is_empty() { Err(SalesError::NoFile) } else { Ok(piece) }
         }
-    });
-    Ok(answer.body(SizedStream::new(length, Box::pin(pieces))))
+    })
 }
 
 /// The proof of the delivery's entry, with its details, for both sides.

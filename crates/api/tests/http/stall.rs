@@ -4,7 +4,7 @@ use crate::support::{CHAIN, now_ms};
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::plan::{Anchor, BlockRef, Header};
 use medtrail_ledger::ports::{RegistryError, Tips};
-use medtrail_oracle::calls::trade::{Calling, OnChain as Called, Standing as CallStanding};
+use medtrail_oracle::calls::trade::{Batch, Calling, OnChain as Called, Standing as CallStanding};
 use medtrail_oracle::sales::trade::{Bought, OnChain, Shown, Standing, Trade};
 use medtrail_oracle::sales::{Rule, Rules};
 use medtrail_permit::sale::check::Windows;
@@ -28,7 +28,8 @@ impl Stall {
     /// A call that was opened, in a final block.
     pub(crate) fn open(&self, call: B256) {
         let on_chain = Called::Open { is_bound: false };
-        let standing = CallStanding { on_chain, opened_at_s: now_ms() / 1000, settled_at_s: None };
+        let opened_at_s = now_ms() / 1000;
+        let standing = CallStanding { on_chain, opened_at_s, settled_at_s: None, paid: 0 };
         self.1.lock().unwrap().insert(call, standing);
     }
 
@@ -57,12 +58,21 @@ impl Calling for Stall {
     }
 
     fn standing(&self, call: B256, _: B256) -> Result<CallStanding, RegistryError> {
-        let none = CallStanding { on_chain: Called::None, opened_at_s: 0, settled_at_s: None };
+        let on_chain = Called::None;
+        let none = CallStanding { on_chain, opened_at_s: 0, settled_at_s: None, paid: 0 };
         Ok(self.1.lock().unwrap().get(&call).copied().unwrap_or(none))
     }
 
     fn paid_place(&self, _: B256, _: Address, _: B256) -> Result<Option<u32>, RegistryError> {
         Ok(None)
+    }
+
+    fn gas_max(&self) -> Result<u64, RegistryError> {
+        Ok(1 << 24)
+    }
+
+    fn settle(&self, _: &Batch<'_>) -> Bytes {
+        Bytes::from_static(b"settle many")
     }
 }
 

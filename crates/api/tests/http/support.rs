@@ -328,7 +328,8 @@ impl Log {
         let parcels = Arc::new(ParcelFolder::open(&folder.path().join("parcels")).unwrap());
         let sales =
             Sales::new(service.clone(), vault.clone(), stall.clone(), parcels, stall::rules());
-        let calls = Calls::new(sales.clone(), stall.clone());
+        let called = Arc::new(ParcelFolder::open(&folder.path().join("calls")).unwrap());
+        let calls = Calls::new(sales.clone(), stall.clone(), called, 300);
         let (sold, called) = (Some(sales.clone()), Some(calls.clone()));
         let extras = Extras { vault: Some(vault), sales: sold, calls: called, ..extras };
         let anywhere = (Ipv4Addr::LOCALHOST, 0).into();

@@ -1,5 +1,6 @@
 //! Calls to many: what buyers called for, and who accepted a place.
 
+use super::SealedFile;
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,114 @@ pub struct CallRow {
     pub heard_ms: u64,
     /// How far it is.
     pub state: CallState,
+    /// How far its delivery is.
+    pub delivery: CallDelivery,
+}
+
+/// How far the delivery of a call is. A variant is named by its place: new ones stand last.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CallDelivery {
+    /// Acceptances come in.
+    Collecting,
+    /// The key of a file is kept.
+    Keyed {
+        /// Which.
+        key: FileKey,
+        /// Whom the file is to be made of, by their acceptances.
+        sellers: Vec<B256>,
+    },
+    /// The file is kept.
+    Sealed {
+        /// Its key.
+        key: FileKey,
+        /// The file.
+        file: SealedFile,
+        /// Who is in it.
+        sellers: Vec<B256>,
+    },
+    /// The key may have been seen by anybody.
+    Shown {
+        /// Which.
+        key: FileKey,
+        /// The file.
+        file: SealedFile,
+        /// Who is in it.
+        sellers: Vec<B256>,
+    },
+    /// Settled as far as it can be, for good.
+    Settled {
+        /// The key, which everybody knows.
+        key: FileKey,
+        /// The file.
+        file: SealedFile,
+        /// Who is in it.
+        sellers: Vec<B256>,
+    },
+    /// It will not be delivered, and what was made for it is being destroyed.
+    Refusing {
+        /// Why, by its number.
+        refusal: u8,
+        /// Which attempt was the last; zero: none was made.
+        attempt: u32,
+    },
+    /// It will not be delivered; what was made for it is gone.
+    Over {
+        /// Why, by its number.
+        refusal: u8,
+    },
+}
+
+/// The key of one file of a call, by what is known of it without it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileKey {
+    /// Which file of the call it is, from 1 on: each has a key of its own.
+    pub attempt: u32,
+    /// The year in which it was drawn: ages are counted from it.
+    pub year: u16,
+    /// SHA-256 of what opens the outer seal.
+    pub lock: B256,
+}
+
+impl CallDelivery {
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Settled { .. } | Self::Over { .. })
+    }
+
+    /// Whether the key may have been seen.
+    pub fn is_shown(&self) -> bool {
+        matches!(self, Self::Shown { .. } | Self::Settled { .. })
+    }
+
+    /// The last attempt to make a file; zero: there was none.
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::Collecting | Self::Over { .. } => 0,
+            Self::Keyed { key, .. }
+            | Self::Sealed { key, .. }
+            | Self::Shown { key, .. }
+            | Self::Settled { key, .. } => key.attempt,
+            Self::Refusing { attempt, .. } => *attempt,
+        }
+    }
+
+    /// The file that is made, its key, and who is in it.
+    pub fn file(&self) -> Option<(FileKey, SealedFile, &[B256])> {
+        match self {
+            Self::Sealed { key, file, sellers }
+            | Self::Shown { key, file, sellers }
+            | Self::Settled { key, file, sellers } => Some((*key, *file, sellers)),
+            _ => None,
+        }
+    }
+
+    /// Of whom a file is made, or to be made.
+    pub fn sellers(&self) -> &[B256] {
+        match self {
+            Self::Keyed { sellers, .. } => sellers,
+            other => other.file().map_or(&[], |(.., sellers)| sellers),
+        }
+    }
 }
 
 /// How far a call is. A variant is named by its place: new ones stand last.
@@ -66,4 +175,19 @@ pub struct AcceptanceRow {
     pub withdrawn_ms: Option<u64>,
     /// The entry that says that it was taken back, or how the call ended for this seller.
     pub ended_entry: Option<u64>,
+    /// It ended with the seller being paid.
+    pub is_paid: bool,
+    /// The last delivery of it that was entered.
+    pub delivered: Option<DeliveredRow>,
+}
+
+/// The entry of a delivery of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeliveredRow {
+    /// SHA-256 of the key.
+    pub lock: B256,
+    /// SHA-256 of the file, as the entry names it.
+    pub file: B256,
+    /// The entry's place.
+    pub index: u64,
 }

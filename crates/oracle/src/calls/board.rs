@@ -60,10 +60,12 @@ impl Board {
         }
     }
 
-    /// Notes whether something is left to do: a call that is not closed, or an entry that is owed.
+    /// Notes whether something is left to do: a call that is not closed or not at its
+    /// end, or an entry that is owed.
     fn sort(&mut self, id: B256) {
-        let is_closed =
-            self.calls.get(&id).is_none_or(|row| matches!(row.state, CallState::Closed { .. }));
+        let is_closed = self.calls.get(&id).is_none_or(|row| {
+            matches!(row.state, CallState::Closed { .. }) && row.delivery.is_done()
+        });
         let is_told = self
             .acceptances_of(id)
             .all(|row| row.accepted_entry.is_some() && row.ended_entry.is_some());

@@ -34,7 +34,7 @@ impl Calls {
         let open: Vec<B256> = self.service().0.live.rows().board.open().map(|row| row.id).collect();
         let mut first = None;
         for id in open {
-            match self.advance(id, &tips) {
+            match self.advance(id, &tips).and_then(|()| self.deliver(id, &tips)) {
                 Ok(()) => {}
                 // The others would only wait for the same node.
                 Err(

@@ -1,9 +1,12 @@
 //! What is called for, and how it looks: to everybody, who learns nothing of any seller; to its
 //! buyer; and to who may accept it.
 
+use super::given::Delivery;
 use super::{Calls, CallsError};
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::directory::{AcceptanceRow, CallRow, CallState, DirectoryChange};
+use medtrail_ledger::directory::{
+    AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange,
+};
 use medtrail_ledger::ports::JournalError;
 use medtrail_market::cohort::delivery::{OnChain, Refusal, fault};
 use medtrail_permit::dataset::Dataset;
@@ -58,6 +61,8 @@ pub struct CallView {
     pub own: Vec<Own>,
     /// What the caller may sign now to accept; only where a call was asked for.
     pub proposed: Option<CohortAcceptance>,
+    /// How its delivery stands; told to the buyer only.
+    pub delivery: Option<Delivery>,
 }
 
 impl Calls {
@@ -124,6 +129,7 @@ impl Calls {
             deliver_by_s: cohort.deliverBy,
             heard_ms: self.now_ms(),
             state: CallState::Heard,
+            delivery: CallDelivery::Collecting,
         };
         let is_new = self.put(row)?;
         self.advance(id, &tips)?;
@@ -264,27 +270,43 @@ impl Calls {
             CallState::Open { .. } => "open",
         };
         let own = own.into_iter().map(|one| {
-            let state = match (one.withdrawn_ms, row.state, one.ended_entry) {
-                (Some(_), ..) => "withdrawn",
-                (None, _, Some(_)) => "ended",
-                (None, ..) => "accepted",
-            };
+            let state = own_state(&one, &row.delivery);
             Own { row: one, state }
         });
+        let own = own.collect();
         Ok(CallView {
             cohort,
             state,
             accepted: is_buyer.then_some(living),
-            own: own.collect(),
+            own,
             proposed: None,
+            delivery: if is_buyer { Some(self.delivery_of(&row)?) } else { None },
             row,
         })
     }
 }
 
+fn own_state(row: &AcceptanceRow, delivery: &CallDelivery) -> &'static str {
+    let is_in = delivery.sellers().contains(&row.id);
+    let is_delivered = delivery.file().is_some_and(|(key, file, _)| {
+        row.delivered.is_some_and(|one| one.lock == key.lock && one.file == file.hash)
+    });
+    match (row.withdrawn_ms, row.ended_entry) {
+        (Some(_), _) => "withdrawn",
+        (None, Some(_)) if row.is_paid => "paid",
+        (None, Some(_)) => "ended",
+        (None, None) if is_in && is_delivered => "delivered",
+        (None, None) if is_in || *delivery == CallDelivery::Collecting => "accepted",
+        // Not in the file, and no later one has more sellers.
+        (None, None) => "ended",
+    }
+}
+
 /// Whether a place of it can be accepted, as far as the log knows.
 pub(super) fn takes_acceptances(row: &CallRow, now_s: u64) -> bool {
-    matches!(row.state, CallState::Open { .. }) && now_s < row.deliver_by_s
+    let is_open = matches!(row.state, CallState::Open { .. }) && now_s < row.deliver_by_s;
+    // Files only lose sellers.
+    is_open && row.delivery == CallDelivery::Collecting
 }
 
 pub(super) fn cohort_in(row: &CallRow) -> Result<Cohort, CallsError> {

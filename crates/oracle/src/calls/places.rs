@@ -133,6 +133,8 @@ impl Calls {
             accepted_entry: None,
             withdrawn_ms: None,
             ended_entry: None,
+            is_paid: false,
+            delivered: None,
         };
         let is_new = self.take(&row)?;
         self.tell(&call, &row, CallAct::Accepted, row.accepted_ms / 1000)?;
@@ -173,10 +175,11 @@ impl Calls {
     }
 
     /// Takes back whatever acceptance the caller has of a call: their data get into no file that is
-    /// made later. Their trail says so when this returns. On the chain `revoke` ends it too.
+    /// made later, and a file whose key nobody was shown is made anew without them. Their trail says so when this returns. On the chain `revoke` ends it too.
     ///
     /// # Errors
-    /// [`CallsError::NotAccepted`]; [`CallsError::TooLate`] once the call was settled or closed.
+    /// [`CallsError::NotAccepted`]; [`CallsError::TooLate`] once the key of a file with their data may have been
+    /// seen, or the call was settled or closed.
     pub async fn withdraw(&self, who: Address, id: B256) -> Result<CallView, CallsError> {
         self.blocking(move |calls| {
             let call = calls.view_for(who, id)?;
@@ -195,7 +198,9 @@ impl Calls {
             }
             let now_ms = calls.now_ms();
             calls.change(row.id, |row| {
-                if row.withdrawn_ms.is_none() && row.ended_entry.is_some() {
+                // As it stands now, in one act: from `Shown` on nobody's no makes another file.
+                let is_shown = calls.row(id).is_some_and(|call| call.delivery.is_shown());
+                if row.withdrawn_ms.is_none() && (row.ended_entry.is_some() || is_shown) {
                     return Err(CallsError::TooLate);
                 }
                 row.withdrawn_ms.get_or_insert(now_ms);
@@ -225,12 +230,12 @@ fn spent<T>() -> Result<T, CallsError> {
     })
 }
 
-fn epoch_of(seller: Address, chain: &ChainState) -> u64 {
+pub(super) fn epoch_of(seller: Address, chain: &ChainState) -> u64 {
     let own = chain.epochs.iter().filter(|epoch| epoch.subject == seller);
     own.map(|epoch| epoch.epoch).max().unwrap_or(0)
 }
 
-fn is_revoked(seller: Address, id: B256, chain: &ChainState) -> bool {
+pub(super) fn is_revoked(seller: Address, id: B256, chain: &ChainState) -> bool {
     let mut own = chain.standings.iter().filter(|one| one.subject == seller && one.id == id);
     own.any(|one| one.revoked_s.is_some())
 }

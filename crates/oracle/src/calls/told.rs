@@ -91,7 +91,10 @@ impl Calls {
         self.change(row.id, |row| {
             match act {
                 CallAct::Accepted => row.accepted_entry = Some(index),
-                _ => row.ended_entry = Some(index),
+                _ => {
+                    row.ended_entry = Some(index);
+                    row.is_paid = act == CallAct::Settled;
+                }
             }
             Ok(())
         })

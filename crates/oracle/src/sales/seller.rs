@@ -35,7 +35,7 @@ impl Sales {
         Ok(consents::fold(seller, &records))
     }
 
-    pub(super) fn is_frozen(&self, seller: Address, chain: &ChainState) -> bool {
+    pub(crate) fn is_frozen(&self, seller: Address, chain: &ChainState) -> bool {
         let now_s = self.now_ms() / 1000;
         let mut freezes = chain.freezes.iter().filter(|freeze| freeze.subject == seller);
         freezes.any(|freeze| freeze.until_s.is_none_or(|until_s| now_s < until_s))
@@ -56,7 +56,7 @@ impl Sales {
     /// Whether somebody else acts for the person by a guardianship: a child, or somebody under
     /// guardianship. By any of the names that organisations knew them by, and until it ends by its
     /// own time or by an organisation's word.
-    pub(super) fn is_guarded(&self, person: Address) -> Result<bool, EntryError> {
+    pub(crate) fn is_guarded(&self, person: Address) -> Result<bool, EntryError> {
         let service = &self.0.service;
         let now_s = self.now_ms() / 1000;
         for part in service.parts(person) {
@@ -74,7 +74,7 @@ impl Sales {
         Ok(false)
     }
 
-    pub(super) fn has_opted_out(&self, person: Address) -> bool {
+    pub(crate) fn has_opted_out(&self, person: Address) -> bool {
         self.0.service.0.live.rows().stall.opt_out(person).is_some_and(|row| row.is_out)
     }
 

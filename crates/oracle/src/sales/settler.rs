@@ -3,6 +3,7 @@
 
 use super::Sales;
 use crate::anchorer::{Problem, TickError};
+use crate::calls::Calls;
 use crate::dispatch::{Dispatch, Outcome, blocking};
 use crate::sender::{self, Due, Duty, Limits, Local};
 use alloy_primitives::B256;
@@ -26,6 +27,7 @@ pub struct Ports<R> {
 pub struct Settler<R> {
     ports: Ports<R>,
     sales: Sales,
+    calls: Option<Calls>,
     log: B256,
     limits: Limits,
     plan: Option<Plan>,
@@ -35,7 +37,13 @@ pub struct Settler<R> {
 impl<R: Registry> Settler<R> {
     /// A settler that has not looked yet.
     pub fn new(ports: Ports<R>, sales: Sales, log: B256, limits: Limits) -> Self {
-        Self { ports, sales, log, limits, plan: None, underpriced: None }
+        Self { ports, sales, calls: None, log, limits, plan: None, underpriced: None }
+    }
+
+    /// The same, sending what calls to many have due too. Whoever looks at calls is another task
+    /// ([`Calls::run`]): a file of many takes its time.
+    pub fn with_calls(self, calls: Calls) -> Self {
+        Self { calls: Some(calls), ..self }
     }
 
     /// Looks at all sales, and then sends what is due, every `poll` until `stop`. A look that is under
@@ -80,7 +88,8 @@ impl<R: Registry> Settler<R> {
                 kept.insert(blocking(move || outbox.load()).await?)
             }
         };
-        let due = self.sales.due();
+        let mut due = self.sales.due();
+        due.extend(self.calls.as_ref().map(Calls::due).into_iter().flatten());
         let account = self.ports.courier.account();
         let attempts = sender::watched(plan, account);
         if due.is_empty() && attempts.is_empty() {
@@ -112,14 +121,26 @@ impl<R: Registry> Settler<R> {
         let account = self.ports.courier.account();
         let is_under_way = |wanted: &Call| {
             plan.intents.iter().any(|intent| {
-                let is_it = match (&intent.call, wanted) {
-                    (Call::Settle { order: one, .. }, Call::Settle { order: other, .. }) => {
-                        one == other
+                // One that failed is planned again; one that succeeded the contract refuses.
+                match (&intent.call, wanted, intent.state) {
+                    (
+                        Call::Settle { order: one, .. },
+                        Call::Settle { order: other, .. },
+                        IntentState::Pending | IntentState::Mined(_),
+                    ) => one == other,
+                    // What is due may have been found due before this one was planned.
+                    (
+                        Call::SettleMany { call: one, claims: sent, .. },
+                        Call::SettleMany { call: other, claims, .. },
+                        state,
+                    ) => {
+                        let is_open = !matches!(state, IntentState::Final(_));
+                        let is_pending = state == IntentState::Pending;
+                        let is_sent = || claims.iter().any(|claim| sent.contains(claim));
+                        one == other && is_open && (is_pending || is_sent())
                     }
                     _ => false,
-                };
-                // One that failed is planned again; one that succeeded the contract refuses.
-                is_it && matches!(intent.state, IntentState::Pending | IntentState::Mined(_))
+                }
             })
         };
         for call in due {

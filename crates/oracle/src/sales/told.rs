@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 /// The version of the details of an entry of kind 5.
 const SALE_VERSION: &str = "medtrail/sale-v1";
 /// The version of the details of the entry that a download leaves.
-const DOWNLOAD_VERSION: &str = "medtrail/download-v1";
-const HOUR_MS: u64 = 3_600_000;
+pub(crate) const DOWNLOAD_VERSION: &str = "medtrail/download-v1";
+pub(crate) const HOUR_MS: u64 = 3_600_000;
 
 /// What happened to a sale on chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -55,11 +55,12 @@ struct OptOutDetails {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct DownloadDetails {
-    version: &'static str,
-    reader: Address,
-    order: B256,
-    file: B256,
+pub(crate) struct DownloadDetails {
+    pub(crate) version: &'static str,
+    pub(crate) reader: Address,
+    /// The sale's order; of a call to many the seller's acceptance.
+    pub(crate) order: B256,
+    pub(crate) file: B256,
 }
 
 impl Sales {

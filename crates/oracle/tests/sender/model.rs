@@ -87,7 +87,7 @@ impl State {
             Call::Open { .. } if self.operator.is_zero() => self.operator = US,
             Call::Open { .. } => return Err("LogAlreadyOpen"),
             // Another account's, to another contract.
-            Call::Settle { .. } => return Err("NoSuchCall"),
+            Call::Settle { .. } | Call::SettleMany { .. } => return Err("NoSuchCall"),
             Call::Anchor { old, size, root, proof, .. } => {
                 let last = self.anchors.last().copied().unwrap_or_default();
                 let proof: Vec<merkle::Hash> = proof.iter().map(|hash| hash.0).collect();

@@ -33,10 +33,11 @@ pub(super) async fn steps(
     let chain = Chain::new(given.rpc.clone(), given.market.chain_id, registry, Finality::Tag);
     let standing = chain.cohort_standing(market, given.id(), At::Latest).await?;
     let first = settlement(&chain, &given.market, given.id(), &standing).await?;
-    let at = At::Block(chain.tips().await?.finalized.block.hash);
-    let at_final = chain.cohort_standing(market, given.id(), at).await?;
-    let mut paid = Vec::new();
-    if at_final.paid > 0 {
+    let (mut counted, mut paid) = (0, Vec::new());
+    // Before it is final nobody is paid for good, and the final block may not know the market.
+    if first.as_ref().is_some_and(|first| first.is_final) {
+        let at = At::Block(chain.tips().await?.finalized.block.hash);
+        counted = chain.cohort_standing(market, given.id(), at).await?.paid;
         for seller in given.sellers() {
             let place = chain.cohort_place_of(market, given.id(), seller, at).await?;
             paid.extend(place.map(|place| (place, seller)));
@@ -46,7 +47,7 @@ pub(super) async fn steps(
     let Some(CohortStep::Settled { k, to_version, .. }) = first.map(|record| record.step) else {
         return Ok(None);
     };
-    steps.push(payments(given, &at_final, &paid));
+    steps.push(payments(given, counted, &paid));
     Ok(Some(Settled { key: LockKey::new(k.0), file: to_version, paid }))
 }
 
@@ -100,10 +101,9 @@ fn money(given: &Given, standing: &Standing, first: Option<&CohortRecord>) -> St
 }
 
 /// Whoever was paid has an entry here, and the other way round.
-fn payments(given: &Given, at_final: &Standing, paid: &[(u32, Address)]) -> Step {
+fn payments(given: &Given, counted: u32, paid: &[(u32, Address)]) -> Step {
     let (sellers, found) = (given.sellers().len(), paid.len());
-    let counted = at_final.paid as usize;
-    if counted > found {
+    if counted as usize > found {
         let words = format!(
             "At the final block {counted} places were paid, {found} of them to sellers who have an \
              entry here: proofs are missing, or somebody was paid for nothing."

@@ -290,7 +290,7 @@ pub(crate) async fn start(
     };
     let calling = calls.clone().map(|calls| {
         let poll = Duration::from_millis(config.chain.poll_ms);
-        tokio::spawn(selling::look_after(calls, poll, stop.clone()))
+        tokio::spawn(calls.run(poll, stop.clone()))
     });
     let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: Some(vault), sales, calls };
     let server = Server::bind(service.clone(), server_options(config), extras)?;

@@ -7,6 +7,7 @@ use crate::trade::MarketOnChain;
 use medtrail_chain::{Chain, Finality, Rpc};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::ports::Outbox;
+use medtrail_market::cohort::delivery::MARGIN_S;
 use medtrail_oracle::calls::Calls;
 use medtrail_oracle::sales::settler::{self, Settler};
 use medtrail_oracle::sales::{Rules, Sales};
@@ -16,8 +17,6 @@ use medtrail_oracle::vault::Vault;
 use medtrail_permit::sale::check::Windows;
 use medtrail_store::ParcelFolder;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// What sales run on besides the configuration.
 pub(crate) struct Ground {
@@ -47,24 +46,21 @@ pub(crate) fn sales(
     };
     let log = service.trust().log;
     let sales = Sales::new(service, vault, trade, parcels, rules);
-    let calls = market.cohort_contract.map(|at| {
-        let trade = Arc::new(CohortOnChain::new(chain(), at));
-        Calls::new(sales.clone(), trade)
-    });
+    let calls = match market.cohort_contract {
+        None => None,
+        Some(at) => {
+            let trade = Arc::new(CohortOnChain::new(chain(), at));
+            // Of its own: each sweeps what it does not know.
+            let parcels = Arc::new(ParcelFolder::open(&config.data_dir.join("calls"))?);
+            let margin_s = market.cohort_margin_s.unwrap_or(MARGIN_S);
+            Some(Calls::new(sales.clone(), trade, parcels, margin_s))
+        }
+    };
     let limits = Limits::with_fee_cap(u128::from(config.chain.fee_cap_gwei) * 1_000_000_000);
     let ports = settler::Ports { registry: chain(), outbox, courier: relay };
-    let settler = Settler::new(ports, sales.clone(), log, limits);
-    Ok((sales, calls, settler))
-}
-
-/// Looks at all calls every `poll` until `stop`. A look that is under way is ended first.
-pub(crate) async fn look_after(calls: Calls, poll: Duration, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let looked = calls.clone();
-        // What went wrong it has told.
-        if let Err(lost) = tokio::task::spawn_blocking(move || looked.tick()).await {
-            tracing::error!("calls were not looked at: {lost}");
-        }
-        stop.run_until_cancelled(tokio::time::sleep(poll)).await;
+    let mut settler = Settler::new(ports, sales.clone(), log, limits);
+    if let Some(calls) = &calls {
+        settler = settler.with_calls(calls.clone());
     }
+    Ok((sales, calls, settler))
 }

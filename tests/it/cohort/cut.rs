@@ -13,7 +13,7 @@ const SEND: &str = "eth_sendRawTransaction";
 impl Hall {
     /// How many sealed files are on the disk.
     fn parcels(&self) -> usize {
-        fs::read_dir(self.site.data_dir().join("parcels")).unwrap().count()
+        fs::read_dir(self.site.data_dir().join("calls")).unwrap().count()
     }
 
     /// Whether all entries are covered by an anchor in a block.

@@ -234,6 +234,11 @@ impl Anvil {
         self.must("evm_setAutomine", json!([on])).await;
     }
 
+    /// From now on a block comes every so many seconds; zero: only by [`Anvil::mine`].
+    pub async fn set_block_time(&self, seconds: u64) {
+        self.must("evm_setIntervalMining", json!([seconds])).await;
+    }
+
     /// An account's balance, wei.
     pub async fn set_balance(&self, account: Address, wei: u64) {
         self.must("anvil_setBalance", json!([account, to_quantity(wei)])).await;

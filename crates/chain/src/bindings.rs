@@ -61,8 +61,9 @@ pub(crate) use sol::AnchorRegistry::{
     includedCall, livingCall, logInfoCall,
 };
 pub(crate) use sol::ConsentRegistry::{
-    BYTECODE as CONSENT_REGISTRY, ConsentRegistryEvents, ControlMoved, EpochStarted, Frozen,
-    Granted, Revoked, UnfreezeStarted, controllerOfCall, freezeOfCall,
+    BYTECODE as CONSENT_REGISTRY, ConsentRegistryErrors, ConsentRegistryEvents, ControlMoved,
+    EpochStarted, Frozen, Granted, Revoked, UnfreezeStarted, controllerOfCall, epochOfCall,
+    freezeOfCall, revokeCall,
 };
 pub(crate) use sol::IAnchorRegistry as types;
 pub(crate) use token_sol::Erc20;
@@ -122,6 +123,14 @@ pub fn calldata(call: &Call) -> Bytes {
     encoded.into()
 }
 
+/// The words of whichever of our contracts refuses a transaction of an account's own.
+pub(crate) fn reason(data: &[u8]) -> String {
+    let known = decoded::<DataMarket::DataMarketErrors>(data)
+        .or_else(|| decoded::<CohortMarket::CohortMarketErrors>(data))
+        .or_else(|| decoded::<ConsentRegistryErrors>(data));
+    known.unwrap_or_else(|| unknown(data))
+}
+
 /// The EIP-712 domain of what the log's operator and its reporters sign.
 pub fn domain(chain_id: u64, registry: Address) -> Eip712Domain {
     eip712_domain! {
@@ -142,13 +151,19 @@ pub(crate) fn revert_reason(call: &Call, data: &[u8]) -> String {
     reason_of::<AnchorRegistryErrors>(data)
 }
 
-/// A contract's own words for a refusal, those of a token that it calls, or the raw bytes.
+/// A contract's own words for a refusal, or whose else they are.
 pub(crate) fn reason_of<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> String {
+    decoded::<E>(data).unwrap_or_else(|| unknown(data))
+}
+
+fn decoded<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> Option<String> {
+    E::abi_decode(data).ok().map(|error| format!("{error:?}"))
+}
+
+/// In no contract's own words: those of a token that it calls, or the raw bytes.
+fn unknown(data: &[u8]) -> String {
     if data.is_empty() {
         return "without a reason".to_owned();
-    }
-    if let Ok(error) = E::abi_decode(data) {
-        return format!("{error:?}");
     }
     match GenericContractError::abi_decode(data) {
         // Escaped: anybody's token says it, and it is shown in a terminal.

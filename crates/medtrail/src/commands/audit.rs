@@ -21,6 +21,7 @@ use medtrail_ledger::schema::domain;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
 use medtrail_permit::replay::Found;
+use medtrail_permit::sale::Market;
 use opening::Opening;
 use permissions::Permissions;
 use replay::{Replayed, replay};
@@ -87,12 +88,14 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let signed = read_checkpoint(note.as_deref(), &mut tally);
     let at_rpc = |failure: Failure| Failure::new(format!("{}: {failure}", args.rpc));
     let rpc = Rpc::new(&[&args.rpc])?;
+    let market = market_of(&rpc).await.map_err(at_rpc)?;
     let (chain, history) =
         read_chain(rpc, signed.as_ref(), trust.as_ref()).await.map_err(at_rpc)?;
 
     let audited = tokio::task::block_in_place(|| {
         let trust = trust.as_ref();
-        let audit = Audit { args: &args, folder: &folder, chain: &chain, history: &history, trust };
+        let (folder, chain, history) = (&folder, &chain, &history);
+        let audit = Audit { args: &args, folder, chain, history, trust, market };
         audit.replay(note.as_deref(), signed.as_ref(), &mut tally)
     })?;
     let verdict = tally.verdict();
@@ -105,6 +108,13 @@ pub(crate) async fn run(args: Args) -> Outcome {
         Verdict::Amber => AMBER,
         Verdict::Red => FAILED,
     }))
+}
+
+/// The market of this build, if it stands on the chain. The log is not asked which.
+async fn market_of(rpc: &Rpc) -> Result<Option<Market>, Failure> {
+    let data_market = Contract::DataMarket.address();
+    let market = Market { chain_id: rpc.chain_id().await?, data_market };
+    Ok(rpc.has_code(data_market).await?.then_some(market))
 }
 
 /// Finds the log on the chain and reads all that is said of it there.
@@ -174,6 +184,7 @@ struct Audit<'a> {
     chain: &'a Chain,
     history: &'a History,
     trust: Option<&'a TrustFile>,
+    market: Option<Market>,
 }
 
 /// What is told at the end.
@@ -191,10 +202,11 @@ impl Audit<'_> {
         signed: Option<&SignedCheckpoint>,
         tally: &mut Tally,
     ) -> Result<Audited, Failure> {
-        let Self { args, folder, chain, history, trust } = *self;
+        let Self { args, folder, chain, history, trust, market } = *self;
         let keys_dir = args.keys_dir.as_deref();
         let grace = Duration::from_secs(args.grace);
-        let permissions = || trust.map(|trust| Permissions::new(chain, history, trust, grace));
+        let permissions =
+            || trust.map(|trust| Permissions::new(chain, history, trust, market, grace));
         let opening =
             keys_dir.map(|keys_dir| Opening::new(keys_dir, history, trust, permissions()));
         let mut opening = opening.transpose()?;
@@ -292,6 +304,10 @@ impl Audited {
         if let Some(found) = self.permissions.as_ref().filter(has_changes) {
             print_permissions(found);
         }
+        let has_sales = |found: &&Found| found.sale_looks + found.deliveries + found.downloads > 0;
+        if let Some(found) = self.permissions.as_ref().filter(has_sales) {
+            print_sales(found);
+        }
         println!(
             "{} entries about {} subjects, held against chain {} up to its final block {}.",
             self.replayed.size,
@@ -345,9 +361,34 @@ impl Audited {
     }
 }
 
+fn row(what: &str, count: u64) -> Vec<String> {
+    vec![what.to_owned(), count.to_string()]
+}
+
+/// Every look of a buyer and every delivery, and how many of them nobody judged.
+fn print_sales(found: &Found) {
+    let rows = vec![
+        row("looks of buyers", found.sale_looks),
+        row("… permitted by their order", found.sale_looks_permitted),
+        row(
+            "… of these lists, or of data that the log does not tell",
+            found.sale_looks_data_not_told,
+        ),
+        row("… NOT permitted", found.sale_looks_unpermitted),
+        row("deliveries", found.deliveries),
+        row("… settled on the market", found.deliveries_settled),
+        row("… not settled", found.deliveries_open),
+        row("downloads", found.downloads),
+        row("… WITHOUT a foundation", found.deliveries_unfounded),
+        row("not judged: no market on this chain", found.sale_no_market),
+        row("not judged: no line tells the order", found.sale_not_told),
+    ];
+    let told = rows.into_iter().filter(|row| row[1] != "0");
+    render::wrapped_table(&["under the order of a sale", ""], told.collect());
+}
+
 /// Every change in one of the rows, and below them who made those that do not count.
 fn print_permissions(found: &Found) {
-    let row = |what: &str, count: u64| vec![what.to_owned(), count.to_string()];
     let rows = vec![
         row("changes", found.changes),
         row("permitted", found.permitted),
@@ -366,11 +407,8 @@ fn print_permissions(found: &Found) {
         row("… of these from before the log judged them", found.without_key_before),
         row("… whose keeper is not known", found.unknown_keeper),
     ];
-    let told = rows
-        .into_iter()
-        .enumerate()
-        .filter(|(at, row)| *at < 2 || row[1] != "0")
-        .map(|(_, row)| row);
+    let told = rows.into_iter().enumerate().filter(|(at, row)| *at < 2 || row[1] != "0");
+    let told = told.map(|(_, row)| row);
     render::wrapped_table(&["changes at organisations", ""], told.collect());
     if found.by.is_empty() {
         return;

@@ -230,15 +230,13 @@ impl Replay<'_> {
         act.party = read.and_then(|read| read.reader).into_iter().collect::<Vec<Address>>();
         let dataset = told.and_then(|told| Dataset::parse(told.dataset.as_bytes()).ok());
         let known = act.need.data.first().filter(|data| data.resource.is_some());
-        let is_listing = act.need.is_search;
-        let known = known.filter(|_| !is_listing).zip(dataset.as_ref());
-        let known = known.map(|(data, dataset)| as_sold(data, dataset));
+        let known = known.zip(dataset.as_ref()).map(|(data, dataset)| as_sold(data, dataset));
         let is_known = known.is_some();
         // What a list showed, or what nobody told, is no data to hold against anybody.
         act.need.is_search |= !is_known;
         act.need.data = known.into_iter().collect();
         let (standing, verdict) = self.standing(&act, act.received_ms);
-        let reason = match verdict {
+        let (flaw, reason) = match verdict {
             Verdict::DoesNotCount { reason, .. } => (flaw(reason), tell::word(reason)),
             Verdict::Unconfirmed { reason, .. } => (Flaw::VaultUnpermitted, tell::word(reason)),
             Verdict::Counts { .. } => (Flaw::VaultUnpermitted, String::new()),
@@ -248,7 +246,7 @@ impl Replay<'_> {
                 let details = entry.details.as_deref();
                 let shown = (self.unpermitted.len() < WHOLE_MAX)
                     .then(|| (OpenedEntry::from(entry), self.judged(&act, details, &verdict)));
-                let (index, subject, (flaw, reason)) = (act.index, act.report.subject, reason);
+                let (index, subject) = (act.index, act.report.subject);
                 let one = Unpermitted { index, flaw, reason, subject, order: Some(id), shown };
                 self.unpermitted.insert(act.commitment, one);
             }

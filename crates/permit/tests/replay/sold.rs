@@ -195,6 +195,11 @@ fn a_look_of_another_than_the_buyer_or_at_what_was_not_sold_is_a_fault() {
     log.entries[0] = Opened { evidence: Evidence::Relayed, ..version(1, 0, 2, "Condition") };
     log.entries[0].place.receivedMs = NOON_MS - 10 * DAY_MS;
     assert_eq!(replay(&log, settled()).flaw(), Some(Flaw::LookOutOfScope));
+    // Nor does it help to call it a list.
+    let list = Look { listed: Some(1), ..look() };
+    log.entries[3] = list.entry();
+    log.entries[3].report.record = B256::repeat_byte(0x0c);
+    assert_eq!(replay(&log, settled()).flaw(), Some(Flaw::LookOutOfScope));
     // Somebody else's data.
     let mut log = log_of(told(), &look());
     for one in [0, 3] {

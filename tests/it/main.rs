@@ -2,6 +2,7 @@
 
 mod audit;
 mod chain_faults;
+mod cohort;
 mod crash;
 mod delivery;
 mod gateway;

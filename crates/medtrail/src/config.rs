@@ -223,6 +223,12 @@ pub(crate) struct MarketConfig {
     /// Seconds that a buyer has to say that what was delivered is deleted.
     #[serde(default = "withdrawal_s")]
     pub(crate) withdrawal_s: u64,
+    /// CohortMarket. Without it, no calls to many are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cohort_contract: Option<Address>,
+    /// Seconds before a call is to be delivered at which its places are closed and its file is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cohort_margin_s: Option<u64>,
 }
 
 fn data_market() -> Address {
@@ -336,11 +342,33 @@ impl Config {
             !self.market.iter().flat_map(|market| market.countries.keys()).all(is_country),
             "market.countries names countries by two capital letters (ISO 3166-1): EE",
         )?;
+        if let Some(found) = self.market.as_ref().and_then(|market| market.cohort_contract) {
+            self.check_cohort_market(found)?;
+        }
         rule(
             !(1..=ANSWER_WITHIN_S_MAX).contains(&self.questions.answer_within_s),
             "questions.answer_within_s is from 1 second to 90 days: a month and the two by which \
              the law lets it be extended",
         )
+    }
+
+    /// An address that is none of this build's could be any code, and buyers pay it.
+    fn check_cohort_market(&self, found: Address) -> Result<(), ConfigError> {
+        let (own, registry) = (Contract::CohortMarket.address(), anchor_registry());
+        if found != own {
+            return Err(ConfigError::Rule(format!(
+                "market.cohort_contract is {found}; the CohortMarket of this program is at {own} on \
+                 every chain (`medtrail deploy` puts it there). Write that, or leave the field out"
+            )));
+        }
+        if self.chain.registry != registry {
+            return Err(ConfigError::Rule(format!(
+                "market.cohort_contract pays for what {registry} anchors, and chain.registry is {}: \
+                 nobody could be paid. Leave market.cohort_contract out",
+                self.chain.registry
+            )));
+        }
+        Ok(())
     }
 
     /// The log's id, once it is known who opens it.

@@ -395,6 +395,8 @@ fn configure(
             delivery_s_min: SALE_S_MIN,
             grace_s_min: SALE_S_MIN,
             withdrawal_s: ANSWER_WITHIN_S,
+            cohort_contract: Some(Contract::CohortMarket.address()),
+            cohort_margin_s: Some(SALE_S_MIN),
         }),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };

@@ -11,7 +11,7 @@ use crate::permission::{OnChain, need};
 use crate::promises;
 use crate::selling::{self, Ground};
 use crate::sources::sources;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
 use medtrail_keys::cross_check::{self, Encoders};
@@ -110,6 +110,11 @@ pub(crate) enum StartError {
         file = file.display()
     )]
     KeysLost { file: PathBuf },
+    #[error(
+        "there is no CohortMarket at market.cohort_contract {at} on this chain: `medtrail deploy` puts \
+         it there. Or leave market.cohort_contract out"
+    )]
+    NoCohortMarket { at: Address },
     #[error("the note key is named {found}, the origin is {origin}")]
     NoteName { found: String, origin: String },
 }
@@ -170,6 +175,8 @@ pub(crate) struct Node {
     tending: JoinHandle<()>,
     /// Sales, where there is a market.
     selling: Option<JoinHandle<()>>,
+    /// Calls to many, where their contract is named.
+    calling: Option<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
@@ -199,6 +206,9 @@ pub(crate) async fn start(
         opening.await.map_err(|lost| JournalError::Storage(lost.to_string()))??
     };
     refuse_other_history(&store, &rpc, &chain, log).await?;
+    if let Some(at) = config.market.as_ref().and_then(|market| market.cohort_contract) {
+        refuse_missing_market(&rpc, at).await?;
+    }
 
     let trust = trust_file(config, &keys, log, files::since_ms(&store)?);
     let note_key = keys.note.public_key();
@@ -268,18 +278,20 @@ pub(crate) async fn start(
     };
     let stop = CancellationToken::new();
     let tending = tokio::spawn(tend(vault.clone(), stop.clone()));
-    let (sales, selling) = match (&config.market, keys.relay) {
+    let (sales, calls, selling) = match (&config.market, keys.relay) {
         (Some(market), Some(relay)) => {
             let (service, vault) = (service.clone(), vault.clone());
             let ground = Ground { service, vault, outbox, relay };
-            let (sales, settler) = selling::sales(config, market, ground)?;
+            let (sales, calls, settler) = selling::sales(config, market, ground)?;
             let poll = Duration::from_millis(config.chain.poll_ms);
-            (Some(sales), Some(tokio::spawn(settler.run(poll, stop.clone()))))
+            (Some(sales), calls, Some(tokio::spawn(settler.run(poll, stop.clone()))))
         }
-        _ => (None, None),
+        _ => (None, None, None),
     };
-    // Nothing is delivered to a call to many yet, so none is taken: buyers would pay in vain.
-    let calls = None;
+    let calling = calls.clone().map(|calls| {
+        let poll = Duration::from_millis(config.chain.poll_ms);
+        tokio::spawn(calls.run(poll, stop.clone()))
+    });
     let extras = Extras { pages: Some(Arc::new(Embedded)), demo, vault: Some(vault), sales, calls };
     let server = Server::bind(service.clone(), server_options(config), extras)?;
     let (address, metrics_address) = (server.addr(), server.metrics_addr());
@@ -295,6 +307,7 @@ pub(crate) async fn start(
         serving,
         tending,
         selling,
+        calling,
         stop,
     })
 }
@@ -341,8 +354,8 @@ impl Node {
         let _ = self.serving.await;
         let _ = self.anchoring.await;
         let _ = self.tending.await;
-        if let Some(selling) = self.selling {
-            let _ = selling.await;
+        for trading in [self.selling, self.calling].into_iter().flatten() {
+            let _ = trading.await;
         }
         let running = self.running;
         drop(self.service);
@@ -408,6 +421,19 @@ async fn refuse_other_history(
         store.set_meta(NAME, here)?;
     }
     Ok(())
+}
+
+/// What is named in the configuration is where this build's code goes by CREATE2: only code that was
+/// made of it can stand there. Where the chain is silent, calls wait as sales do.
+async fn refuse_missing_market(rpc: &Rpc, at: Address) -> Result<(), StartError> {
+    match rpc.has_code(at).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StartError::NoCohortMarket { at }),
+        Err(error) => {
+            tracing::warn!("whether there is a CohortMarket at {at} could not be seen: {error}");
+            Ok(())
+        }
+    }
 }
 
 /// The registry's head of the log, from the configured chain: any other knows nothing of the log,

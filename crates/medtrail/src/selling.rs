@@ -1,11 +1,14 @@
-//! The sales of a running log, built from the configuration.
+//! The sales and calls to many of a running log, built from the configuration.
 
+use crate::calling::CohortOnChain;
 use crate::config::{Config, MarketConfig};
 use crate::node::StartError;
 use crate::trade::MarketOnChain;
 use medtrail_chain::{Chain, Finality, Rpc};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::ports::Outbox;
+use medtrail_market::cohort::delivery::MARGIN_S;
+use medtrail_oracle::calls::Calls;
 use medtrail_oracle::sales::settler::{self, Settler};
 use medtrail_oracle::sales::{Rules, Sales};
 use medtrail_oracle::sender::Limits;
@@ -23,12 +26,12 @@ pub(crate) struct Ground {
     pub(crate) relay: Arc<OperatorKey>,
 }
 
-/// Sales, and who sends their settlements. To be called in the runtime that then reads the chain.
+/// Sales, calls to many where their contract is named, and who sends the settlements. To be called in the runtime that then reads the chain.
 pub(crate) fn sales(
     config: &Config,
     market: &MarketConfig,
     ground: Ground,
-) -> Result<(Sales, Settler<Chain>), StartError> {
+) -> Result<(Sales, Option<Calls>, Settler<Chain>), StartError> {
     let Ground { service, vault, outbox, relay } = ground;
     let rpc = Rpc::new(&config.chain.rpc)?;
     let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
@@ -43,8 +46,21 @@ pub(crate) fn sales(
     };
     let log = service.trust().log;
     let sales = Sales::new(service, vault, trade, parcels, rules);
+    let calls = match market.cohort_contract {
+        None => None,
+        Some(at) => {
+            let trade = Arc::new(CohortOnChain::new(chain(), at));
+            // Of its own: each sweeps what it does not know.
+            let parcels = Arc::new(ParcelFolder::open(&config.data_dir.join("calls"))?);
+            let margin_s = market.cohort_margin_s.unwrap_or(MARGIN_S);
+            Some(Calls::new(sales.clone(), trade, parcels, margin_s))
+        }
+    };
     let limits = Limits::with_fee_cap(u128::from(config.chain.fee_cap_gwei) * 1_000_000_000);
     let ports = settler::Ports { registry: chain(), outbox, courier: relay };
-    let settler = Settler::new(ports, sales.clone(), log, limits);
-    Ok((sales, settler))
+    let mut settler = Settler::new(ports, sales.clone(), log, limits);
+    if let Some(calls) = &calls {
+        settler = settler.with_calls(calls.clone());
+    }
+    Ok((sales, calls, settler))
 }

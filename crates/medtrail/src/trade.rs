@@ -15,20 +15,19 @@ use tokio::runtime::Handle;
 /// How long one question may take.
 const LOOK: Duration = Duration::from_secs(8);
 
-/// A market contract, asked from threads that may block.
-pub(crate) struct MarketOnChain {
-    chain: Chain,
-    market: Address,
+/// A chain, asked from threads that may block.
+pub(crate) struct Asked {
+    pub(crate) chain: Chain,
     runtime: Handle,
 }
 
-impl MarketOnChain {
+impl Asked {
     /// To be made in the runtime that then reads.
-    pub(crate) fn new(chain: Chain, market: Address) -> Self {
-        Self { chain, market, runtime: Handle::current() }
+    pub(crate) fn new(chain: Chain) -> Self {
+        Self { chain, runtime: Handle::current() }
     }
 
-    fn ask<T>(
+    pub(crate) fn ask<T>(
         &self,
         question: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, RegistryError> {
@@ -37,6 +36,19 @@ impl MarketOnChain {
         answer.unwrap_or_else(|_| {
             Err(RegistryError::Unreachable(format!("not within {} s", LOOK.as_secs())))
         })
+    }
+}
+
+/// A market contract on it.
+pub(crate) struct MarketOnChain {
+    asked: Asked,
+    market: Address,
+}
+
+impl MarketOnChain {
+    /// To be made in the runtime that then reads.
+    pub(crate) fn new(chain: Chain, market: Address) -> Self {
+        Self { asked: Asked::new(chain), market }
     }
 }
 
@@ -68,11 +80,11 @@ pub(crate) fn bare_order(order: &Order) -> market::Order {
 
 impl Trade for MarketOnChain {
     fn market(&self) -> Market {
-        Market { chain_id: self.chain.chain_id(), data_market: self.market }
+        Market { chain_id: self.asked.chain.chain_id(), data_market: self.market }
     }
 
     fn tips(&self) -> Result<Tips, RegistryError> {
-        self.ask(Registry::tips(&self.chain))
+        self.asked.ask(Registry::tips(&self.asked.chain))
     }
 
     fn bought(
@@ -84,7 +96,7 @@ impl Trade for MarketOnChain {
             return Ok(Vec::new());
         }
         let about = About::Sellers(sellers);
-        let found = self.ask(self.chain.market_events(self.market, about, blocks))?;
+        let found = self.asked.ask(self.asked.chain.market_events(self.market, about, blocks))?;
         let bought = found.into_iter().filter_map(|record| match record.event {
             MarketEvent::Order {
                 order,
@@ -99,7 +111,7 @@ impl Trade for MarketOnChain {
 
     fn standing(&self, order: B256, block: B256) -> Result<Standing, RegistryError> {
         let at = At::Block(block);
-        let found = self.ask(self.chain.order_standing(self.market, order, at))?;
+        let found = self.asked.ask(self.asked.chain.order_standing(self.market, order, at))?;
         Ok(Standing {
             on_chain: match found.status {
                 Status::Unknown => OnChain::None,
@@ -116,7 +128,7 @@ impl Trade for MarketOnChain {
 
     fn is_open(&self, offer: &Offer, block: B256) -> Result<bool, RegistryError> {
         let bare = bare_offer(offer);
-        self.ask(self.chain.offer_is_open(self.market, &bare, At::Block(block)))
+        self.asked.ask(self.asked.chain.offer_is_open(self.market, &bare, At::Block(block)))
     }
 
     fn accepts(
@@ -126,11 +138,16 @@ impl Trade for MarketOnChain {
         signature: &[u8],
         block: B256,
     ) -> Result<bool, RegistryError> {
-        self.ask(self.chain.accepts_signature(account, digest, signature, At::Block(block)))
+        self.asked.ask(self.asked.chain.accepts_signature(
+            account,
+            digest,
+            signature,
+            At::Block(block),
+        ))
     }
 
     fn is_living(&self, log: B256, anchor: &Anchor, block: B256) -> Result<bool, RegistryError> {
-        self.ask(self.chain.living(log, anchor, At::Block(block)))
+        self.asked.ask(self.asked.chain.living(log, anchor, At::Block(block)))
     }
 
     fn settle(&self, shown: &Shown<'_>) -> Bytes {

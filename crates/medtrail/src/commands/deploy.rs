@@ -6,8 +6,8 @@ use crate::node::Keys;
 use medtrail_chain::{Contract, Deployment, Rpc, deploy};
 use std::process::ExitCode;
 
-/// Puts AnchorRegistry and ConsentRegistry where they are on every chain (CREATE2), and checks that
-/// the code there is the code of this build.
+/// Puts the registries and both markets where they are on every chain (CREATE2), and checks that the
+/// code there is the code of this build.
 ///
 /// Safe to repeat: where one stands already, nothing is sent.
 #[derive(clap::Args)]

@@ -140,12 +140,13 @@ async fn service(config: &Config, found: &mut Vec<Found>) -> Option<Address> {
 }
 
 /// What follows behind the head: where it stands in the service's answer, what of it waits.
-const FOLLOWERS: [(&str, &str, &str); 5] = [
+const FOLLOWERS: [(&str, &str, &str); 6] = [
     ("judging", "waiting", "changes wait for their turn"),
     ("questions", "open", "questions wait for their answers"),
     ("notices", "waiting", "notices wait to be sent"),
     ("erasures", "waiting", "erasures wait for their day"),
     ("sales", "open", "sales are under way"),
+    ("calls", "open", "calls to many are under way"),
 ];
 
 async fn chain(config: &Config, operator: Option<Address>, found: &mut Vec<Found>) {

@@ -82,7 +82,7 @@ fn line_of(ready: &Value) -> String {
     if let Some(what) = judging["problem"]["what"].as_str() {
         line.push_str(&format!(" · {} changes not judged: {what}", text(&judging["waiting"])));
     }
-    for part in ["questions", "notices", "erasures", "sales"] {
+    for part in ["questions", "notices", "erasures", "sales", "calls"] {
         if let Some(what) = ready[part]["problem"]["what"].as_str() {
             line.push_str(&format!(" · {part}: {what}"));
         }
@@ -107,7 +107,11 @@ fn table_of(ready: &Value) {
     if !ready["sales"].is_null() {
         rows.push(vec!["sales under way".to_owned(), text(&ready["sales"]["open"])]);
     }
-    let parts = ["judging", "questions", "notices", "erasures", "sales"].map(|part| &ready[part]);
+    if !ready["calls"].is_null() {
+        rows.push(vec!["calls to many under way".to_owned(), text(&ready["calls"]["open"])]);
+    }
+    let parts = ["judging", "questions", "notices", "erasures", "sales", "calls"];
+    let parts = parts.map(|part| &ready[part]);
     for part in [anchoring].into_iter().chain(parts) {
         if let Some(problem) = part["problem"].as_object() {
             rows.push(vec!["in the way".to_owned(), text(&problem["what"])]);

@@ -54,6 +54,9 @@ fn name_of(call: B256, attempt: u32) -> B256 {
     keccak256([b"medtrail/call-file\0", call.as_slice(), &attempt.to_be_bytes()].concat())
 }
 
+/// A file that can be written, and who is in it, by place.
+type Gathered = (Plan, BTreeMap<u32, Inside>);
+
 /// One who is in the file.
 struct Inside {
     row: AcceptanceRow,
@@ -164,11 +167,7 @@ impl Calls {
     }
 
     /// Who is in the file, by place; none: nobody. Who has nothing of it or does not fit is left out.
-    fn gather(
-        &self,
-        call: Call<'_>,
-        sellers: &[B256],
-    ) -> Result<Option<(Plan, BTreeMap<u32, Inside>)>, CallsError> {
+    fn gather(&self, call: Call<'_>, sellers: &[B256]) -> Result<Option<Gathered>, CallsError> {
         let damaged = |error: GatherError| JournalError::Damaged(error.to_string());
         let mut gather = Gather::new(call).map_err(damaged)?;
         let mut inside = BTreeMap::new();

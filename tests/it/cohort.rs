@@ -13,6 +13,9 @@ use medtrail_chain::Contract;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A price in a token.
+const UNITS: u64 = 10_000;
+
 fn price(times: usize) -> U256 {
     U256::from(PRICE_WEI) * U256::from(times)
 }
@@ -95,9 +98,10 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
     let consents: BTreeMap<u32, _> =
         opened.checked.manifest.consents.iter().map(|one| (one.place, one.seller)).collect();
     assert_eq!(consents, accepted);
-    assert_eq!((opened.proofs.len(), opened.files.len()), (48, 48));
-    let told: String =
-        opened.files.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
+    // The manifest, and a file of each.
+    assert_eq!((opened.proofs.len(), opened.files.len()), (48, 49));
+    let data = opened.files.iter().filter(|(name, _)| name != "manifest.json");
+    let told: String = data.map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
     assert!(told.contains("15074-8") && !told.contains("Mari") && !told.contains("Patient/p"));
     for (seller, _) in &sellers {
         assert!(!told.contains(&format!("{:x}", seller.address())), "nobody is named");
@@ -140,10 +144,10 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_paid_in_a_token_and_who_said_no_leaves_theirs_to_the_buyer() {
     let hall = Hall::open().await;
-    let token = hall.token(10 * PRICE_WEI).await;
+    let token = hall.token(10 * UNITS).await;
     let people = hall.people(3).await;
-    let called = hall.glucose(3, token).await;
-    hall.allows(token, 3 * PRICE_WEI).await;
+    let called = hall.glucose(3, token, UNITS).await;
+    hall.allows(token, 3 * UNITS).await;
     hall.pays(&called, 0).await;
     hall.lists(&called).await;
     hall.anvil.set_block_time(0).await;
@@ -159,10 +163,10 @@ async fn a_call_is_paid_in_a_token_and_who_said_no_leaves_theirs_to_the_buyer() 
     assert_eq!(hall.opens(&called, &file).await.proofs.len(), 2);
     hall.close(&called).await;
     for (seller, _) in &sellers {
-        assert_eq!(hall.holds(token, seller.address()).await, price(1));
+        assert_eq!(hall.holds(token, seller.address()).await, U256::from(UNITS));
     }
     assert_eq!(hall.holds(token, revoked.address()).await, U256::ZERO);
-    assert_eq!(hall.holds(token, BUYER).await, price(8));
+    assert_eq!(hall.holds(token, BUYER).await, U256::from(8 * UNITS));
     assert_eq!(hall.holds(token, hall.market.cohort_market).await, U256::ZERO);
     hall.node.stop();
 }
@@ -184,8 +188,10 @@ async fn what_is_never_settled_goes_back_whole_and_the_key_is_never_shown() {
     };
     hall.node.wait_until("told that the relay is poor", is_told).await;
     hall.close(&called).await;
-    let told = hall.wait_for(&called, "over", |told| told["delivery"]["state"] == "over").await;
-    assert_eq!(told["state"], "closed");
+    let is_over = |told: &Value| told["state"] == "closed" && told["delivery"]["state"] == "over";
+    let told = hall.wait_for(&called, "over", is_over).await;
+    let refusal = told["delivery"]["refusal"].as_str().unwrap();
+    assert!(["late", "closed"].contains(&refusal), "{refusal}");
     let (gas, _) = hall.fees(BUYER).await;
     assert_eq!(hall.anvil.balance(BUYER).await + gas, before);
     assert_eq!(hall.paid(&called).await, []);

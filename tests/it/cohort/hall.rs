@@ -137,7 +137,7 @@ impl Hall {
     }
 
     /// A call for glucose, de-identified, that nobody has opened.
-    pub(super) async fn glucose(&self, places: u32, token: Address) -> Called {
+    pub(super) async fn glucose(&self, places: u32, token: Address, price: u64) -> Called {
         let codes = vec!["http://loinc.org|15074-8".to_owned()];
         let (from_s, to_s) = (1_735_689_600, 1_798_761_600);
         let form = Form::DeIdentified(Profile::SafeHarbor, Layout::Ndjson);
@@ -148,7 +148,7 @@ impl Hall {
             buyer: BUYER,
             log: self.trust.log,
             token,
-            price: U256::from(PRICE_WEI),
+            price: U256::from(price),
             places,
             recipient: self.identity.recipient(),
             deliverBy: self.now_s().await + DELIVER_WITHIN_S,
@@ -168,7 +168,7 @@ impl Hall {
 
     /// The same, opened with all its money and listed; it returns once it can be accepted.
     pub(super) async fn called(&self, places: u32) -> Called {
-        let called = self.glucose(places, Address::ZERO).await;
+        let called = self.glucose(places, Address::ZERO, PRICE_WEI).await;
         let all_wei = PRICE_WEI * u64::from(places);
         self.pays(&called, all_wei).await;
         self.lists(&called).await;

@@ -28,6 +28,10 @@ fn dataset() -> Dataset {
 }
 
 fn cohort_of(log: &Log, buyer: &Person) -> Cohort {
+    cohort_for(log, buyer, 3)
+}
+
+fn cohort_for(log: &Log, buyer: &Person, places: u32) -> Cohort {
     let dataset = dataset();
     let terms = Terms {
         statement: String::new(),
@@ -40,7 +44,7 @@ fn cohort_of(log: &Log, buyer: &Person) -> Cohort {
         log: log.keys.log,
         token: Address::ZERO,
         price: U256::from(20_000_000_000_000_000_u64),
-        places: 3,
+        places,
         // A point that an age tool made.
         recipient: "0x2fe57da347cd62431528daac5fbb290730fff684afc4cfc2ed90995f58cb3b74"
             .parse()
@@ -141,5 +145,97 @@ async fn a_call_is_listed_accepted_and_taken_back_and_tells_strangers_of_nobody(
     let calls = log.calls.clone();
     tokio::task::spawn_blocking(move || calls.tick()).await.unwrap().unwrap();
     assert_eq!(log.calls.called().problem, None);
+    log.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buyer_of_a_call_and_nobody_else_reads_its_file_and_its_proofs_each_with_a_line() {
+    let log = Log::start().await;
+    let people = [Person::new(ANNA), Person::new(0xa2)];
+    let (buyer, other) = (Person::new(BUYER), Person::new(0xc1));
+    let (theirs, strangers) = (buyer.sign_in(&log).await, other.sign_in(&log).await);
+    let cohort = cohort_for(&log, &buyer, 2);
+    let id = cohort.id(&FAIR);
+    let path = format!("/v1/calls/{id}");
+    log.stall.open(id);
+    assert_eq!(post(&log, &theirs, "/v1/calls", &listing(&cohort)).await.status, 201);
+    let mut own = Vec::new();
+    for (number, person) in (1..).zip(&people) {
+        log.keep(person, number).await;
+        let session = person.sign_in(&log).await;
+        let seen = get(&log, &session, &path).await.json();
+        let proposed: CohortAcceptance = serde_json::from_value(seen["proposed"].clone()).unwrap();
+        let path = format!("{path}/acceptances");
+        assert_eq!(post(&log, &session, &path, &yes(&proposed, person)).await.status, 201);
+        own.push(session);
+    }
+    let delivery = get(&log, &theirs, &path).await.json()["delivery"].clone();
+    let none = json!({ "state": "collecting", "refusal": null, "file": null, "bytes": null,
+        "sellers": 0, "paid": 0, "lock": null });
+    assert_eq!(delivery, none);
+    for what in ["delivery", "proofs"] {
+        get(&log, &theirs, &format!("{path}/{what}")).await.problem(404, "no-delivery");
+    }
+    let tick = || async {
+        let calls = log.calls.clone();
+        tokio::task::spawn_blocking(move || calls.tick()).await.unwrap().unwrap();
+        assert_eq!(log.calls.called().problem, None);
+    };
+    tick().await;
+    let delivery = get(&log, &theirs, &path).await.json()["delivery"].clone();
+    assert_eq!((&delivery["state"], &delivery["sellers"]), (&json!("ready"), &json!(2)));
+    for token in [&own[0], &strangers] {
+        assert_eq!(get(&log, token, &path).await.json()["delivery"], json!(null));
+        for what in ["delivery", "proofs"] {
+            get(&log, token, &format!("{path}/{what}")).await.problem(404, "no-such-call");
+        }
+    }
+    assert_eq!(get(&log, &own[0], &path).await.json()["own"][0]["state"], json!("delivered"));
+
+    let file = format!("{path}/delivery");
+    let request = || log.get(&file).bearer_auth(&theirs);
+    let lines = log.service.head().size;
+    let whole = request().send().await.unwrap();
+    assert_eq!(whole.status(), 200);
+    let etag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(etag, format!("\"{}\"", &delivery["file"].as_str().unwrap()[2..]));
+    let bytes = whole.bytes().await.unwrap();
+    assert_eq!(json!(bytes.len()), delivery["bytes"]);
+    let piece = request().header("range", "bytes=7-19").header("if-range", &etag).send().await;
+    let piece = piece.unwrap();
+    assert_eq!(piece.status(), 206);
+    assert_eq!(piece.bytes().await.unwrap(), bytes[7..20]);
+    let beyond = request().header("range", format!("bytes={}-", bytes.len()));
+    Answer::of(beyond).await.problem(416, "range");
+    // One line for each of both, however it was fetched.
+    assert_eq!(log.service.head().size, lines + 2);
+
+    let proofs = format!("{path}/proofs");
+    get(&log, &theirs, &proofs).await.problem(404, "not-anchored");
+    let anchor = log.anchor(1, true).anchor;
+    log.status.send_modify(|status| status.settled = Some(anchor));
+    let first = get(&log, &theirs, &format!("{proofs}?limit=1")).await.json();
+    let rest = get(&log, &theirs, &format!("{proofs}?before=0")).await.json();
+    assert_eq!(
+        (&first["version"], &first["next"], &rest["next"]),
+        (&json!("medtrail/call-proofs-v1"), &json!("0"), &json!(null))
+    );
+    for (page, person) in [(&first, &people[0]), (&rest, &people[1])] {
+        let [proof] = &page["proofs"].as_array().unwrap()[..] else { panic!("{page}") };
+        assert_eq!(proof["version"], json!("medtrail/proof-v1"));
+        assert!(proof["details"]["text"].as_str().unwrap().contains("medtrail/delivery-v1"));
+        let subject = format!("{:x}", person.address);
+        assert!(proof["report"]["subject"].as_str().unwrap().ends_with(&subject));
+    }
+    let word = get(&log, &theirs, &format!("{proofs}?before=x")).await;
+    word.problem(422, "invalid-query");
+
+    // The key may be out: nobody takes anything back.
+    tick().await;
+    assert_eq!(get(&log, &theirs, &path).await.json()["delivery"]["state"], json!("settling"));
+    let back = log.http.delete(log.url(&format!("{path}/acceptances"))).bearer_auth(&own[0]);
+    Answer::of(back).await.problem(409, "call-too-far");
+    let health = Answer::of(log.get("/readyz")).await.json();
+    assert_eq!(health["calls"], json!({ "open": 1, "problem": null }));
     log.end().await;
 }

@@ -180,9 +180,10 @@ impl Calls {
             let records: Vec<_> = kept.iter().map(|one| one.record()).collect();
             match gather.add(&consent, &records) {
                 Ok(_) => _ = inside.insert(row.place, Inside { row, consent }),
+                // Damage to one is no reason to deliver nobody's.
                 Err(GatherError::Records(
                     error @ (AssembleError::Altered(_) | AssembleError::Twice(_)),
-                )) => return Err(JournalError::Damaged(error.to_string()).into()),
+                )) => tracing::error!(place = row.place, "left out of a file: {error}"),
                 Err(error) => tracing::info!(place = row.place, "left out of a file: {error}"),
             }
         }

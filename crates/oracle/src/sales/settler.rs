@@ -119,32 +119,8 @@ impl<R: Registry> Settler<R> {
         outcome: &mut Outcome,
     ) -> Result<Option<Due>, TickError> {
         let account = self.ports.courier.account();
-        let is_under_way = |wanted: &Call| {
-            plan.intents.iter().any(|intent| {
-                // One that failed is planned again; one that succeeded the contract refuses.
-                match (&intent.call, wanted, intent.state) {
-                    (
-                        Call::Settle { order: one, .. },
-                        Call::Settle { order: other, .. },
-                        IntentState::Pending | IntentState::Mined(_),
-                    ) => one == other,
-                    // What is due may have been found due before this one was planned.
-                    (
-                        Call::SettleMany { call: one, claims: sent, .. },
-                        Call::SettleMany { call: other, claims, .. },
-                        state,
-                    ) => {
-                        let is_open = !matches!(state, IntentState::Final(_));
-                        let is_pending = state == IntentState::Pending;
-                        let is_sent = || claims.iter().any(|claim| sent.contains(claim));
-                        one == other && is_open && (is_pending || is_sent())
-                    }
-                    _ => false,
-                }
-            })
-        };
         for call in due {
-            if is_under_way(&call) {
+            if is_under_way(plan, &call) {
                 continue;
             }
             match self.ports.registry.preflight(view.head, account, &call).await {
@@ -160,5 +136,65 @@ impl<R: Registry> Settler<R> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Whether a call was sent, or something that it must wait for.
+fn is_under_way(plan: &Plan, wanted: &Call) -> bool {
+    plan.intents.iter().any(|intent| match (&intent.call, wanted, intent.state) {
+        // One that failed is planned again; one that succeeded the contract refuses.
+        (
+            Call::Settle { order: one, .. },
+            Call::Settle { order: other, .. },
+            IntentState::Pending | IntentState::Mined(_),
+        ) => one == other,
+        // What is due may have been found due before this one was planned.
+        (
+            Call::SettleMany { call: one, claims: sent, .. },
+            Call::SettleMany { call: other, claims, .. },
+            state,
+        ) => {
+            let is_open = !matches!(state, IntentState::Final(_));
+            let is_sent = || claims.iter().any(|claim| sent.contains(claim));
+            one == other && is_open && (state == IntentState::Pending || is_sent())
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Address, Bytes};
+    use medtrail_ledger::plan::{BlockRef, Intent};
+
+    fn batch(call: u8, claims: &[u8]) -> Call {
+        let claims = claims.iter().map(|claim| B256::repeat_byte(*claim)).collect();
+        let (market, call) = (Address::ZERO, B256::repeat_byte(call));
+        Call::SettleMany { market, call, claims, gas: 1, data: Bytes::new() }
+    }
+
+    fn plan(call: Call, state: IntentState) -> Plan {
+        let (account, attempts) = (Address::ZERO, Vec::new());
+        let intent = Intent { account, nonce: 1, call, gas: 1, state, made_at_block: 1, attempts };
+        Plan { intents: vec![intent], ..Plan::default() }
+    }
+
+    #[test]
+    fn of_one_call_one_batch_waits_for_its_block_and_no_claim_is_sent_twice() {
+        let block = BlockRef { number: 1, hash: B256::ZERO };
+        let [pending, mined] = [IntentState::Pending, IntentState::Mined(block)];
+        let [failed, settled] = [IntentState::Failed(block), IntentState::Final(block)];
+        for (state, same, apart) in [
+            (pending, true, true),
+            (mined, true, false),
+            (failed, true, false),
+            (settled, false, false),
+        ] {
+            let plan = plan(batch(1, &[1, 2]), state);
+            assert_eq!(is_under_way(&plan, &batch(1, &[2, 3])), same, "{state:?}");
+            assert_eq!(is_under_way(&plan, &batch(1, &[3, 4])), apart, "{state:?}");
+            assert!(!is_under_way(&plan, &batch(2, &[1, 2])), "{state:?}");
+        }
     }
 }

@@ -353,7 +353,13 @@ fn each_account_makes_its_own_calls_and_no_other_s() {
     let steps = step(&view(), &plan(vec![]), &relay, Some(due(settling(1))), &LIMITS);
     let build = built(&steps);
     assert_eq!((&build.intent.call, build.with.len()), (&settling(1), 0), "no checkpoint is kept");
-    for (local, call) in [(&relay, anchoring((2, 50), 70)), (&local(), settling(1))] {
+    let (market, call) = (Address::repeat_byte(0x45), B256::repeat_byte(1));
+    let many = Call::SettleMany { market, call, claims: vec![], gas: 5, data: Bytes::new() };
+    let steps = step(&view(), &plan(vec![]), &relay, Some(due(many.clone())), &LIMITS);
+    assert_eq!((&built(&steps).intent.call, built(&steps).intent.gas), (&many, 200_000));
+    for (local, call) in
+        [(&relay, anchoring((2, 50), 70)), (&local(), settling(1)), (&local(), many)]
+    {
         let steps = step(&view(), &plan(vec![]), local, Some(due(call)), &LIMITS);
         assert_eq!(steps, [Step::Wait(Wait::HeadMoved)]);
     }

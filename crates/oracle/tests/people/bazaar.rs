@@ -285,6 +285,10 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    pub(crate) fn open(folder: &std::path::Path) -> Self {
+        Self { inner: ParcelFolder::open(folder).unwrap(), faults: Faults::default() }
+    }
+
     fn faulty(&self, act: impl FnOnce() -> Result<(), JournalError>) -> Result<(), JournalError> {
         let fault = self.faults.next();
         if fault != Some(Fault::Fails) {
@@ -349,8 +353,7 @@ impl Shop {
     }
 
     pub(crate) fn with(folder: &TempDir, bazaar: Arc<Bazaar>, safe: Safe) -> Self {
-        let inner = ParcelFolder::open(&folder.path().join("parcels")).unwrap();
-        let post = Arc::new(Post { inner, faults: Faults::default() });
+        let post = Arc::new(Post::open(&folder.path().join("parcels")));
         let service = safe.world.service.clone();
         let sales = Sales::new(service, safe.vault.clone(), bazaar.clone(), post.clone(), rules());
         Self { safe, sales, bazaar, post }

@@ -199,8 +199,8 @@ impl KeyFile for Keys {
         self.inner.open(tag)
     }
     fn create(&self, tags: &[KeyTag]) -> Result<Vec<SecretKey>, JournalError> {
-        let is_shared = tags.iter().any(|tag| matches!(tag, KeyTag::Custodian(_)));
-        let fault = if is_shared { self.faults.next() } else { None };
+        let is_counted = |tag: &KeyTag| matches!(tag, KeyTag::Custodian(_) | KeyTag::Sale(_));
+        let fault = if tags.iter().any(is_counted) { self.faults.next() } else { None };
         match fault {
             None => self.inner.create(tags),
             Some(fault) => {

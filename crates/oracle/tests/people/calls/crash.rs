@@ -16,7 +16,7 @@ const BOTH: [u8; 2] = [ANNA, KADRI];
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_write_fails_or_crashes_one_file_is_settled_and_each_is_paid_once() {
     // What is written to: the directory, the files, the log, the keys.
-    let writes = [("rows", 4), ("files", 1), ("log", 3), ("keys", 1)];
+    let writes = [("rows", 3), ("files", 1), ("log", 2), ("keys", 1)];
     for ((what, writes), fault) in
         writes.into_iter().flat_map(|what| FAULTS.map(|fault| (what, fault)))
     {
@@ -33,10 +33,12 @@ async fn whatever_write_fails_or_crashes_one_file_is_settled_and_each_is_paid_on
             };
             faults.fail_after(passing, fault);
             hall.tick().await;
+            let label = format!("{what} {passing} {fault:?}");
+            // Two entries may go to the disk together.
+            assert!(!faults.is_armed() || (what, passing) == ("log", 1), "{label}");
             let hall = hall.again(&folder).await;
             hall.tick().await;
             hall.tick().await;
-            let label = format!("{what} {passing} {fault:?}");
             assert_eq!(hall.state(id).await, "ready", "{label}");
             let locks: Vec<_> =
                 hall.shop.deliveries().iter().map(|one| one.report.fromVersion).collect();

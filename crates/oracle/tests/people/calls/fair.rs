@@ -2,7 +2,7 @@
 //! by the tests of calls.
 
 use crate::bazaar::{BOREAL, Post, SAFE, Shop, buyer_key, dataset};
-use crate::support::{Faults, REGISTRIES, address_of, now_ms, sign_digest};
+use crate::support::{REGISTRIES, address_of, now_ms, sign_digest};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use medtrail_ledger::entry::{commitment_of, subject_of};
 use medtrail_ledger::group::Group;
@@ -19,7 +19,6 @@ use medtrail_permit::dataset::Form;
 use medtrail_permit::sale::cohort::{self, CohortMarket};
 use medtrail_permit::sale::{Cohort, CohortAcceptance, Terms};
 use medtrail_permit::statements::Language;
-use medtrail_store::ParcelFolder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -236,8 +235,7 @@ impl Hall {
     }
 
     pub(crate) fn with(folder: &TempDir, shop: Shop, fair: Arc<Fair>) -> Self {
-        let inner = ParcelFolder::open(&folder.path().join("calls")).unwrap();
-        let post = Arc::new(Post { inner, faults: Faults::default() });
+        let post = Arc::new(Post::open(&folder.path().join("calls")));
         let calls = Calls::new(shop.sales.clone(), fair.clone(), post.clone(), MARGIN_S);
         Self { shop, calls, fair, post }
     }

@@ -2,7 +2,6 @@
 
 use super::fair::{FAIR, HOUR_S, Hall};
 use crate::bazaar::{BOREAL, OTHER, SAFE, dataset};
-use crate::erasure::after;
 use crate::permits::ANNA;
 use crate::support::{address_of, now_ms};
 use alloy_primitives::B256;

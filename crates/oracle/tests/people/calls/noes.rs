@@ -61,7 +61,8 @@ fn acceptance_of(hall: &Hall, seller: u8) -> B256 {
 async fn a_no_before_the_key_is_shown_makes_another_file_under_another_key_without_them() {
     for (no, look) in [No::Withdrawn, No::OptedOut, No::Revoked, No::Frozen]
         .into_iter()
-        .flat_map(|no| (1..6).map(move |look| (no, look)))
+        // Before the first look only a key that is drawn already can be too late.
+        .flat_map(|no| (if no == No::Withdrawn { 1 } else { 2 }..6).map(move |look| (no, look)))
     {
         let folder = tempfile::tempdir().unwrap();
         let hall = Hall::start(&folder);

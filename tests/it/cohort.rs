@@ -5,6 +5,7 @@ mod buyer;
 mod cut;
 mod hall;
 mod people;
+mod terminal;
 
 use crate::site::{Settings, Site, must, ticking_chain};
 use alloy::primitives::{Address, U256};

@@ -61,8 +61,9 @@ pub(crate) use sol::AnchorRegistry::{
     includedCall, livingCall, logInfoCall,
 };
 pub(crate) use sol::ConsentRegistry::{
-    BYTECODE as CONSENT_REGISTRY, ConsentRegistryEvents, ControlMoved, EpochStarted, Frozen,
-    Granted, Revoked, UnfreezeStarted, controllerOfCall, freezeOfCall,
+    BYTECODE as CONSENT_REGISTRY, ConsentRegistryErrors, ConsentRegistryEvents, ControlMoved,
+    EpochStarted, Frozen, Granted, Revoked, UnfreezeStarted, controllerOfCall, epochOfCall,
+    freezeOfCall, revokeCall,
 };
 pub(crate) use sol::IAnchorRegistry as types;
 pub(crate) use token_sol::Erc20;
@@ -122,6 +123,14 @@ pub fn calldata(call: &Call) -> Bytes {
     encoded.into()
 }
 
+/// The words of whichever of our contracts refuses a transaction of an account's own.
+pub(crate) fn reason(data: &[u8]) -> String {
+    let known = decoded::<DataMarket::DataMarketErrors>(data)
+        .or_else(|| decoded::<CohortMarket::CohortMarketErrors>(data))
+        .or_else(|| decoded::<ConsentRegistryErrors>(data));
+    known.unwrap_or_else(|| unknown(data))
+}
+
 /// The EIP-712 domain of what the log's operator and its reporters sign.
 pub fn domain(chain_id: u64, registry: Address) -> Eip712Domain {
     eip712_domain! {
@@ -144,10 +153,17 @@ pub(crate) fn revert_reason(call: &Call, data: &[u8]) -> String {
 
 /// A contract's own words for a refusal, or the raw bytes.
 pub(crate) fn reason_of<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> String {
-    match E::abi_decode(data) {
-        Ok(error) => format!("{error:?}"),
-        Err(_) if data.is_empty() => "without a reason".to_owned(),
-        Err(_) => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
+    decoded::<E>(data).unwrap_or_else(|| unknown(data))
+}
+
+fn decoded<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> Option<String> {
+    E::abi_decode(data).ok().map(|error| format!("{error:?}"))
+}
+
+fn unknown(data: &[u8]) -> String {
+    match data.is_empty() {
+        true => "without a reason".to_owned(),
+        false => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
     }
 }
 

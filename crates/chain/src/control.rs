@@ -1,8 +1,9 @@
 //! Who acts for somebody, and whether they may: what is asked before money or data are promised.
 
-use crate::bindings::{controllerOfCall, freezeOfCall};
+use crate::bindings::{controllerOfCall, epochOfCall, freezeOfCall, revokeCall};
 use crate::{At, Chain};
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256, Bytes};
+use alloy::sol_types::SolCall;
 use medtrail_ledger::ports::RegistryError;
 
 /// Who acts for an account, as `ConsentRegistry` says it.
@@ -27,4 +28,21 @@ impl Chain {
         let freeze = self.read_from(registry, freezeOfCall { subject }, &at).await?;
         Ok(Control { controller, frozen_until_s: freeze.frozenUntilS })
     }
+
+    /// The epoch that what `subject` signs now must name; each end of everything starts the next.
+    pub async fn consent_epoch(
+        &self,
+        registry: Address,
+        subject: Address,
+        at: At,
+    ) -> Result<u64, RegistryError> {
+        let at = self.id_of(at).await?;
+        self.read_from(registry, epochOfCall { subject }, &at).await
+    }
+}
+
+/// The call by which who acts for `subject` ends what was signed, at the ConsentRegistry: a
+/// permission, or an acceptance of a call to many.
+pub fn revocation(subject: Address, permission: B256) -> Bytes {
+    revokeCall { subject, permission }.abi_encode().into()
 }

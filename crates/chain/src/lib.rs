@@ -25,7 +25,7 @@ mod rpc;
 mod view;
 
 pub use bindings::{calldata, domain};
-pub use control::Control;
+pub use control::{Control, revocation};
 pub use deploy::{Contract, DeployError, Deployment, deploy};
 pub use gas::{GAS_OF_A_TRANSACTION_MAX, intrinsic_gas};
 pub use history::OpenedSeen;

@@ -8,8 +8,7 @@
 //! - What the contract would refuse is told before anything is signed, in the contract's words.
 
 use crate::Rpc;
-use crate::bindings::Erc20;
-use crate::market::refusal;
+use crate::bindings::{Erc20, reason};
 use crate::rpc::RpcError;
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::sol_types::SolCall;
@@ -161,7 +160,7 @@ pub async fn prepare(rpc: &Rpc, wish: &Wish, fee_cap: u128) -> Result<Prepared, 
         "from": account, "to": wish.to, "data": wish.data, "value": wish.value,
     }]);
     let gas: U64 = rpc.need("eth_estimateGas", request).await.map_err(|error| match error {
-        RpcError::Node { ref data, .. } if !data.is_empty() => OwnError::Refused(refusal(data)),
+        RpcError::Node { ref data, .. } if !data.is_empty() => OwnError::Refused(reason(data)),
         error if error.is_revert() => OwnError::Refused(error.to_string()),
         error => error.into(),
     })?;

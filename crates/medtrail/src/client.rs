@@ -72,6 +72,19 @@ impl Client {
 
 /// The answer, or the problem it carries (RFC 9457).
 pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
+    answered(response).await.map_err(|refusal| refusal.why)
+}
+
+/// A problem that the service answered.
+pub(crate) struct Refusal {
+    /// Its kind: the last part of its `type`.
+    pub(crate) kind: String,
+    /// What it says.
+    pub(crate) why: Failure,
+}
+
+/// The same, for whoever goes on after some problems.
+pub(crate) async fn answered(response: Response) -> Result<Response, Refusal> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -92,5 +105,7 @@ pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
         empty if empty.is_empty() => empty,
         advice => format!(". {advice}"),
     };
-    Err(Failure::new(format!("the service answered {status}: {detail}{advice}{retry}")))
+    let why = Failure::new(format!("the service answered {status}: {detail}{advice}{retry}"));
+    let kind = text("type").rsplit('/').next().unwrap_or_default().to_owned();
+    Err(Refusal { kind, why })
 }

@@ -5,6 +5,8 @@ pub(crate) mod alias;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod buy;
+pub(crate) mod call;
+pub(crate) mod calls;
 pub(crate) mod decrypt;
 pub(crate) mod delivery;
 pub(crate) mod deploy;

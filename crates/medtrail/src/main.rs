@@ -48,6 +48,8 @@ enum Command {
     Offers(commands::offers::Args),
     Buy(commands::buy::Args),
     Sales(commands::sales::Args),
+    Call(commands::call::Args),
+    Calls(commands::calls::Args),
     #[command(subcommand)]
     Delivery(commands::delivery::Command),
     Decrypt(commands::decrypt::Args),
@@ -113,6 +115,8 @@ async fn run(command: Command) -> Outcome {
         Command::Offers(args) => commands::offers::run(args).await,
         Command::Buy(args) => commands::buy::run(args).await,
         Command::Sales(args) => commands::sales::run(args).await,
+        Command::Call(args) => commands::call::run(args).await,
+        Command::Calls(args) => commands::calls::run(args).await,
         Command::Delivery(command) => commands::delivery::run(command).await,
         Command::Decrypt(args) => commands::decrypt::run(args).await,
         Command::Audit(args) => commands::audit::run(args).await,

@@ -1,6 +1,6 @@
 //! Signing in to a service as its page does (EIP-4361), for programs.
 
-use crate::client::checked;
+use crate::client::{Refusal, answered, checked};
 use crate::exit::Failure;
 use alloy_primitives::Address;
 use medtrail_keys::person::PersonKey;
@@ -64,6 +64,26 @@ impl Session {
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let request = self.request(Method::PUT, path).json(body);
         Ok(checked(request.send().await?).await?.json().await?)
+    }
+
+    /// The answer, or `None` where the service refuses with this kind of problem.
+    pub(crate) async fn post_unless(
+        &self,
+        problem: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Option<Value>, Failure> {
+        let sent = self.request(Method::POST, path).json(body).send().await?;
+        match answered(sent).await {
+            Ok(answer) => Ok(Some(answer.json().await?)),
+            Err(Refusal { kind, .. }) if kind == problem => Ok(None),
+            Err(refusal) => Err(refusal.why),
+        }
+    }
+
+    /// What is left of what was deleted.
+    pub(crate) async fn delete_from(&self, path: &str) -> Result<Value, Failure> {
+        Ok(checked(self.request(Method::DELETE, path).send().await?).await?.json().await?)
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {

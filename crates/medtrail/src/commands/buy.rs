@@ -4,7 +4,7 @@
 //! the same command goes on after any break, and never pays twice.
 
 mod buyer;
-mod fetch;
+pub(crate) mod fetch;
 mod judge;
 mod next;
 mod purchase;
@@ -114,7 +114,7 @@ fn identity_passphrase(args: &Args) -> PassphraseArgs {
 }
 
 /// The key of an identity file that the order is to name: its only one, or the one that was named.
-fn recipient_of(
+pub(super) fn recipient_of(
     path: &Path,
     passphrase: &PassphraseArgs,
     named: Option<B256>,

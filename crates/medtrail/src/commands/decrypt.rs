@@ -1,6 +1,6 @@
 //! `medtrail decrypt`: the buyer's files out of a delivery, once all of it is checked.
 
-mod folder;
+pub(super) mod folder;
 
 use super::delivery::input::Given;
 use super::delivery::{Checked, Inputs, check, open};

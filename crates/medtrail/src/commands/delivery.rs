@@ -1,10 +1,11 @@
 //! `medtrail delivery`: whether a file is what was ordered and paid. Needs the file, its proof, the
 //! order, and nothing of ours.
 
+pub(super) mod call;
 mod contents;
 mod described;
 pub(super) mod input;
-mod money;
+pub(super) mod money;
 
 use super::PassphraseArgs;
 use crate::exit::{Failure, Outcome, exit_code};
@@ -13,7 +14,7 @@ pub(super) use contents::open;
 use input::Given;
 use medtrail_chain::{Chain, Finality, Rpc};
 use medtrail_ledger::entry::Kind;
-use medtrail_ledger::proof::Evidence;
+use medtrail_ledger::proof::{Evidence, Proof};
 use medtrail_ledger::verify::{Findings, Step, Verdict};
 use medtrail_market::seal::LockKey;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,14 @@ pub(crate) enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Checks the file of a call to many: the entry of each seller, what each signed, who was paid, and
+    /// what is in it
+    ///
+    /// Exit codes are those of `delivery check`. Nothing is written.
+    CheckCall {
+        #[command(flatten)]
+        inputs: call::Inputs,
     },
 }
 
@@ -101,7 +110,10 @@ impl Inputs {
 }
 
 pub(crate) async fn run(command: Command) -> Outcome {
-    let Command::Check { inputs, identity, json } = command;
+    let (inputs, identity, json) = match command {
+        Command::Check { inputs, identity, json } => (inputs, identity, json),
+        Command::CheckCall { inputs } => return call::run(inputs).await,
+    };
     let (given, rpc) = Given::read(&inputs, identity.as_deref()).await?;
     let checked = check(&given, rpc.as_ref()).await?;
     let (name, verdict) = (given.path.display().to_string(), checked.findings.verdict());
@@ -154,17 +166,21 @@ pub(super) async fn check(given: &Given, rpc: Option<&Rpc>) -> Result<Checked, F
 async fn entry(given: &Given, rpc: &Rpc) -> Result<Vec<Step>, Failure> {
     let findings = super::verify::check_proof(&given.proof_bytes, given.trust.as_ref(), rpc).await;
     let mut steps = findings?.steps;
-    let report = &given.proof.report;
-    let is_own = given.proof.evidence == Evidence::Relayed
-        && Kind::from_number(report.kind) == Kind::Delivery;
-    // The operator delivers: of its own acts its own word is what there is to have.
+    own_entry(&given.proof, &mut steps);
+    Ok(steps)
+}
+
+/// The operator delivers: of its own acts its own word is what there is to have.
+fn own_entry(proof: &Proof, steps: &mut [Step]) {
+    let report = &proof.report;
+    let is_own =
+        proof.evidence == Evidence::Relayed && Kind::from_number(report.kind) == Kind::Delivery;
     for step in steps.iter_mut().filter(|step| step.name == "report") {
         if is_own && step.verdict == Verdict::Amber {
             step.verdict = Verdict::Green;
             step.words = format!("This delivery is operator {}'s own entry.", report.actor);
         }
     }
-    Ok(steps)
 }
 
 pub(super) fn step(name: &'static str, verdict: Verdict, words: String) -> Step {

@@ -5,6 +5,9 @@
 //! contract would sell by rules that nobody here knows.
 
 pub(super) mod amounts;
+pub(super) mod calls;
+pub(super) mod data;
+pub(super) mod looks;
 pub(super) mod views;
 
 use super::signing::{Keystore, Signed, Signing};
@@ -18,6 +21,8 @@ use medtrail_keys::person::PersonKey;
 use medtrail_ledger::ports::Registry;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_permit::sale::Market;
+use medtrail_permit::sale::check::Windows;
+use medtrail_permit::sale::cohort::CohortMarket;
 use medtrail_permit::sale::words::ether;
 use std::process::ExitCode;
 
@@ -54,7 +59,13 @@ pub(super) struct Actor {
 impl Actor {
     /// Sends a call, and says what it did.
     pub(super) async fn act(&self, call: &MarketCall, words: &str) -> Outcome {
-        let tx = self.place.act(&self.key, call, U256::ZERO).await?;
+        let to = self.place.market.data_market;
+        self.transact(to, call.calldata(), words).await
+    }
+
+    /// The same for any contract.
+    pub(super) async fn transact(&self, to: Address, data: Bytes, words: &str) -> Outcome {
+        let tx = self.place.transact(&self.key, to, data, U256::ZERO).await?;
         match self.json {
             true => println!("{:#}", serde_json::json!({ "tx": tx })),
             false => println!("{words}"),
@@ -93,18 +104,53 @@ pub(crate) fn market_of(trust: &TrustFile) -> Market {
     Market { chain_id: trust.chain_id, data_market: Contract::DataMarket.address() }
 }
 
+/// The market of calls to many on a trust file's chain.
+pub(crate) fn cohort_market_of(trust: &TrustFile) -> CohortMarket {
+    cohort_market_at(trust.chain_id)
+}
+
+fn cohort_market_at(chain_id: u64) -> CohortMarket {
+    CohortMarket { chain_id, cohort_market: Contract::CohortMarket.address() }
+}
+
 /// Refuses a service that sells elsewhere, or not at all.
 pub(super) async fn require_same_market(signed: &Signed) -> Result<(), Failure> {
+    let words = "this service has no market: nothing is bought or sold here";
+    require_same(signed, "dataMarket", Contract::DataMarket, words).await
+}
+
+/// Refuses a service whose calls to many are another contract's, or that takes none.
+pub(super) async fn require_same_cohort_market(signed: &Signed) -> Result<(), Failure> {
+    let words = "this service takes no calls to many: nobody is asked, and nothing is delivered";
+    require_same(signed, "cohortMarket", Contract::CohortMarket, words).await
+}
+
+async fn require_same(
+    signed: &Signed,
+    field: &str,
+    contract: Contract,
+    none: &str,
+) -> Result<(), Failure> {
     let told = signed.session.get("/v1/market").await?;
-    let ours = Contract::DataMarket.address();
-    match told["dataMarket"].as_str().map(str::parse::<Address>) {
-        None => Err(Failure::new("this service has no market: nothing is bought or sold here")),
+    let ours = contract.address();
+    match told[field].as_str().map(str::parse::<Address>) {
+        None => Err(Failure::new(none)),
         Some(Ok(theirs)) if theirs == ours => Ok(()),
         Some(_) => Err(Failure::new(format!(
             "the service sells at {}, this program knows the market {ours} only; nothing was signed",
-            harmless(&told["dataMarket"].to_string())
+            harmless(&told[field].to_string())
         ))),
     }
+}
+
+/// How much time the operator asks of whoever pays.
+pub(super) async fn windows_of(signed: &Signed) -> Result<Windows, Failure> {
+    let told = signed.session.get("/v1/market").await?;
+    let least = |name: &str| {
+        let unknown = || Failure::new(format!("the service does not say its {name}"));
+        told["rules"][name].as_u64().ok_or_else(unknown)
+    };
+    Ok(Windows { delivery_s_min: least("deliverySMin")?, grace_s_min: least("graceSMin")? })
 }
 
 /// The market on the chain.
@@ -140,6 +186,18 @@ impl Place {
         let chain = Chain::new(rpc.clone(), found, registry, Finality::Tag);
         let fee_cap = u128::from(on.fee_cap.fee_cap_gwei).saturating_mul(GWEI);
         Ok(Self { market, chain, rpc, fee_cap })
+    }
+
+    /// The market of calls to many on the same chain. Fails if it does not stand there.
+    pub(crate) async fn cohort_market(&self) -> Result<CohortMarket, Failure> {
+        let market = cohort_market_at(self.market.chain_id);
+        match self.rpc.has_code(market.cohort_market).await? {
+            true => Ok(market),
+            false => Err(Failure::new(format!(
+                "no market of calls to many stands at {} on chain {}: is it the right endpoint?",
+                market.cohort_market, market.chain_id
+            ))),
+        }
     }
 
     /// Who acts for somebody now.
@@ -187,4 +245,16 @@ pub(super) async fn enter(signing: Signing, on: &OnChain) -> Result<(Signed, Pla
     let place = Place::open(Some(&signed.trust), on).await?;
     require_same_market(&signed).await?;
     Ok((signed, place))
+}
+
+/// Somebody signed in, and the market of calls to many.
+pub(super) async fn enter_calls(
+    signing: Signing,
+    on: &OnChain,
+) -> Result<(Signed, Place, CohortMarket), Failure> {
+    let signed = signing.open().await?;
+    let place = Place::open(Some(&signed.trust), on).await?;
+    let market = place.cohort_market().await?;
+    require_same_cohort_market(&signed).await?;
+    Ok((signed, place, market))
 }

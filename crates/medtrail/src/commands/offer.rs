@@ -1,19 +1,17 @@
 //! `medtrail offer`: somebody offers data of theirs for sale. The offer sells nothing by itself: each
 //! sale takes an approval of its own.
 
+use super::market::data::Data;
 use super::market::{OnChain, Place, amounts, market_of, require_same_market};
 use super::signing::{Signed, Signing, Words, salt, shown};
 use crate::exit::{Failure, OK, Outcome};
 use alloy_primitives::Address;
-use clap::ValueEnum;
+use clap::ArgGroup;
 use medtrail_chain::At;
-use medtrail_permit::dataset::{DATASET_BYTES_MAX, Dataset, Form, Layout, Origin, Profile};
+use medtrail_permit::dataset::{Dataset, Form};
 use medtrail_permit::sale::{Offer, Terms, check, words};
 use medtrail_permit::statements::Language;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Offers data of yours for sale: says what you sign, signs it with your key, and lists it.
@@ -24,6 +22,7 @@ use std::process::ExitCode;
 ///
 /// Exits with 0, or with 1 where nothing was listed.
 #[derive(clap::Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["dataset", "scopes"])))]
 pub(crate) struct Args {
     #[command(flatten)]
     data: Data,
@@ -61,85 +60,7 @@ pub(crate) struct Args {
     signing: Signing,
 }
 
-/// Which data, and in what form: from a file, or from its parts.
-#[derive(clap::Args)]
-struct Data {
-    /// The description of the data (medtrail/dataset-v1); or --scopes, --from and --to
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scopes", "codes", "from", "to", "form", "origin"])]
-    dataset: Option<PathBuf>,
-    /// Data of which types, as SMART scopes with a blank between: "patient/Observation.rs"
-    #[arg(long, value_name = "SCOPES", required_unless_present = "dataset")]
-    scopes: Option<String>,
-    /// Only data with one of these codes, as system|code with a comma between
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    codes: Vec<String>,
-    /// Data from this day or moment on
-    #[arg(long, value_name = "WHEN", value_parser = amounts::moment, required_unless_present = "dataset")]
-    from: Option<u64>,
-    /// Data up to before this day or moment
-    #[arg(long, value_name = "WHEN", value_parser = amounts::moment, required_unless_present = "dataset")]
-    to: Option<u64>,
-    /// In what form they are delivered
-    #[arg(long, value_enum, default_value_t = FormWord::SafeHarbor)]
-    form: FormWord,
-    /// Whose word they are
-    #[arg(long, value_enum, default_value_t = OriginWord::Signed)]
-    origin: OriginWord,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum FormWord {
-    /// The very bytes that are kept, with all that stands in them
-    AsItIs,
-    /// Without the 18 identifiers of 45 CFR 164.514(b)(2); of dates the year
-    SafeHarbor,
-    /// The same, but all dates moved by one secret number of days
-    ShiftedDates,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum OriginWord {
-    /// Only what an organisation signed
-    Signed,
-    /// That, and what you added yourself
-    SignedAndUploaded,
-}
-
-impl Data {
-    fn read(self) -> Result<Dataset, Failure> {
-        if let Some(path) = &self.dataset {
-            return from_file(path);
-        }
-        let Self { scopes, mut codes, from, to, form, origin, .. } = self;
-        let form = match form {
-            FormWord::AsItIs => Form::AsItIs,
-            FormWord::SafeHarbor => Form::DeIdentified(Profile::SafeHarbor, Layout::Ndjson),
-            FormWord::ShiftedDates => Form::DeIdentified(Profile::ShiftedDates, Layout::Ndjson),
-        };
-        let origin = match origin {
-            OriginWord::Signed => Origin::Signed,
-            OriginWord::SignedAndUploaded => Origin::SignedAndUploaded,
-        };
-        // Their one spelling is ascending: not for a person to know.
-        codes.sort();
-        codes.dedup();
-        let (scopes, from, to) = (scopes.unwrap_or_default(), from.unwrap_or(0), to.unwrap_or(0));
-        Ok(Dataset::new(&scopes, codes, from, to, form, origin)?)
-    }
-}
-
-fn from_file(path: &Path) -> Result<Dataset, Failure> {
-    let named = |words: String| Failure::new(format!("{}: {words}", path.display()));
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(DATASET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| named(error.to_string()))?;
-    // An editor's last line end is no part of it.
-    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    Dataset::parse(text).map_err(|error| named(crate::render::harmless(&error.to_string())))
-}
-
-fn country(text: &str) -> Result<String, String> {
+pub(super) fn country(text: &str) -> Result<String, String> {
     match text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         true => Ok(text.to_owned()),
         false => Err("a country is two letters of ISO 3166-1, as EE".to_owned()),
@@ -148,7 +69,8 @@ fn country(text: &str) -> Result<String, String> {
 
 pub(crate) async fn run(args: Args) -> Outcome {
     // Told before anybody is asked for a passphrase.
-    let dataset = args.data.read()?;
+    let named = args.data.read()?;
+    let dataset = named.ok_or_else(|| Failure::new("name the data: --dataset, or --scopes"))?;
     if args.access.is_some_and(|access_s| access_s > 0) && dataset.form() != Form::AsItIs {
         return Err(Failure::new(
             "--access goes with --form as-it-is only: a look would show the originals, which the \

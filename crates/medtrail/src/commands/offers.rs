@@ -196,7 +196,7 @@ fn mine(one: &Value) -> Vec<String> {
 }
 
 /// Which data, from their own description and not from what the service says of it.
-fn what(one: &Value) -> String {
+pub(super) fn what(one: &Value) -> String {
     let dataset = one["dataset"].as_str().map(|text| Dataset::parse(text.as_bytes()));
     let Some(Ok(dataset)) = dataset else {
         return "a description that cannot be read".to_owned();

@@ -4,7 +4,8 @@ use crate::exit::{Failure, Outcome, exit_code};
 use crate::render;
 use alloy_primitives::{Address, B256};
 use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
-use medtrail_ledger::proof::{PROOF_BYTES_MAX, Proof, require_spelling, spell};
+use medtrail_ledger::plan::Anchor;
+use medtrail_ledger::proof::{AnchorClaim, PROOF_BYTES_MAX, Proof, require_spelling, spell};
 use medtrail_ledger::receipt::{self, Receipt};
 use medtrail_ledger::trust::{LogKeys, TrustFile};
 use medtrail_ledger::verify::{AnchorSeen, ChainFacts, Findings, Step, Verdict, verify};
@@ -147,6 +148,38 @@ fn is_receipt(bytes: &[u8]) -> bool {
         version: String,
     }
     serde_json::from_slice::<Versioned>(bytes).is_ok_and(|file| file.version == receipt::VERSION)
+}
+
+/// Checks many proofs. What the chain says of an anchor it is asked once.
+pub(super) struct Checker<'a> {
+    trust: Option<&'a TrustFile>,
+    rpc: &'a Rpc,
+    asked: Vec<(AnchorClaim, Option<Anchor>, ChainFacts)>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(trust: Option<&'a TrustFile>, rpc: &'a Rpc) -> Self {
+        Self { trust, rpc, asked: Vec::new() }
+    }
+
+    /// The same findings as of this proof alone.
+    pub(super) async fn check(&mut self, proof: &Proof) -> Result<Findings, Failure> {
+        let later = proof.extension.as_ref().map(|extension| extension.anchor);
+        let is_same = |(claim, anchor, _): &&(AnchorClaim, Option<Anchor>, ChainFacts)| {
+            *claim == proof.anchor && *anchor == later
+        };
+        if let Some((_, _, facts)) = self.asked.iter().find(is_same) {
+            return Ok(verify(proof, self.trust, facts));
+        }
+        let facts = match chain_facts(proof, self.trust, self.rpc).await {
+            Ok(facts) => facts,
+            Err(Failed::File(words)) => return Err(Failure::new(words)),
+            Err(Failed::Chain(failure)) => return Err(failure),
+        };
+        let findings = verify(proof, self.trust, &facts);
+        self.asked.push((proof.anchor.clone(), later, facts));
+        Ok(findings)
+    }
 }
 
 /// Asks the chain what the proof's log and anchor are. The proof only says where to ask.

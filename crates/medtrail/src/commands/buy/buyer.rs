@@ -4,8 +4,9 @@ use super::next::{Next, Seen, Served, Waiting, next};
 use super::purchase::Purchase;
 use super::{fetch, judge, words};
 use crate::commands::PassphraseArgs;
-use crate::commands::market::Place;
+use crate::commands::market::looks::{FAILURES_MAX, Stuck, pause};
 use crate::commands::market::views::{OfferView, SaleView, read};
+use crate::commands::market::{Place, windows_of};
 use crate::commands::signing::{Signed, salt};
 use crate::commands::{decrypt, delivery};
 use crate::exit::{Failure, OK, Outcome, exit_code};
@@ -18,17 +19,12 @@ use medtrail_chain::own;
 use medtrail_ledger::proof::Proof;
 use medtrail_permit::dataset::Dataset;
 use medtrail_permit::sale::Order;
-use medtrail_permit::sale::check::{self, Windows};
+use medtrail_permit::sale::check;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// From one look to the next while it waits: short at first, a quarter of a minute later.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOK_MAX: Duration = Duration::from_secs(15);
-/// Looks that may fail one after the other: the service or the endpoint is started anew, say.
-const FAILURES_MAX: u32 = 40;
 /// What a buyer asks for beside the offer.
 pub(crate) struct Wanted {
     pub(crate) recipient: B256,
@@ -101,13 +97,7 @@ impl Buyer {
 
     /// Refuses to pay for what the service would not deliver.
     async fn require_windows(&self, order: &Order) -> Result<(), Failure> {
-        let told = self.signed.session.get("/v1/market").await?;
-        let least = |name: &str| {
-            let unknown = || Failure::new(format!("the service does not say its {name}"));
-            told["rules"][name].as_u64().ok_or_else(unknown)
-        };
-        let windows =
-            Windows { delivery_s_min: least("deliverySMin")?, grace_s_min: least("graceSMin")? };
+        let windows = windows_of(&self.signed).await?;
         match windows.leave(order, self.place.now_s().await?) {
             true => Ok(()),
             false => Err(Failure::new(format!(
@@ -159,8 +149,7 @@ impl Buyer {
                     let _ = self.signed.session.renew().await;
                 }
             }
-            let pause = LOOK + start.elapsed() / 40;
-            tokio::time::sleep(pause.min(LOOK_MAX)).await;
+            pause(start).await;
         }
     }
 
@@ -185,7 +174,9 @@ impl Buyer {
                 let told = sale.and_then(|sale| sale.delivery);
                 let told = told.ok_or_else(|| Failure::new("the service names no delivery"))?;
                 self.signed.say(&format!("Downloading {} bytes …", told.bytes));
-                fetch::delivery(&self.signed.session, &self.purchase, id, &told).await?;
+                let whole = fetch::Whole { bytes: told.bytes, file: told.file };
+                let from = format!("/v1/sales/{id}/delivery");
+                fetch::delivery(&self.signed.session, &from, &self.purchase, whole).await?;
             }
             Next::Prove => {
                 let path = format!("/v1/sales/{id}/proof");
@@ -336,24 +327,5 @@ impl Buyer {
             self.tell(id, state, &words, found);
         }
         outcome
-    }
-}
-
-/// Why a step was not taken.
-struct Stuck {
-    why: Failure,
-    /// Trying again would change nothing, or might cost something.
-    is_final: bool,
-}
-
-impl Stuck {
-    fn for_good(why: Failure) -> Self {
-        Self { why, is_final: true }
-    }
-}
-
-impl From<Failure> for Stuck {
-    fn from(why: Failure) -> Self {
-        Self { why, is_final: false }
     }
 }

@@ -2,7 +2,6 @@
 //! said to name never gets its name.
 
 use super::purchase::Purchase;
-use crate::commands::market::views::DeliveryView;
 use crate::exit::Failure;
 use crate::session::Session;
 use alloy_primitives::{B256, hex};
@@ -13,25 +12,35 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// The whole file.
+pub(crate) const DELIVERY: &str = "delivery.age";
 /// The part that has come so far.
 const PART: &str = "delivery.age.part";
 
-/// Downloads the file of a sale into its folder.
-pub(super) async fn delivery(
+/// What is to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole {
+    /// How many bytes the service says that it has.
+    pub(crate) bytes: u64,
+    /// Its SHA-256.
+    pub(crate) file: B256,
+}
+
+/// Downloads a file from this path of the service into its folder.
+pub(crate) async fn delivery(
     session: &Session,
+    from: &str,
     purchase: &Purchase,
-    order: B256,
-    told: &DeliveryView,
+    told: Whole,
 ) -> Result<(), Failure> {
     let part = purchase.path(PART);
     let has = fs::metadata(&part).map_or(0, |held| held.len());
     if has < told.bytes {
-        let path = format!("/v1/sales/{order}/delivery");
         let tag = format!("\"{}\"", hex::encode(told.file));
-        let answer = session.part(&path, has, &tag).await?;
+        let answer = session.part(from, has, &tag).await?;
         take(answer, &part, has, told.bytes).await?;
     }
-    finish(&part, &purchase.path("delivery.age"), told)
+    finish(&part, &purchase.path(DELIVERY), told)
 }
 
 /// Where the bytes of an answer go.
@@ -80,7 +89,7 @@ async fn take(mut answer: Response, part: &Path, has: u64, bytes: u64) -> Result
     file.sync_all().map_err(named)
 }
 
-fn finish(part: &Path, whole: &Path, told: &DeliveryView) -> Result<(), Failure> {
+fn finish(part: &Path, whole: &Path, told: Whole) -> Result<(), Failure> {
     let named = |error: io::Error| Failure::new(format!("{}: {error}", part.display()));
     let has = fs::metadata(part).map_err(named)?.len();
     if has < told.bytes {
@@ -98,7 +107,7 @@ fn finish(part: &Path, whole: &Path, told: &DeliveryView) -> Result<(), Failure>
     fs::rename(part, whole).map_err(named)
 }
 
-fn sha256(path: &Path) -> io::Result<B256> {
+pub(crate) fn sha256(path: &Path) -> io::Result<B256> {
     let (mut file, mut hash) = (File::open(path)?, Context::new(&SHA256));
     let mut some = vec![0; 1 << 16];
     loop {
@@ -129,14 +138,14 @@ mod tests {
     fn what_has_another_hash_never_gets_its_name() {
         let home = tempfile::tempdir().unwrap();
         let (part, whole) = (home.path().join("part"), home.path().join("whole"));
-        let told = DeliveryView { bytes: 4, file: details_hash(b"good"), is_anchored: false };
+        let told = Whole { bytes: 4, file: details_hash(b"good") };
         fs::write(&part, b"goo").unwrap();
-        assert!(finish(&part, &whole, &told).is_err() && part.exists(), "a part is kept");
+        assert!(finish(&part, &whole, told).is_err() && part.exists(), "a part is kept");
         fs::write(&part, b"evil").unwrap();
-        assert!(finish(&part, &whole, &told).is_err());
+        assert!(finish(&part, &whole, told).is_err());
         assert!(!whole.exists() && !part.exists());
         fs::write(&part, b"good").unwrap();
-        assert!(finish(&part, &whole, &told).is_ok());
+        assert!(finish(&part, &whole, told).is_ok());
         assert_eq!(fs::read(&whole).unwrap(), b"good");
     }
 }

@@ -30,7 +30,7 @@ impl Purchase {
         self.path("order.json")
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -43,6 +43,12 @@ impl Purchase {
         order_in(&path, &file::read(&path, ORDER_BYTES_MAX as u64)?).map(Some)
     }
 
+    /// Makes the folder, open to its owner alone.
+    pub(crate) fn make(&self) -> Result<(), Failure> {
+        let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.folder);
+        made.map_err(|error| Failure::new(format!("{}: {error}", self.folder.display())))
+    }
+
     /// Keeps an order, durably, before it is paid. The order's file comes last: with it all is there.
     pub(super) fn begin(
         &self,
@@ -50,8 +56,7 @@ impl Purchase {
         dataset: &str,
         offer: &serde_json::Value,
     ) -> Result<(), Failure> {
-        let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.folder);
-        made.map_err(|error| Failure::new(format!("{}: {error}", self.folder.display())))?;
+        self.make()?;
         self.replace("offer.json", format!("{offer:#}\n").as_bytes())?;
         self.replace("dataset.json", dataset.as_bytes())?;
         file::create(&self.order_file(), &serde_json::to_vec_pretty(order)?)?;
@@ -59,7 +64,7 @@ impl Purchase {
     }
 
     /// Writes a file whole, in the place of an earlier one.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let (path, new) = (self.path(name), self.path(&format!(".{name}.new")));
         let written = || {
             let mut options = OpenOptions::new();

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Why there is no folder.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FolderError {
+pub(in crate::commands) enum FolderError {
     #[error("{} exists: name a folder that does not, nothing is overwritten", .0.display())]
     Exists(PathBuf),
     #[error(
@@ -28,7 +28,7 @@ fn io_at(path: &Path) -> impl FnOnce(io::Error) -> FolderError + '_ {
 
 /// A folder on its way: under another name until it is whole, and gone if it never is.
 #[derive(Debug)]
-pub(super) struct NewFolder {
+pub(in crate::commands) struct NewFolder {
     unfinished: PathBuf,
     name: PathBuf,
     is_published: bool,
@@ -36,7 +36,7 @@ pub(super) struct NewFolder {
 
 impl NewFolder {
     /// Fails if the name is taken, by whatever it may be.
-    pub(super) fn require_free(name: &Path) -> Result<(), FolderError> {
+    pub(in crate::commands) fn require_free(name: &Path) -> Result<(), FolderError> {
         match fs::symlink_metadata(name) {
             Ok(_) => Err(FolderError::Exists(name.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -44,7 +44,7 @@ impl NewFolder {
         }
     }
 
-    pub(super) fn begin(name: &Path) -> Result<Self, FolderError> {
+    pub(in crate::commands) fn begin(name: &Path) -> Result<Self, FolderError> {
         Self::require_free(name)?;
         let last = name.file_name().ok_or_else(|| FolderError::Nameless(name.to_owned()))?;
         // Beside it: a rename crosses no file system.
@@ -61,7 +61,7 @@ impl NewFolder {
 
     /// Writes one file, durably. The path is a delivery's: names of a reader's choice below the
     /// folder, and nothing else is taken here either.
-    pub(super) fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(in crate::commands) fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let relative = Path::new(path);
         let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
         if path.is_empty() || !relative.components().all(is_plain) {
@@ -83,7 +83,7 @@ impl NewFolder {
     }
 
     /// Gives it its name.
-    pub(super) fn publish(mut self) -> Result<(), FolderError> {
+    pub(in crate::commands) fn publish(mut self) -> Result<(), FolderError> {
         sync_tree(&self.unfinished).map_err(io_at(&self.unfinished))?;
         Self::require_free(&self.name)?;
         // Whoever took the name since then: a rename replaces an empty folder and nothing else.

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io;
 
 /// Names that one line can hold.
-const NAMED_MAX: usize = 12;
+pub(super) const NAMED_MAX: usize = 12;
 
 /// Adds the steps. After a wrong one those that would rest on it are not taken.
 pub(super) fn steps(given: &Given, key: Option<&LockKey>, steps: &mut Vec<Step>) {
@@ -90,7 +90,11 @@ pub(super) fn steps(given: &Given, key: Option<&LockKey>, steps: &mut Vec<Step>)
         return add("opened", Verdict::Amber, words);
     }
     let Some(buyer) = given.buyer() else {
-        return add("opened", Verdict::Red, other_identity(&given.buyers, given.order.recipient));
+        return add(
+            "opened",
+            Verdict::Red,
+            other_identity("order", &given.buyers, given.order.recipient),
+        );
     };
     match open(given, key, buyer, &mut |_, _| Ok(())) {
         Ok(manifest) => {
@@ -113,10 +117,10 @@ pub(in crate::commands) fn open(
     delivery(&given.ordered(), report, &given.details, key, buyer, file, take)
 }
 
-fn other_identity(held: &[BuyerKey], recipient: B256) -> String {
+pub(super) fn other_identity(what: &str, held: &[BuyerKey], recipient: B256) -> String {
     let held: Vec<String> = held.iter().take(3).map(|key| text_of(key.recipient())).collect();
     format!(
-        "recipient: the order names {}, your identity file has {}. Only the key that the order \
+        "recipient: the {what} names {}, your identity file has {}. Only the key that the {what} \
          names opens it.",
         text_of(recipient),
         held.join(", ")
@@ -179,7 +183,7 @@ fn told(manifest: &Manifest, steps: &mut Vec<Step>) {
 }
 
 /// The names with the highest counts.
-fn counted(counts: &BTreeMap<String, u64>) -> String {
+pub(super) fn counted(counts: &BTreeMap<String, u64>) -> String {
     if counts.is_empty() {
         return "none".to_owned();
     }

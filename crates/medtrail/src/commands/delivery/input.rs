@@ -146,7 +146,7 @@ pub(in crate::commands) fn order_in(path: &Path, bytes: &[u8]) -> Result<Order, 
     })
 }
 
-fn read_dataset(path: &Path) -> Result<Dataset, Failure> {
+pub(super) fn read_dataset(path: &Path) -> Result<Dataset, Failure> {
     Dataset::parse(&read(path, DATASET_BYTES_MAX)?).map_err(named(path))
 }
 

@@ -13,7 +13,7 @@ use medtrail_ledger::verify::{Step, Verdict};
 use medtrail_market::seal::LockKey;
 
 /// Blocks of one second that are asked for at once; on a chain of many in a second, the newest.
-const BLOCKS_MAX: u64 = 500;
+pub(in crate::commands) const BLOCKS_MAX: u64 = 500;
 
 /// Adds the steps; the key that the market shows, if it does.
 pub(super) async fn steps(
@@ -150,7 +150,11 @@ async fn event(chain: &Chain, given: &Given, time_s: u64) -> Result<Option<Marke
 }
 
 /// The first block of this time or later; one behind the head if there is none.
-async fn first_block(chain: &Chain, head: u64, time_s: u64) -> Result<u64, Failure> {
+pub(in crate::commands) async fn first_block(
+    chain: &Chain,
+    head: u64,
+    time_s: u64,
+) -> Result<u64, Failure> {
     let (mut low, mut high) = (0, head.saturating_add(1));
     while low < high {
         let middle = low + (high - low) / 2;

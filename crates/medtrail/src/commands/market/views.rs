@@ -107,7 +107,7 @@ impl SaleView {
     }
 }
 
-fn described(text: &str, id: B256) -> Result<Dataset, Disbelief> {
+pub(in crate::commands) fn described(text: &str, id: B256) -> Result<Dataset, Disbelief> {
     let dataset = Dataset::parse(text.as_bytes())
         .map_err(|error| Disbelief::Description(harmless(&error.to_string())))?;
     match dataset.id() == id {

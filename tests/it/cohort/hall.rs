@@ -297,9 +297,9 @@ impl Hall {
         self.anvil.send(ACCOUNTS[0], Some(self.market.cohort_market), call, 0).await;
     }
 
-    /// What an account's transactions cost it beside what they moved, and how many there were.
-    pub(super) async fn fees(&self, of: Address) -> (U256, usize) {
-        let (mut fees, mut count) = (U256::ZERO, 0);
+    /// What an account's transactions cost it beside what they moved, and the gas of each.
+    pub(super) async fn fees(&self, of: Address) -> (U256, Vec<u64>) {
+        let (mut fees, mut gas) = (U256::ZERO, Vec::new());
         for number in 0..=self.anvil.block_number().await {
             let at = json!([format!("{number:#x}")]);
             let receipts = self.anvil.call("eth_getBlockReceipts", at).await.unwrap();
@@ -309,11 +309,11 @@ impl Hall {
                         serde_json::from_value(receipt[name].clone()).unwrap()
                     };
                     fees += of("gasUsed") * of("effectiveGasPrice");
-                    count += 1;
+                    gas.push(of("gasUsed").to());
                 }
             }
         }
-        (fees, count)
+        (fees, gas)
     }
 }
 

@@ -137,7 +137,6 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
     assert_eq!(anvil.balance(revoked.address()).await + gas, U256::from(people::GAS_WEI));
     // What the operators' page says that a batch of sixteen fresh addresses costs.
     let (_, batches) = hall.fees(hall.relay).await;
-    println!("gas of the batches: {batches:?}");
     assert_eq!(batches.len(), 3, "sixteen at a time");
     assert!(batches.iter().all(|gas| (1_000_000..1_600_000).contains(gas)), "{batches:?}");
     hall.wait_for(&called, "closed", |told| told["state"] == "closed").await;
@@ -241,6 +240,12 @@ async fn a_cohort_market_that_is_none_of_this_build_s_is_refused_at_start_and_sa
     site.configure();
     let refused = site.run(["serve"]);
     assert!(refused.err.contains("nobody could be paid"), "{refused:?}");
+
+    let soon = format!("delivery_s_min = 86400\ncohort_contract = \"{own}\"");
+    site.settings = with(soon, None);
+    site.configure();
+    let refused = site.run(["serve"]);
+    assert!(refused.err.contains("shorter than market.delivery_s_min"), "{refused:?}");
 
     // Without it calls are none of this log's; with it they are.
     for (more, told) in

@@ -85,7 +85,7 @@ impl Hall {
             public_url: format!("http://127.0.0.1:{port}"),
             more: format!(
                 "\n[market]\ncountries = {{ EE = \"on\" }}\ndelivery_s_min = 20\ngrace_s_min = 20\n\
-                 cohort_contract = \"{at}\"\n"
+                 cohort_contract = \"{at}\"\ncohort_margin_s = 10\n"
             ),
             ..Settings::on(&anvil)
         });

@@ -124,7 +124,13 @@ test("a signed report: recorded, being locked, locked, checked against the chain
   assert.deepEqual(found.filter((one) => !one.startsWith("green")), []);
   await assertAccessible(page, "the drawer");
 
-  const [download] = await Promise.all([page.waitForEvent("download"), drawer.getByRole("button", { name: "Download the proof" }).click()]);
+  const saving = page.waitForEvent("download");
+  // Whatever else fails before it says why better.
+  saving.catch(() => {});
+  const refused = drawer.getByRole("alert").waitFor().then(async () => assert.fail(await drawer.getByRole("alert").innerText()), () => {});
+  await drawer.getByRole("button", { name: "Download the proof" }).click();
+  await Promise.race([saving, refused]);
+  const download = await saving;
   const proof = readFileSync(await download.path());
   assert.equal(JSON.parse(proof).index, Number(index));
 

@@ -1,7 +1,9 @@
 //! Sales by the binary alone, through a running log on a real chain; and by a buyer who has none of
 //! our code. The money is counted to the wei.
 
+mod audited;
 mod fair;
+mod faults;
 
 use crate::site::{PATIENCE, must};
 use crate::strangers::tools::Stranger;
@@ -250,7 +252,7 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     let old = fair.run(mari, &offering(PRICE), true);
     assert_eq!(old.code, Some(1), "{old:?}");
     fair.says(mari, &[&offering(PRICE)[..], &["--rpc", &rpc]].concat(), true);
-    fair.node.stop();
+    audited::is_audited(fair, order.parse().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

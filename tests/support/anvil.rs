@@ -210,6 +210,25 @@ impl Anvil {
         self.must("evm_increaseTime", json!([to_quantity(seconds)])).await;
     }
 
+    /// Blocks come every so many seconds from now on; with zero only by [`Anvil::mine`].
+    pub async fn set_interval_s(&self, seconds: u64) {
+        self.must("evm_setIntervalMining", json!([seconds])).await;
+    }
+
+    /// How many transactions to this account wait for a block.
+    pub async fn pooled_to(&self, account: Address) -> usize {
+        let pool = self.must("txpool_content", json!([])).await;
+        let to = json!(account).as_str().expect("an address").to_lowercase();
+        let of_all = pool["pending"].as_object().into_iter().flat_map(|all| all.values());
+        let waiting = of_all.filter_map(Value::as_object).flat_map(|all| all.values());
+        waiting.filter(|one| one["to"].as_str().is_some_and(|of| of.to_lowercase() == to)).count()
+    }
+
+    /// Puts code where an account is.
+    pub async fn set_code(&self, account: Address, code: &Bytes) {
+        self.must("anvil_setCode", json!([account, code])).await;
+    }
+
     /// Whether each transaction gets a block at once.
     pub async fn set_automine(&self, on: bool) {
         self.must("evm_setAutomine", json!([on])).await;

@@ -1,7 +1,7 @@
 //! The contracts' ABI in Rust, from the committed artifacts.
 
 use alloy::primitives::{Address, Bytes};
-use alloy::sol_types::{Eip712Domain, SolCall, SolInterface, eip712_domain};
+use alloy::sol_types::{Eip712Domain, GenericContractError, SolCall, SolInterface, eip712_domain};
 use medtrail_ledger::plan::{Anchor, Call, LogHead};
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -151,7 +151,7 @@ pub(crate) fn revert_reason(call: &Call, data: &[u8]) -> String {
     reason_of::<AnchorRegistryErrors>(data)
 }
 
-/// A contract's own words for a refusal, or the raw bytes.
+/// A contract's own words for a refusal, or whose else they are.
 pub(crate) fn reason_of<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> String {
     decoded::<E>(data).unwrap_or_else(|| unknown(data))
 }
@@ -160,10 +160,16 @@ fn decoded<E: SolInterface + std::fmt::Debug>(data: &[u8]) -> Option<String> {
     E::abi_decode(data).ok().map(|error| format!("{error:?}"))
 }
 
+/// In no contract's own words: those of a token that it calls, or the raw bytes.
 fn unknown(data: &[u8]) -> String {
-    match data.is_empty() {
-        true => "without a reason".to_owned(),
-        false => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
+    if data.is_empty() {
+        return "without a reason".to_owned();
+    }
+    match GenericContractError::abi_decode(data) {
+        // Escaped: anybody's token says it, and it is shown in a terminal.
+        Ok(GenericContractError::Revert(said)) => format!("it says {:?}", said.reason),
+        Ok(GenericContractError::Panic(panic)) => format!("it broke: {panic}"),
+        Err(_) => format!("with unknown error {}", alloy::hex::encode_prefixed(data)),
     }
 }
 
@@ -171,7 +177,7 @@ fn unknown(data: &[u8]) -> String {
 mod tests {
     use super::*;
     use alloy::primitives::{B256, keccak256};
-    use alloy::sol_types::SolEvent;
+    use alloy::sol_types::{SolError, SolEvent};
 
     #[test]
     fn the_committed_abi_is_the_one_this_code_was_written_for() {
@@ -181,6 +187,17 @@ mod tests {
             "anchor(bytes32,(uint64,uint64,bytes32,uint64),uint64,bytes32,bytes32[])"
         );
         assert_eq!(Anchored::SIGNATURE, "Anchored(bytes32,address,uint64,uint64,bytes32,uint64)");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_whoever_refused() {
+        let reason = reason_of::<AnchorRegistryErrors>;
+        let said = alloy::sol_types::Revert::from("no\u{1b}[2J").abi_encode();
+        assert_eq!(reason(&said), r#"it says "no\u{1b}[2J""#);
+        let broke = alloy::sol_types::Panic::from(0x11_u64).abi_encode();
+        assert!(reason(&broke).starts_with("it broke: "), "{}", reason(&broke));
+        assert_eq!(reason(&[]), "without a reason");
+        assert_eq!(reason(&[1, 2]), "with unknown error 0x0102");
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl RpcLog {
     }
 
     /// A filter is a request and not a promise: what comes back is checked.
-    fn data_of(&self, contract: Address) -> Result<LogData, RegistryError> {
+    pub(crate) fn data_of(&self, contract: Address) -> Result<LogData, RegistryError> {
         if self.address != contract || self.removed {
             return Err(self.stray("not of the contract, or removed"));
         }

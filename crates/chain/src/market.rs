@@ -7,7 +7,10 @@
 //! - Events are read for the orders or sellers that are asked about, never followed for all:
 //!   anybody may trade there with themselves.
 
+mod audited;
+
 pub use crate::bindings::market_types::{Approval, Delivery, Offer, Order};
+pub use audited::OrderHistory;
 
 use crate::bindings::DataMarket::{self, DataMarketEvents};
 use crate::follow::Stood;

@@ -179,6 +179,16 @@ pub enum Flaw {
     SilenceUnfounded,
     /// The log's own vault did what it must not without a permission.
     VaultUnpermitted,
+    /// A buyer looked under an order that the market does not know as settled then.
+    LookNotSettled,
+    /// A buyer looked after the order's time was over, or its seller had ended it.
+    LookAfterEnd,
+    /// Another than the order's buyer looked.
+    LookByOther,
+    /// A buyer looked at what the order does not sell, or for another purpose.
+    LookOutOfScope,
+    /// Something was delivered under an order that was not paid then, or whose terms do not stand.
+    DeliveryUnfounded,
     /// Something joined a trail without the two signatures that join it.
     JoinUnfounded,
     /// An alias joined two people, or stands in a chain of them.
@@ -225,7 +235,12 @@ impl Flaw {
             | Self::RefusalUnfounded
             | Self::SilenceMissing
             | Self::SilenceUnfounded
-            | Self::VaultUnpermitted => Check::Permissions,
+            | Self::VaultUnpermitted
+            | Self::LookNotSettled
+            | Self::LookAfterEnd
+            | Self::LookByOther
+            | Self::LookOutOfScope
+            | Self::DeliveryUnfounded => Check::Permissions,
             Self::JoinUnfounded | Self::JoinedTwice => Check::Joins,
         }
     }

@@ -220,9 +220,16 @@ enum Said {
     Withdrawn(Box<Order>, u64),
 }
 
-impl Said {
-    /// Of a `medtrail/sale-v1`.
-    fn read(details: &[u8], received_ms: u64) -> Option<Self> {
+/// What a line of a sale says of its order: of a `medtrail/sale-v1`.
+pub(crate) struct SaleLine {
+    pub(crate) act: String,
+    pub(crate) order: Order,
+    /// The exact text of the description.
+    pub(crate) dataset: String,
+}
+
+impl SaleLine {
+    pub(crate) fn read(details: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Told {
@@ -232,8 +239,14 @@ impl Said {
             dataset: String,
         }
         let Told { version, act, order, dataset } = serde_json::from_slice(details).ok()?;
+        (version == "medtrail/sale-v1").then_some(Self { act, order, dataset })
+    }
+}
+
+impl Said {
+    fn read(details: &[u8], received_ms: u64) -> Option<Self> {
+        let SaleLine { act, order, dataset } = SaleLine::read(details)?;
         match act.as_str() {
-            _ if version != "medtrail/sale-v1" => None,
             "settled" => Some(Self::Settled(Box::new(Sold {
                 order,
                 dataset,

@@ -10,27 +10,35 @@
 //!   that was answered has.
 //! - What happened in the log's own vault must have been permitted: there it is asked for before.
 //!
+//! - A look of a buyer, and a delivery, must fit the order that it names as the market shows it.
+//!
 //! What the engine wrote about itself is not believed: refusals are compared, never used. In memory
-//! stand the documents of each trail, what each record of the vault is, and changes that no refusal has told or no person confirmed;
-//! what was permitted is forgotten.
+//! stand the documents of each trail, orders that were sold, deliveries, what each record of the
+//! vault is, and changes that no refusal has told or no person confirmed; what was permitted is
+//! forgotten.
 
 mod acts;
+mod deliveries;
 mod organisations;
 mod pseudonyms;
 mod readings;
 mod refusals;
 mod safe;
+mod sales;
 mod silence;
 mod tell;
 
 pub use readings::EDGE_MS;
+pub use sales::OrderSeen;
 pub use tell::{Found, OfOne};
 
 use crate::documents::Registries;
 use crate::papers::Papers;
 use crate::permits::{Act, Need, Refusal, Verdict};
+use crate::sale::Market;
 use acts::{Named, act, is_replayed, line, party};
 use alloy_primitives::{Address, B256};
+use deliveries::{Delivery, Download};
 use medtrail_ledger::audit::content::Opened;
 use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
 use medtrail_ledger::audit::order::InOrder;
@@ -44,6 +52,7 @@ use organisations::Organisations;
 use pseudonyms::{Pseudonyms, is_pseudonym};
 use readings::Readings;
 use safe::{InVault, Safe, Unpermitted};
+use sales::{Sales, is_by_order};
 use silence::Clocks;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
@@ -57,6 +66,9 @@ const COUNTED_MAX: usize = 4096;
 pub struct Setting<'a> {
     /// Whose documents count.
     pub registries: Registries,
+    /// The market whose orders may be permissions; none: what names one is counted, and judged by
+    /// nobody.
+    pub market: Option<Market>,
     /// Who may report.
     pub trust: &'a TrustFile,
     /// What an act needs a permission for, from its report and its details document.
@@ -85,6 +97,10 @@ pub struct Replay<'a> {
     clocks: Clocks,
     /// What lies in the log's vault.
     safe: Safe,
+    /// Orders, as the log tells them and as the market shows them.
+    sales: Sales,
+    /// Deliveries so far.
+    deliveries: Vec<Delivery>,
     /// What happened there without a permission, by commitment, unless a refusal takes it back.
     unpermitted: BTreeMap<B256, Unpermitted>,
     /// The newest that counted, for the evidence against a refusal of one.
@@ -135,6 +151,8 @@ impl<'a> Replay<'a> {
             pseudonyms_from: None,
             clocks: Clocks::default(),
             safe: Safe::default(),
+            sales: Sales::default(),
+            deliveries: Vec::new(),
             unpermitted: BTreeMap::new(),
             counted: VecDeque::new(),
             now_ms: 0,
@@ -206,7 +224,9 @@ impl<'a> Replay<'a> {
         let is_silent = world.documents.is_empty();
         world.pseudonyms = self.pseudonyms.of(act.report.subject, &self.organisations, is_silent);
         let subject = Address::from_word(act.report.subject);
-        Readings::of(act, world, subject, trail.chain.as_deref().unwrap_or_default(), now_ms)
+        let chain = self.trails.get(&act.report.subject).and_then(|trail| trail.chain.as_deref());
+        let worlds = if is_by_order(act) { self.with_sale(act, world) } else { vec![world] };
+        Readings::of(act, worlds, subject, chain.unwrap_or_default(), now_ms)
     }
 
     /// The chain may still tell otherwise. Of a pseudonym it tells nothing.
@@ -347,10 +367,13 @@ impl InOrder for Replay<'_> {
         let registries = &self.setting.registries;
         self.pseudonyms.hear(entry, &self.organisations, documents, registries);
         self.file(entry);
+        self.hear_of_sale(entry);
         match Kind::from_number(entry.report.kind) {
             _ if is_replayed(entry) => self.take_act(entry, tally),
             Kind::Refusal => self.take_refusal(entry, tally),
             Kind::Question => self.take_silence(entry, tally),
+            Kind::Delivery => self.take_delivery(entry, tally),
+            Kind::Access if Download::of(entry).is_some() => self.take_delivery(entry, tally),
             Kind::Erasure => self.safe.forget(entry.report.subject),
             _ => {}
         }
@@ -361,6 +384,7 @@ impl InOrder for Replay<'_> {
         self.settle_young();
         self.clocks.age(end_ms);
         self.end_unpermitted(tally);
+        self.end_deliveries(tally);
         let mut open: Vec<Change> = std::mem::take(&mut self.open).into_values().collect();
         open.sort_by_key(|change| change.act.index);
         for change in open {

@@ -1,6 +1,6 @@
 //! A buyer's call to many: hashed as viem hashes it (`cohorts.json`, made by viem; the contract's
-//! tests and the page's are held to it too), read in both languages, and refused where one field
-//! was changed.
+//! tests and the page's are held to it too), read in both languages as the page reads it
+//! (`calls.json`), and refused where one field was changed.
 
 mod support;
 
@@ -141,6 +141,59 @@ fn a_call_is_known_in_its_language_and_no_other_text_is() {
         other.terms.statement.push(' ');
         assert_eq!(cohort::check(&other, &glucose()), Err(SaleError::Statement));
     }
+}
+
+/// Every turn that the templates can take.
+fn told() -> Vec<(Dataset, Cohort)> {
+    let of = |dataset: Dataset, change: &dyn Fn(&mut Cohort)| {
+        let mut cohort = cohort();
+        cohort.terms.dataset = dataset.id();
+        cohort.terms.statement.clear();
+        change(&mut cohort);
+        (dataset, cohort)
+    };
+    let day = support::NOON_S;
+    let mut all = Vec::new();
+    for form in [Form::AsItIs, Form::DeIdentified(Profile::ShiftedDates, Layout::Bundle)] {
+        for origin in [Origin::Signed, Origin::SignedAndUploaded] {
+            let scopes = "patient/*.rs patient/*.rs?_security=PSY";
+            let dataset = Dataset::new(scopes, vec![], day - 60, day, form, origin).unwrap();
+            all.push(of(dataset, &|_| {}));
+        }
+    }
+    // Hours are counted up: half an hour is told as one.
+    for grace in [1, 3_600, 3_601, 86_400, GRACE_S_MAX] {
+        all.push(of(glucose(), &|cohort| cohort.grace = grace));
+    }
+    for places in [1, PLACES_MAX] {
+        all.push(of(glucose(), &|cohort| cohort.places = places));
+    }
+    for price in [U256::ONE, U256::from(10).pow(U256::from(18)), PRICE_MAX] {
+        for token in [Address::ZERO, Address::repeat_byte(0x70)] {
+            all.push(of(glucose(), &|cohort| (cohort.price, cohort.token) = (price, token)));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_vectors_hold_every_call_in_both_languages() {
+    let lines: Vec<String> = told()
+        .iter()
+        .map(|(dataset, cohort)| {
+            let [en, et] =
+                Language::ALL.map(|language| cohort::render(cohort, dataset, language).unwrap());
+            let dataset = String::from_utf8(dataset.bytes()).unwrap();
+            json!({"dataset": dataset, "cohort": cohort, "en": en, "et": et}).to_string()
+        })
+        .collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/calls.json");
+    if std::env::var_os("MEDTRAIL_BLESS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let stored = std::fs::read_to_string(&file).unwrap();
+    assert!(stored == text, "calls.json is not what this makes; MEDTRAIL_BLESS=1 rewrites it");
 }
 
 #[test]

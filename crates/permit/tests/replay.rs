@@ -14,6 +14,8 @@ mod judged;
 mod refusals;
 #[path = "replay/silence.rs"]
 mod silence;
+#[path = "replay/sold.rs"]
+mod sold;
 #[path = "replay/vault.rs"]
 mod vault;
 
@@ -31,7 +33,8 @@ use medtrail_ledger::schema::{Place, Report};
 use medtrail_ledger::trust::{Key, Operator, Organisation, TrustFile};
 use medtrail_ledger::verify::Verdict as Colour;
 use medtrail_permit::permits::{Act, ChainState, Held, Need, Verdict, World};
-use medtrail_permit::replay::{EDGE_MS, Found, Replay, Setting};
+use medtrail_permit::replay::{EDGE_MS, Found, OrderSeen, Replay, Setting};
+use medtrail_permit::sale::Market;
 use medtrail_permit::signed::{PermissionDetails, Signed};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -43,11 +46,12 @@ use support::{
 /// Long after everything.
 const END_MS: u64 = NOON_MS + 400 * DAY_MS;
 
-/// What an act needs stands in these tests' details.
+/// What an act needs stands in these tests' details, or in those of a look as the vault writes it.
 fn need(_: &Report, details: Option<&[u8]>) -> Need {
-    let read = |details| serde_json::from_slice::<Value>(details).ok();
-    let told = details.and_then(read).map(|value| value["need"].clone());
-    told.and_then(|need| serde_json::from_value(need).ok()).unwrap_or_default()
+    let told: Value = serde_json::from_slice(details.unwrap_or_default()).unwrap_or_default();
+    let purposes = serde_json::from_value(told["purposes"].clone()).unwrap_or_default();
+    let look = Need { purposes, is_search: told["listed"].is_u64(), ..Need::default() };
+    serde_json::from_value(told["need"].clone()).unwrap_or(look)
 }
 
 fn trust() -> TrustFile {
@@ -182,6 +186,9 @@ fn records(state: &ChainState) -> Option<Vec<ConsentRecord>> {
     })
 }
 
+/// A market, and what it says of every order.
+type Asked = (Market, OrderSeen);
+
 struct Log {
     entries: Vec<Opened>,
     chain: Vec<ConsentRecord>,
@@ -199,8 +206,15 @@ impl Log {
     }
 
     fn replay_with(&self, grace_ms: u64, final_ms: u64) -> Replayed {
+        self.replay_at(None, grace_ms, final_ms)
+    }
+
+    /// The same where a market has this to say of each order.
+    fn replay_at(&self, asked: Option<Asked>, grace_ms: u64, final_ms: u64) -> Replayed {
         let trust = trust();
-        let setting = Setting { registries: REGISTRIES, trust: &trust, need, final_ms, grace_ms };
+        let market = asked.map(|(market, _)| market);
+        let setting =
+            Setting { registries: REGISTRIES, market, trust: &trust, need, final_ms, grace_ms };
         let mut replay = Replay::new(setting);
         let mut tally = Tally::default();
         let mut ordinals = BTreeMap::<B256, u64>::new();
@@ -216,6 +230,10 @@ impl Log {
                 let is_mari = subject == address(MARI);
                 replay.tell(subject, if is_mari { self.chain.clone() } else { Vec::new() });
                 assert_eq!(replay.asks(entry), None);
+            }
+            if let Some(order) = replay.asks_order(entry) {
+                replay.tell_order(order, asked.unwrap().1);
+                assert_eq!(replay.asks_order(entry), None);
             }
             replay.opened(entry, &mut tally);
         }
@@ -251,7 +269,7 @@ fn log_of(case: &Case) -> Option<(Log, usize)> {
     let party = act.signer.into_iter().collect::<Vec<Address>>();
     let is_party = act.signer.is_none() || act.party == party;
     let is_own = world.uses.iter().all(|one| one.index == act.index);
-    // An audit asks no market: what is by an order is relayed, and held against nobody.
+    // What is by an order has tests of its own.
     let is_sold = world.market.is_some() || !world.sales.is_empty();
     let is_here = world.registries == REGISTRIES && world.pseudonyms.is_empty() && !is_sold;
     if !(is_replayed && is_mari && is_recorded && is_party && is_own && is_here) {

@@ -30,8 +30,11 @@ const STORY = {
   chain: { chainId: 31338, name: "Medtrail demo", rpcUrl: "http://127.0.0.1:8545", symbol: "ETH" },
 };
 
-/** Starts one; `change(data)` may spoil what it answers, as a dishonest operator would. */
-export async function startServer({ isDemo = true, change = () => {} } = {}) {
+/**
+ * Starts one; `change(data)` may spoil what it answers, as a dishonest operator would, and `more` answers what this does not:
+ * undefined where it does not either.
+ */
+export async function startServer({ isDemo = true, change = () => {}, more = () => undefined } = {}) {
   if (!existsSync(`${DIST}index.html`)) throw new Error("the page is not built: npm run build -w @medtrail/app");
   const data = { ...fixture(), permissions: permissions(), domain: { version: "medtrail/permissions-domain-v1", chainId: 31338, consentRegistry: CONSENT_REGISTRY } };
   change(data);
@@ -165,6 +168,11 @@ export async function startServer({ isDemo = true, change = () => {} } = {}) {
         open.add(response);
         response.on("close", () => open.delete(response));
         return undefined;
+      }
+      if (url.pathname.startsWith("/v1/")) {
+        const given = request.method === "GET" ? undefined : await body(request);
+        const answer = more({ method: request.method, path: url.pathname, query: url.searchParams, body: given, who: who?.address ?? null, problem });
+        if (answer) return send(...answer);
       }
       const [, entry] = /^\/v1\/entries\/(\d+)\/proof$/.exec(url.pathname) ?? [];
       if (entry) return send(200, server.proofOf(Number(entry)), "text/plain");

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.34;
 
 /// @dev The least token that a market takes; all of it is its maker's. `Token.hex` is its creation code, by
-/// `solc --bin --optimize --metadata-hash none`.
+/// `solc --bin --optimize --no-cbor-metadata`.
 contract Token {
     mapping(address => uint256) public balanceOf;
     mapping(address => mapping(address => uint256)) public allowance;

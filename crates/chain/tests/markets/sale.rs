@@ -238,6 +238,16 @@ async fn a_seller_without_a_coin_is_paid_for_what_the_log_shows() {
     assert_eq!(scene.balance(market()).await, U256::ZERO);
     assert_eq!(scene.status(order, At::Latest).await, Status::Settled);
     assert_eq!(scene.status(order, At::Finalized).await, Status::Paid, "not final yet");
+    let unknown = B256::repeat_byte(9);
+    let seen = async || {
+        let finalized = scene.chain.finalized().await.unwrap();
+        let asked = scene.chain.orders_until(market(), &[order, unknown], finalized).await.unwrap();
+        assert_eq!(asked[&unknown].standing.status, Status::Unknown);
+        asked[&order]
+    };
+    let early = seen().await;
+    assert_eq!((early.standing.status, early.standing.ended_at_s), (Status::Paid, None));
+    assert_eq!(early.key, None);
 
     let events = scene.sales(About::Orders(&[order])).await;
     assert_eq!(events.iter().map(|event| event.is_final).collect::<Vec<_>>(), [true, false]);
@@ -251,8 +261,14 @@ async fn a_seller_without_a_coin_is_paid_for_what_the_log_shows() {
     let bought = Step::Bought { offer, recipient, deliver_by, grace, salt };
     assert_eq!(steps(&events), [bought, Step::Settled { k: K }]);
 
+    let before = seen().await;
     scene.trade(SELLER, &MarketCall::Revoke(bare(&document)), 0).await.unwrap();
     let standing = scene.chain.order_standing(market(), order, At::Latest).await.unwrap();
+    assert_eq!(seen().await, before, "what is not final is not told");
+    scene.mine(3).await;
+    let history = seen().await;
+    assert_eq!((history.key, history.standing), (Some(K), standing));
+    assert_eq!((before.key, before.standing.revoked_at_s), (Some(K), None));
     assert!(standing.paid_at_s <= standing.ended_at_s.unwrap());
     assert!(standing.ended_at_s <= standing.revoked_at_s && standing.approved_at_s.is_none());
 }

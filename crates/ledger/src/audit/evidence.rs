@@ -78,6 +78,12 @@ pub struct Judged {
     /// What ended guardianships.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<serde_json::Value>,
+    /// Where it names an order: the market that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market: Option<serde_json::Value>,
+    /// That order, as the log tells it, and how the market shows it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sales: Vec<serde_json::Value>,
     /// The consent registry that was read.
     pub consent_registry: Address,
     /// Whether it counts: `counts`, `doesNotCount`, `unconfirmed`.

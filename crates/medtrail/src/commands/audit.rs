@@ -7,6 +7,7 @@ mod keep;
 mod opening;
 mod permissions;
 mod replay;
+mod tables;
 
 use super::verify::{read_trust, registry_stands};
 use crate::exit::{AMBER, FAILED, Failure, OK, Outcome};
@@ -21,6 +22,7 @@ use medtrail_ledger::schema::domain;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
 use medtrail_permit::replay::Found;
+use medtrail_permit::sale::Market;
 use opening::Opening;
 use permissions::Permissions;
 use replay::{Replayed, replay};
@@ -87,12 +89,14 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let signed = read_checkpoint(note.as_deref(), &mut tally);
     let at_rpc = |failure: Failure| Failure::new(format!("{}: {failure}", args.rpc));
     let rpc = Rpc::new(&[&args.rpc])?;
+    let market = market_of(&rpc).await.map_err(at_rpc)?;
     let (chain, history) =
         read_chain(rpc, signed.as_ref(), trust.as_ref()).await.map_err(at_rpc)?;
 
     let audited = tokio::task::block_in_place(|| {
         let trust = trust.as_ref();
-        let audit = Audit { args: &args, folder: &folder, chain: &chain, history: &history, trust };
+        let (folder, chain, history) = (&folder, &chain, &history);
+        let audit = Audit { args: &args, folder, chain, history, trust, market };
         audit.replay(note.as_deref(), signed.as_ref(), &mut tally)
     })?;
     let verdict = tally.verdict();
@@ -105,6 +109,13 @@ pub(crate) async fn run(args: Args) -> Outcome {
         Verdict::Amber => AMBER,
         Verdict::Red => FAILED,
     }))
+}
+
+/// The market of this build, if it stands on the chain. The log is not asked which.
+async fn market_of(rpc: &Rpc) -> Result<Option<Market>, Failure> {
+    let data_market = Contract::DataMarket.address();
+    let market = Market { chain_id: rpc.chain_id().await?, data_market };
+    Ok(rpc.has_code(data_market).await?.then_some(market))
 }
 
 /// Finds the log on the chain and reads all that is said of it there.
@@ -174,6 +185,7 @@ struct Audit<'a> {
     chain: &'a Chain,
     history: &'a History,
     trust: Option<&'a TrustFile>,
+    market: Option<Market>,
 }
 
 /// What is told at the end.
@@ -191,10 +203,11 @@ impl Audit<'_> {
         signed: Option<&SignedCheckpoint>,
         tally: &mut Tally,
     ) -> Result<Audited, Failure> {
-        let Self { args, folder, chain, history, trust } = *self;
+        let Self { args, folder, chain, history, trust, market } = *self;
         let keys_dir = args.keys_dir.as_deref();
         let grace = Duration::from_secs(args.grace);
-        let permissions = || trust.map(|trust| Permissions::new(chain, history, trust, grace));
+        let permissions =
+            || trust.map(|trust| Permissions::new(chain, history, trust, market, grace));
         let opening =
             keys_dir.map(|keys_dir| Opening::new(keys_dir, history, trust, permissions()));
         let mut opening = opening.transpose()?;
@@ -290,7 +303,11 @@ impl Audited {
         }
         let has_changes = |found: &&Found| found.changes + found.without_key > 0;
         if let Some(found) = self.permissions.as_ref().filter(has_changes) {
-            print_permissions(found);
+            tables::permissions(found);
+        }
+        let has_sales = |found: &&Found| found.sale_looks + found.deliveries + found.downloads > 0;
+        if let Some(found) = self.permissions.as_ref().filter(has_sales) {
+            tables::sales(found);
         }
         println!(
             "{} entries about {} subjects, held against chain {} up to its final block {}.",
@@ -343,43 +360,4 @@ impl Audited {
             "evidence": self.evidence,
         })
     }
-}
-
-/// Every change in one of the rows, and below them who made those that do not count.
-fn print_permissions(found: &Found) {
-    let row = |what: &str, count: u64| vec![what.to_owned(), count.to_string()];
-    let rows = vec![
-        row("changes", found.changes),
-        row("permitted", found.permitted),
-        row("confirmed afterwards", found.confirmed),
-        row("not permitted, and told", found.told),
-        row("not permitted, not told yet", found.untold),
-        row("not permitted, NOT told", found.missing),
-        row("unconfirmed", found.unconfirmed),
-        row("denied by their person", found.contested),
-        row("not answered in 30 days, as a line says", found.silent),
-        row("too new or too close to tell", found.both),
-        row("about people without a key", found.without_key),
-        row("… permitted by a guardian", found.without_key_permitted),
-        row("… not permitted", found.without_key_refused),
-        row("… of these told", found.without_key_told),
-        row("… of these from before the log judged them", found.without_key_before),
-        row("… whose keeper is not known", found.unknown_keeper),
-    ];
-    let told = rows
-        .into_iter()
-        .enumerate()
-        .filter(|(at, row)| *at < 2 || row[1] != "0")
-        .map(|(_, row)| row);
-    render::wrapped_table(&["changes at organisations", ""], told.collect());
-    if found.by.is_empty() {
-        return;
-    }
-    let rows = found.by.iter().map(|(id, one)| {
-        let claim = one.first_claim.map_or_else(String::new, |(index, _)| index.to_string());
-        let name = render::harmless(&one.name);
-        vec![name, id.to_string(), one.refused.to_string(), one.claimed.to_string(), claim]
-    });
-    let heads = ["organisation", "", "not permitted", "of them with a wrong claim", "first entry"];
-    render::wrapped_table(&heads, rows.collect());
 }

@@ -20,7 +20,7 @@ use medtrail_permit::sale::{Offer, Terms, check, words};
 use medtrail_permit::statements::Language;
 use serde_json::Value;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const GLUCOSE: &str = "http://loinc.org|105272-9";
 /// 0.05 ETH.
@@ -32,6 +32,8 @@ const PERIOD_DAYS: u64 = 120;
 const WITHIN_S: u64 = 600;
 /// How often Mari looks whether somebody bought.
 const LOOK: Duration = Duration::from_millis(500);
+/// In what time the line of her money follows it.
+const LINE_WITHIN: Duration = Duration::from_secs(120);
 /// Lines that are told at the end: paid, downloaded, settled.
 const NEWEST: usize = 3;
 
@@ -75,6 +77,15 @@ pub(crate) async fn play(folder: &Path, live: &Live, teller: Teller) -> Result<(
     teller.opened(&Readings::of(&bought.join("data"))?);
     let names = Names::read(&mari.session).await?;
     let subject = mari.session.address().into_word();
+    // The money came with a block, the line comes when that block is final.
+    let is_told = async || trail::find(&mari.session, &names, "The money for a sale").await;
+    let until = Instant::now() + LINE_WITHIN;
+    while let Err(missing) = is_told().await {
+        if Instant::now() > until {
+            return Err(missing);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
     teller.newest(&trail::rows(&mari.session, &names, subject).await?, NEWEST);
     teller.paid(U256::from(before), U256::from(held().await?));
     Ok(())

@@ -11,7 +11,7 @@ use medtrail_ledger::consents::{ConsentEvent, ConsentRecord};
 /// How far the clocks of an honest log and of the chain may be apart, in milliseconds.
 pub const EDGE_MS: u64 = 5 * 60_000;
 /// How long the vault may take from asking for a permission to the entry, in milliseconds.
-const VAULT_MS: u64 = 10_000;
+pub(super) const VAULT_MS: u64 = 10_000;
 
 /// All answers that may have been given.
 pub(super) struct Readings {
@@ -23,19 +23,22 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    /// Of an act, as it was to be judged at `now_ms`. `world` has nothing of the chain yet, only what
-    /// erasures ended.
+    /// Of an act, as it was to be judged at `now_ms`. `bare` are the worlds that may have been, first
+    /// the one with all that is known; they have nothing of the chain yet, only what erasures ended.
     pub(super) fn of(
         act: &Act,
-        world: World,
+        bare: Vec<World>,
         subject: Address,
         chain: &[ConsentRecord],
         now_ms: u64,
     ) -> Self {
-        let mut worlds: Vec<World> = pasts(chain, act.received_ms, now_ms)
-            .into_iter()
-            .map(|records| with_chain(&world, fold(subject, &records)))
-            .collect();
+        let pasts = pasts(chain, act.received_ms, now_ms);
+        let folded: Vec<ChainState> = pasts.iter().map(|past| fold(subject, past)).collect();
+        let every = |world: &World| {
+            let with = |state: &ChainState| with_chain(world, state.clone());
+            folded.iter().map(with).collect::<Vec<World>>()
+        };
+        let mut worlds: Vec<World> = bare.iter().flat_map(every).collect();
         if act.in_vault {
             let asked_ms = act.received_ms.saturating_sub(VAULT_MS);
             let before: Vec<World> =

@@ -7,6 +7,7 @@
 //!
 //! Here too is judged whether what happened there was permitted.
 
+use super::sales::is_by_order;
 use super::{Replay, Standing, WHOLE_MAX, tell};
 use crate::permits::{Act, Data, Need, Verdict};
 use alloy_primitives::B256;
@@ -46,10 +47,13 @@ impl InVault {
 
 /// What happened in the vault and was not permitted.
 pub(super) struct Unpermitted {
-    index: u64,
-    reason: String,
+    pub(super) index: u64,
+    pub(super) flaw: Flaw,
+    pub(super) reason: String,
     pub(super) subject: B256,
-    shown: Option<(OpenedEntry, Judged)>,
+    /// Of a look under an order: which.
+    pub(super) order: Option<B256>,
+    pub(super) shown: Option<(OpenedEntry, Judged)>,
 }
 
 /// The newest version of a record.
@@ -112,6 +116,9 @@ impl Replay<'_> {
         self.found.in_vault += 1;
         let told = act.need.data.first().cloned();
         let is_known = self.safe.complete(what, entry, &mut act.need);
+        if is_by_order(&act) {
+            return self.take_bought(entry, act);
+        }
         if act.signer.is_none() {
             self.found.in_vault_relayed += 1;
             self.both.insert(act.commitment);
@@ -129,7 +136,8 @@ impl Replay<'_> {
                 let shown = (self.unpermitted.len() < WHOLE_MAX)
                     .then(|| (OpenedEntry::from(entry), self.judged(&act, details, &verdict)));
                 let subject = act.report.subject;
-                let one = Unpermitted { index: act.index, reason, subject, shown };
+                let (index, flaw) = (act.index, Flaw::VaultUnpermitted);
+                let one = Unpermitted { index, flaw, reason, subject, order: None, shown };
                 self.unpermitted.insert(act.commitment, one);
             }
             Standing::Counts => {}
@@ -143,11 +151,18 @@ impl Replay<'_> {
         let left = std::mem::take(&mut self.unpermitted).into_values();
         let mut left: Vec<Unpermitted> = left.collect();
         left.sort_by_key(|one| one.index);
-        for Unpermitted { index, reason, shown, .. } in left {
-            let words = format!(
-                "entry {index} happened in the log's own vault and was not permitted: {reason}."
-            );
-            self.fault(Fault::new(Flaw::VaultUnpermitted, words).at(index), shown, tally);
+        for Unpermitted { index, flaw, reason, order, shown, .. } in left {
+            self.found.sale_looks_unpermitted += u64::from(order.is_some());
+            let words = match order {
+                None => format!(
+                    "entry {index} happened in the log's own vault and was not permitted: {reason}."
+                ),
+                Some(order) => format!(
+                    "entry {index} is a look into the log's own vault under order {order}, which \
+                     does not permit it: {reason}."
+                ),
+            };
+            self.fault(Fault::new(flaw, words).at(index), shown, tally);
         }
     }
 }

@@ -64,6 +64,29 @@ pub struct Found {
     pub in_vault_relayed: u64,
     /// Those of them that were not permitted and that a refusal took back: they had no effect.
     pub in_vault_taken_back: u64,
+    /// Those of them that name an order of a sale: a buyer's.
+    pub sale_looks: u64,
+    /// Those of these that their order permitted.
+    pub sale_looks_permitted: u64,
+    /// Those of these again at data of which the log does not tell what they are, and lists.
+    pub sale_looks_data_not_told: u64,
+    /// Those that their order did not permit, and that no refusal took back.
+    pub sale_looks_unpermitted: u64,
+    /// Deliveries of sales.
+    pub deliveries: u64,
+    /// Those of them under an order that was settled with them.
+    pub deliveries_settled: u64,
+    /// Those under an order whose money waits or went back: nobody was shown the key.
+    pub deliveries_open: u64,
+    /// Downloads of delivered files, sealed as they are.
+    pub downloads: u64,
+    /// Deliveries under an order that was not paid or does not stand, and downloads by others than
+    /// its buyer.
+    pub deliveries_unfounded: u64,
+    /// Looks of buyers and deliveries that nobody judged: no market was asked.
+    pub sale_no_market: u64,
+    /// The same where no line that opens tells the order.
+    pub sale_not_told: u64,
     /// Who made changes that do not count.
     pub by: BTreeMap<Address, OfOne>,
 }
@@ -128,6 +151,16 @@ impl Found {
                  speak for them",
             ),
             (self.in_vault, "in the log's own vault"),
+            (self.sale_looks, "of these by buyers, under the order of a sale"),
+            (self.sale_looks_permitted, "of those permitted by their order"),
+            (
+                self.sale_looks_data_not_told,
+                "of those lists, or of data of which the log does not tell whether they were sold",
+            ),
+            (self.deliveries, "deliveries of sales"),
+            (self.deliveries_settled, "of these settled on the market"),
+            (self.deliveries_open, "of these not settled: the money waits or went back"),
+            (self.downloads, "downloads of them"),
         ];
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             words.push_str(&format!(" {count} {what}."));
@@ -164,6 +197,17 @@ impl Found {
                     self.without_key_before
                 ),
             );
+        }
+        let not_judged = [
+            (self.sale_no_market, "this chain has no market that could be asked"),
+            (self.sale_not_told, "no line that opens tells their order"),
+        ];
+        for (count, why) in not_judged.into_iter().filter(|(count, _)| *count > 0) {
+            let words = format!(
+                "{count} looks of buyers, deliveries and downloads under the order of a sale were not judged: \
+                 {why}."
+            );
+            tally.note(Check::Permissions, words);
         }
         if self.untold > 0 {
             tally.note(
@@ -211,6 +255,7 @@ impl Replay<'_> {
             }
             None => Default::default(),
         };
+        let (market, sales) = self.judged_by(act);
         let (verdict, reason, document) = match verdict {
             Verdict::Counts { reason, document } => {
                 ("counts", serde_json::to_value(reason), document)
@@ -232,6 +277,8 @@ impl Replay<'_> {
             chain: trail.and_then(|trail| trail.chain.clone()).unwrap_or_default(),
             pseudonyms: as_values(&pseudonyms),
             ends: as_values(&ends),
+            market: market.and_then(|market| serde_json::to_value(market).ok()),
+            sales: as_values(&sales),
             consent_registry: self.setting.registries.consent_registry,
             verdict: verdict.to_owned(),
             reason: reason.unwrap_or_default(),

@@ -8,7 +8,7 @@ mod clocks;
 mod coverage;
 mod people;
 mod representatives;
-mod sold;
+pub(crate) mod sold;
 mod times;
 
 use crate::support::{DAY_MS, Scene};

@@ -13,21 +13,22 @@ use medtrail_permit::permits::{Basis, Data, Epoch, Freeze, Granted, Refusal, Sol
 use medtrail_permit::sale::{Market, Offer, Order, Terms, words};
 use medtrail_permit::statements::Language;
 
-const DAY_S: u64 = 86_400;
-const GLUCOSE: &str = "http://loinc.org|15074-8";
-const MARKET: Market = Market { chain_id: 31338, data_market: Address::repeat_byte(0xd1) };
+pub(crate) const DAY_S: u64 = 86_400;
+pub(crate) const GLUCOSE: &str = "http://loinc.org|15074-8";
+pub(crate) const MARKET: Market =
+    Market { chain_id: 31338, data_market: Address::repeat_byte(0xd1) };
 
-fn dataset(scopes: &str, codes: &[&str], form: Form) -> Dataset {
+pub(crate) fn dataset(scopes: &str, codes: &[&str], form: Form) -> Dataset {
     let codes = codes.iter().map(|code| (*code).to_owned()).collect();
     Dataset::new(scopes, codes, NOON_S - 90 * DAY_S, NOON_S, form, Origin::Signed).unwrap()
 }
 
-fn measured() -> Dataset {
+pub(crate) fn measured() -> Dataset {
     dataset("patient/Observation.rs", &[], Form::AsItIs)
 }
 
 /// Mari sold a copy to the stranger, who may look for 30 days besides.
-fn order_for(dataset: &Dataset, access_s: u64) -> Order {
+pub(crate) fn order_for(dataset: &Dataset, access_s: u64) -> Order {
     let offer = Offer {
         seller: address(MARI),
         log: B256::repeat_byte(0x10),

@@ -6,7 +6,7 @@ use medtrail_permit::documents::Grant;
 use medtrail_permit::permits::Data;
 
 /// A version in the vault by the hospital, of data of one type, and what may follow it.
-fn version(index: u64, from: u8, to: u8, kind: &str) -> Opened {
+pub(super) fn version(index: u64, from: u8, to: u8, kind: &str) -> Opened {
     let report = Report {
         kind: Kind::Change.number(),
         action: if from == 0 { b'C' } else { b'U' },
@@ -50,25 +50,6 @@ fn a_look_into_the_vault_is_judged_by_what_the_log_says_the_record_is() {
     // What nobody told is held against nobody: it may have come under a pseudonym.
     let unknown = permitted("patient/Immunization.rs", vec![look(2)]).replay();
     assert_eq!((unknown.flaw(), unknown.found.both), (None, 1));
-}
-
-#[test]
-fn a_look_of_a_buyer_is_the_operators_word_and_called_right_or_wrong_by_nobody() {
-    let Opened { report, .. } = look(2);
-    let report = Report { permission: B256::repeat_byte(0x0d), ..report };
-    let details = json!({
-        "version": "medtrail/read-v1",
-        "need": Need { purposes: vec!["HRESCH".into()], ..Need::default() },
-        "reader": address(STRANGER),
-    });
-    let by = |evidence| entry(2, report.clone(), NOON_MS + 2, evidence, details.clone());
-    let of = |look: Opened| {
-        permitted("patient/Observation.crus", vec![version(1, 0, 2, "Observation"), look]).replay()
-    };
-    let relayed = of(by(Evidence::Relayed));
-    assert_eq!((relayed.flaw(), relayed.found.in_vault_relayed), (None, 1));
-    // Signed, it would have to name a document: the vault takes no such report.
-    assert_eq!(of(by(signed_evidence())).flaw(), Some(Flaw::VaultUnpermitted));
 }
 
 #[test]

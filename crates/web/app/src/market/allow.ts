@@ -3,8 +3,7 @@
 import { s } from "../i18n/sales";
 import type { Hex } from "../ledger/types";
 import { signerOf } from "../permit/documents";
-import type { MarketInfo } from "../sales/api";
-import type { MarketChain } from "../sales/chain";
+import type { TradeChain } from "../sales/chain";
 import { approveData, holdingOf, permitDomainOf, permitForWallet, permitId, type Permit } from "../sales/token";
 import { mined, NotSent, transact, walletWith, wouldDo } from "../sales/transact";
 import { priceWords } from "../sales/words";
@@ -21,8 +20,10 @@ export interface Given {
 export type Asking = "permit" | "allow" | "allowing" | "pay";
 
 export interface Allowing {
-  readonly chain: MarketChain;
-  readonly market: MarketInfo;
+  readonly chain: TradeChain;
+  readonly chainId: number;
+  /** The contract that takes the price. */
+  readonly spender: Hex;
   readonly buyer: Hex;
   readonly token: Hex;
   readonly price: bigint;
@@ -34,8 +35,8 @@ export interface Allowing {
 
 /** What the buyer has of it is looked at before any wallet opens. Null: the market may take the price already, or now. */
 export async function allowed(asked: Allowing): Promise<Given | null> {
-  const { chain, market, buyer, token, price } = asked;
-  const holding = await holdingOf(chain, token, buyer, market.dataMarket);
+  const { chain, spender, buyer, token, price } = asked;
+  const holding = await holdingOf(chain, token, buyer, spender);
   if (holding === null) throw new NotSent(s("token.none", { token }));
   if (holding.balance < price) throw new NotSent(s("token.poor", { have: priceWords(holding.balance, token), need: priceWords(price, token) }));
   if (holding.allowance >= price) return null;
@@ -46,31 +47,31 @@ export async function allowed(asked: Allowing): Promise<Given | null> {
 }
 
 /** Null: the token takes none, or not this one. */
-async function permitted({ chain, market, buyer, token, price, ontold, paying }: Allowing): Promise<Given | null> {
-  const domain = await permitDomainOf(chain, token, buyer, market.chainId);
+async function permitted({ chain, chainId, spender, buyer, token, price, ontold, paying }: Allowing): Promise<Given | null> {
+  const domain = await permitDomainOf(chain, token, buyer, chainId);
   if (domain === null) return null;
-  const permit: Permit = { owner: buyer, spender: market.dataMarket, value: price, nonce: domain.nonce, deadline: BigInt(await chain.nowS()) + PERMIT_S };
-  const wallet = await walletWith(buyer, market.chainId);
+  const permit: Permit = { owner: buyer, spender, value: price, nonce: domain.nonce, deadline: BigInt(await chain.nowS()) + PERMIT_S };
+  const wallet = await walletWith(buyer, chainId);
   ontold("permit");
   const answer = await wallet.provider.request({ method: "eth_signTypedData_v4", params: [buyer, permitForWallet(permit, domain)] });
   const signature = String(answer).toLowerCase() as Hex;
   // A wallet that is a contract signs in another form, which tokens do not take.
   if (!/^0x[0-9a-f]{130}$/.test(signature) || await signerOf(permitId(permit, domain), signature) !== buyer) return null;
   const given = { deadline: permit.deadline, signature };
-  return await wouldDo({ from: buyer, to: market.dataMarket, data: paying(given) }, market.chainId) ? given : null;
+  return await wouldDo({ from: buyer, to: spender, data: paying(given) }, chainId) ? given : null;
 }
 
-async function allow({ chain, market, buyer, token, price, signal, ontold }: Allowing, before: bigint): Promise<void> {
-  const call = (units: bigint) => ({ from: buyer, to: token, data: approveData(market.dataMarket, units) });
+async function allow({ chain, chainId, spender, buyer, token, price, signal, ontold }: Allowing, before: bigint): Promise<void> {
+  const call = (units: bigint) => ({ from: buyer, to: token, data: approveData(spender, units) });
   ontold("allow");
   // Some tokens change an allowance only by way of none.
-  const steps = before > 0n && !await wouldDo(call(price), market.chainId) ? [0n, price] : [price];
+  const steps = before > 0n && !await wouldDo(call(price), chainId) ? [0n, price] : [price];
   for (const units of steps) {
-    const tx = await transact(call(units), market.chainId);
+    const tx = await transact(call(units), chainId);
     ontold("allowing");
     if (!await mined(tx, signal)) throw new NotSent(s("token.allowFailed", { tx }));
   }
-  const after = await holdingOf(chain, token, buyer, market.dataMarket);
+  const after = await holdingOf(chain, token, buyer, spender);
   // Wallets let people change what they allow.
   if (after === null || after.allowance < price) throw new NotSent(s("token.allowedLess"));
 }

@@ -153,7 +153,7 @@ export class Buying implements Purse {
     if (chain === null) throw new Error(s("wallet.needed"));
     await learn(chain, [token]);
     return allowed({
-      chain, market, buyer: this.address, token, price: BigInt(price), signal: this.#stop.signal,
+      chain, chainId: market.chainId, spender: market.dataMarket, buyer: this.address, token, price: BigInt(price), signal: this.#stop.signal,
       paying: ({ deadline, signature }) => buyWithPermitData(order, offerSignature, deadline, signature),
       ontold: (asking) => {
         this.asking = asking;

@@ -1,6 +1,7 @@
 // What a seller reads in the wallet: the statement of an offer's terms, which stands unchanged in every approval. The same
 // as in crates/permit (sale/english.rs, sale/estonian.rs); tests/vectors/offers.json holds both to it.
 import { checksummed } from "../ledger/schema";
+import type { Hex } from "../ledger/types";
 import { datasetId, type Dataset } from "./dataset";
 import { PURPOSES } from "./purposes";
 import type { Offer } from "./sale";
@@ -15,7 +16,7 @@ function ether(wei: string): string {
   return fraction === "" ? whole : `${whole}.${fraction}`;
 }
 
-function time(timeS: number, language: Language): string {
+export function timeIn(timeS: number, language: Language): string {
   const [date = "", clock = ""] = new Date(timeS * 1000).toISOString().split("T");
   const minute = clock.slice(0, 5);
   return language === "en" ? `${date} ${minute} UTC` : `${date.split("-").reverse().join(".")} kell ${minute} UTC`;
@@ -51,32 +52,39 @@ function formOf({ form }: Dataset, language: Language): string {
     + "mu siiski ära tunda";
 }
 
+/** An amount as every statement tells it. */
+export function priceIn(price: string, token: Hex, language: Language): string {
+  if (/^0x0*$/.test(token)) return `${ether(price)} ETH (${price} wei)`;
+  return language === "en" ? `${price} smallest units of the token ${checksummed(token)}` : `${price} žetooni ${checksummed(token)} väikseimat ühikut`;
+}
+
+/** What every statement tells of a dataset. */
+export function partsOf(dataset: Dataset, language: Language) {
+  const isEnglish = language === "en";
+  const [from, to] = [timeIn(dataset.fromS, language), timeIn(dataset.toS, language)];
+  const codes = dataset.codes.join(", ");
+  const only = codes === "" ? "" : isEnglish ? ` Only data with one of these codes: ${codes}.` : ` Ainult andmed, millel on üks neist koodidest: ${codes}.`;
+  const [signed, added] = isEnglish ? ["only what organisations signed", "what organisations signed, and what I added myself"]
+    : ["ainult see, mille on allkirjastanud asutused", "see, mille on allkirjastanud asutused, ja see, mille olen ise lisanud"];
+  return {
+    data: dataset.scopes.map((scope) => dataOf(scope, language)).join("; "), from, to, only, form: formOf(dataset, language),
+    origin: dataset.origin === "signed" ? signed : added,
+  };
+}
+
 /** The statement of an offer of this dataset; null if the fields cannot be told, or the terms name another dataset. */
 export function renderOffer(offer: Offer, dataset: Dataset, language: Language): string | null {
   const purpose = PURPOSES.get(offer.terms.purpose);
   if (offer.terms.dataset !== datasetId(dataset) || purpose === undefined) return null;
-  const [seller, token] = [checksummed(offer.seller), checksummed(offer.token)];
-  const isEther = /^0x0*$/.test(offer.token);
-  const data = dataset.scopes.map((scope) => dataOf(scope, language)).join("; ");
-  const [from, to, until] = [dataset.fromS, dataset.toS, offer.expiresAt].map((timeS) => time(timeS, language));
-  const codes = dataset.codes.join(", ");
-  const form = formOf(dataset, language);
-  const more = access(offer.accessS, language);
-  const isSigned = dataset.origin === "signed";
+  const seller = checksummed(offer.seller);
+  const { data, from, to, only, form, origin } = partsOf(dataset, language);
+  const [price, until, more] = [priceIn(offer.price, offer.token, language), timeIn(offer.expiresAt, language), access(offer.accessS, language)];
   if (language === "en") {
-    const only = codes === "" ? "" : ` Only data with one of these codes: ${codes}.`;
-    const origin = isSigned ? "only what organisations signed" : "what organisations signed, and what I added myself";
-    const price = isEther ? `${ether(offer.price)} ETH (${offer.price} wei)`
-      : `${offer.price} smallest units of the token ${token}`;
     return `I offer for sale a copy of health data of ${seller}: ${data}, from ${from} to ${to}.${only} Form: ${form}. Origin: `
       + `${origin}. Only for: ${purpose.english}. Price of each copy: ${price}, paid to ${seller}. Each sale needs an approval `
       + `of its own, in which I name the buyer; buyers can pay until ${until}.${more} A sold copy cannot be called back. A sale `
       + "is public forever: both addresses, price and time. (Medtrail sale 1)";
   }
-  const only = codes === "" ? "" : ` Ainult andmed, millel on üks neist koodidest: ${codes}.`;
-  const origin = isSigned ? "ainult see, mille on allkirjastanud asutused"
-    : "see, mille on allkirjastanud asutused, ja see, mille olen ise lisanud";
-  const price = isEther ? `${ether(offer.price)} ETH (${offer.price} wei)` : `${offer.price} žetooni ${token} väikseimat ühikut`;
   return `Pakun müügiks koopiat isiku ${seller} terviseandmetest, mis hõlmab järgmist: ${data}, ajavahemikust ${from} kuni `
     + `${to}.${only} Kuju: ${form}. Päritolu: ${origin}. Lubatud eesmärk: ${purpose.estonian}. Ühe koopia hind: ${price}, mille `
     + `saab ${seller}. Iga müük vajab eraldi heakskiitu, milles nimetan ostja; ostjad saavad maksta kuni ${until}.${more} Müüdud `

@@ -109,8 +109,13 @@ export interface Market {
 /** Those of the cohort market, whose domain is its own. */
 type CohortStruct = "Cohort" | "CohortAcceptance";
 
+/** The cohort market whose calls they are. */
+export interface CohortMarket {
+  chainId: number; cohortMarket: Hex;
+}
+
 /** The id of a document of a call to many, under the domain of the cohort market. */
-export function cohortId<K extends CohortStruct>(name: K, value: Structs[K], market: { chainId: number; cohortMarket: Hex }): Hex {
+export function cohortId<K extends CohortStruct>(name: K, value: Structs[K], market: CohortMarket): Hex {
   return digest(saleStructHash(name, value), { chainId: market.chainId, registry: market.cohortMarket });
 }
 
@@ -136,27 +141,33 @@ export function deletionOf(order: Order, market: Market, deletedAt: number): Del
 }
 
 const ACCESS_S_MAX = 10 * 366 * 86_400;
-const GRACE_S_MAX = 90 * 86_400;
+export const GRACE_S_MAX = 90 * 86_400;
 const STATEMENT_BYTES_MAX = 16_384;
 const TIME_S_MAX = 253_402_300_799;
 
-const isZero = (hex: Hex): boolean => /^0x0*$/.test(hex);
-const isTime = (timeS: number): boolean => Number.isInteger(timeS) && timeS >= 1 && timeS <= TIME_S_MAX;
+export const isZero = (hex: Hex): boolean => /^0x0*$/.test(hex);
+export const isTime = (timeS: number): boolean => Number.isInteger(timeS) && timeS >= 1 && timeS <= TIME_S_MAX;
+
+/** Whether a price is one: from 1 on, in 128 bits. */
+export const isPrice = (price: string): boolean => /^[1-9]\d{0,38}$/.test(price) && BigInt(price) >> 128n === 0n;
+
+/** What terms lack by themselves; null: nothing. `known`: whether their statement says what the fields of its document say. */
+export function termsProblem({ purpose, dataset: named, salt, statement }: Terms, dataset: Dataset, known: () => boolean): string | null {
+  if (!PURPOSES.has(purpose)) return "purpose";
+  if (isZero(salt)) return "salt";
+  if (named !== datasetId(dataset)) return "dataset";
+  return utf8(statement).length <= STATEMENT_BYTES_MAX && known() ? null : "statement";
+}
 
 /** The field that makes an offer invalid by itself; null: it is valid. */
 export function offerProblem(offer: Offer, dataset: Dataset): string | null {
   if (isZero(offer.seller)) return "seller";
   if (isZero(offer.log)) return "log";
-  if (!/^[1-9]\d{0,38}$/.test(offer.price) || BigInt(offer.price) >> 128n !== 0n) return "price";
+  if (!isPrice(offer.price)) return "price";
   if (!Number.isInteger(offer.accessS) || offer.accessS < 0 || offer.accessS > ACCESS_S_MAX) return "accessS";
   if (!isTime(offer.expiresAt)) return "expiresAt";
   if (!Number.isSafeInteger(offer.epoch) || offer.epoch < 0) return "epoch";
-  const { purpose, dataset: named, salt, statement } = offer.terms;
-  if (!PURPOSES.has(purpose)) return "purpose";
-  if (isZero(salt)) return "salt";
-  if (named !== datasetId(dataset)) return "dataset";
-  const isRead = utf8(statement).length <= STATEMENT_BYTES_MAX;
-  return isRead && offerLanguage(offer, dataset) !== null ? null : "statement";
+  return termsProblem(offer.terms, dataset, () => offerLanguage(offer, dataset) !== null);
 }
 
 /** The same of an order. */

@@ -6,7 +6,8 @@ import { repositoryFile } from "../ledger/testing";
 import type { Hex } from "../ledger/types";
 import { saleStructHash, type Offer } from "../permit/sale";
 import { answerWords, buyData, CONSENT_REGISTRY, DATA_MARKET, offerData, orderData, REFUSAL_OF, SELECTORS, SETTLED, settledIn, wordsData } from "./abi";
-import { COHORT_MARKET, offer, order } from "./testing";
+import { COHORT_MARKET } from "../calls/abi";
+import { offer, order } from "./testing";
 
 const file = (name: string) => JSON.parse(new TextDecoder().decode(repositoryFile(`abi/${name}.json`))) as { abi: Abi; bytecode: Hex };
 const { abi } = file("DataMarket");
@@ -51,11 +52,14 @@ describe("the calls of the market", () => {
 describe("what the market says", () => {
   it("refuses under the names of its errors", () => {
     const dummies: Record<string, unknown> = { address: `0x${"11".repeat(20)}`, bytes32: `0x${"22".repeat(32)}`, uint8: 1, uint64: 2n, uint256: 3n };
-    const errors = abi.filter((one) => one.type === "error");
+    const many = file("CohortMarket").abi;
+    const isNew = (one: Abi[number]) => one.type === "error" && !abi.some((other) => other.type === "error" && other.name === one.name);
+    const all = [...abi, ...many.filter(isNew)];
+    const errors = all.filter((one) => one.type === "error");
     const told = errors.flatMap(({ name, inputs }) => {
       const known = inputs.every(({ type }) => type in dummies);
-      const data = known ? encodeErrorResult({ abi, errorName: name, args: inputs.map(({ type }) => dummies[type]) }) : "0x";
-      return REFUSAL_OF.has(data.slice(0, 10)) ? [[REFUSAL_OF.get(data.slice(0, 10)), decodeErrorResult({ abi, data }).errorName]] : [];
+      const data = known ? encodeErrorResult({ abi: all, errorName: name, args: inputs.map(({ type }) => dummies[type]) }) : "0x";
+      return REFUSAL_OF.has(data.slice(0, 10)) ? [[REFUSAL_OF.get(data.slice(0, 10)), decodeErrorResult({ abi: all, data }).errorName]] : [];
     });
     expect(told).toHaveLength(REFUSAL_OF.size);
     for (const [ours, theirs] of told) expect(ours).toBe(theirs);

@@ -45,6 +45,8 @@ const REFUSALS = [
   "WrongValue(uint256,uint256)", "WrongAmountArrived(uint256,uint256)", "SellerFrozen(address,uint64)",
   "TooLate(bytes32,uint256)", "RefundableLater(bytes32,uint256)", "NothingToWithdraw(address,address)",
   "PaymentFailed(address,uint256)", "TooLittleGas(uint256)", "SafeERC20FailedOperation(address)",
+  // Of calls to many.
+  "CohortNotNew(bytes32)", "CohortNotOpen(bytes32)", "NoPlaces()", "ClosableLater(bytes32,uint256)",
 ] as const;
 
 export type Refusal = (typeof REFUSALS)[number] extends infer T ? (T extends `${infer Name}(${string}` ? Name : never) : never;

@@ -11,6 +11,8 @@ export type Rule = "off" | "de-identified" | "on";
 export interface MarketInfo extends Market {
   readonly consentRegistry: Hex;
   readonly log: Hex;
+  /** The contract of calls to many; null: there are none here. */
+  readonly cohortMarket: Hex | null;
   readonly rules: { readonly default: Rule; readonly countries: Readonly<Record<string, Rule>> };
   readonly deliverySMin: number;
   readonly graceSMin: number;
@@ -79,26 +81,26 @@ export interface SaleView {
   readonly leftOut: readonly (readonly [reason: string, records: number])[];
 }
 
-const ADDRESS = 20;
-const HASH = 32;
+export const ADDRESS = 20;
+export const HASH = 32;
 
 /** Hex in lower case: addresses come as people compare them. */
-function hex(node: unknown, name: string, bytes: number): Hex | null {
+export function hex(node: unknown, name: string, bytes: number): Hex | null {
   const found = text(node, name)?.toLowerCase();
   return isHex(found, bytes) ? found : null;
 }
 
-function whole(node: unknown, name: string): number | null {
+export function whole(node: unknown, name: string): number | null {
   const found = get(node, name);
   return Number.isSafeInteger(found) && (found as number) >= 0 ? (found as number) : null;
 }
 
 /** All of them, or null if one is not there. */
-function complete<T extends object>(fields: { readonly [K in keyof T]: T[K] | null }): T | null {
+export function complete<T extends object>(fields: { readonly [K in keyof T]: T[K] | null }): T | null {
   return Object.values(fields).includes(null) ? null : (fields as T);
 }
 
-function termsOf(node: unknown): Terms | null {
+export function termsOf(node: unknown): Terms | null {
   return complete<Terms>({
     statement: text(node, "statement"), purpose: text(node, "purpose"), dataset: hex(node, "dataset", HASH), salt: hex(node, "salt", HASH),
   });
@@ -129,17 +131,18 @@ export function marketOf(value: unknown): MarketInfo | "off" | null {
   const named = get(rules, "countries");
   if (!isRule(ruled) || typeof named !== "object" || named === null) return null;
   const countries = Object.fromEntries(Object.entries(named).filter((pair): pair is [string, Rule] => /^[A-Z]{2}$/.test(pair[0]) && isRule(pair[1])));
-  return complete<MarketInfo>({
+  const read = complete<Omit<MarketInfo, "cohortMarket">>({
     chainId: whole(value, "chainId"), dataMarket: hex(value, "dataMarket", ADDRESS), consentRegistry: hex(value, "consentRegistry", ADDRESS),
     log: hex(value, "log", HASH), rules: { default: ruled, countries }, deliverySMin: whole(rules, "deliverySMin"), graceSMin: whole(rules, "graceSMin"),
   });
+  return read && { ...read, cohortMarket: hex(value, "cohortMarket", ADDRESS) };
 }
 
 export function ruleFor({ rules }: Pick<MarketInfo, "rules">, country: string): Rule {
   return Object.hasOwn(rules.countries, country) ? (rules.countries[country] as Rule) : rules.default;
 }
 
-const datasetIn = (said: string | null): Dataset | null => (said === null ? null : datasetOf(utf8(said)));
+export const datasetIn = (said: string | null): Dataset | null => (said === null ? null : datasetOf(utf8(said)));
 
 const OFFER_STATES: readonly string[] = ["open", "expired", "cancelled", "withdrawn"];
 
@@ -160,7 +163,7 @@ export interface Page<T> {
   readonly unread: number;
 }
 
-function pageOf<T>(value: unknown, name: string, read: (one: unknown) => T | null): Page<T> {
+export function pageOf<T>(value: unknown, name: string, read: (one: unknown) => T | null): Page<T> {
   const all = list(value, name);
   const found = all.flatMap((one) => read(one) ?? []);
   const next = get(value, "next");

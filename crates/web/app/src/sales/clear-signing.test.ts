@@ -9,7 +9,7 @@ import { repositoryFile, vectors } from "../ledger/testing";
 import { TYPES } from "../permit/documents";
 import { SALE_TYPES, saleTypeString } from "../permit/sale";
 import { CONSENT_REGISTRY, DATA_MARKET } from "./abi";
-import { COHORT_MARKET } from "./testing";
+import { COHORT_MARKET } from "../calls/abi";
 
 /** `contracts/erc7730/`: what wallets show of our calls and documents (ERC-7730, version 2). */
 interface Field {

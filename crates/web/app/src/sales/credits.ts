@@ -1,6 +1,6 @@
 // What the market could not send: it waits there, by account and token, for whoever acts for the account.
 import type { Hex } from "../ledger/types";
-import type { MarketChain } from "./chain";
+import type { TradeChain } from "./chain";
 import { orNull } from "./open";
 
 /** Wei, or smallest units of a token. */
@@ -22,7 +22,7 @@ export interface Purse {
 }
 
 /** What waits: of each account in the chain's coin, and in the tokens that it traded in. Null: the chain could not be asked for all. */
-export async function waitingFor(chain: MarketChain | null, accounts: readonly Hex[], traded: readonly Omit<Waiting, "units">[]): Promise<readonly Waiting[] | null> {
+export async function waitingFor(chain: TradeChain | null, accounts: readonly Hex[], traded: readonly Omit<Waiting, "units">[]): Promise<readonly Waiting[] | null> {
   const pairs = new Map([...accounts.map((account) => ({ account, token: COIN })), ...traded].map((one) => [one.account + one.token, one]));
   const found = await Promise.all([...pairs.values()].map(async (one) => ({ ...one, units: await orNull(chain?.credit(one.account, one.token)) })));
   const read = found.flatMap(({ units, ...one }) => (units === null ? [] : [{ ...one, units }]));

@@ -1,6 +1,6 @@
 // The market of this service, and the chain that it is on.
 import { s } from "../i18n/sales";
-import { wallet as through } from "../ledger/chain";
+import { wallet as through, type Ask } from "../ledger/chain";
 import type { TrustFile } from "../ledger/types";
 import { ask, Refused } from "../server/client";
 import { session } from "../session/session.svelte";
@@ -30,9 +30,14 @@ export async function openMarket(signal: AbortSignal): Promise<Opened> {
 
 /** The chain as the person's wallet sees it; null: there is no wallet that was let in here. */
 export async function chainOf(market: MarketInfo): Promise<MarketChain | null> {
+  const ask = await nodeAsk();
+  return ask && new MarketChain(ask, market, market.consentRegistry);
+}
+
+/** The node behind the person's wallet. */
+export async function nodeAsk(): Promise<Ask | null> {
   const wallet = await session.findWallet();
-  if (wallet === null) return null;
-  return new MarketChain(through({ request: (question) => wallet.provider.request(question) }), market, market.consentRegistry);
+  return wallet && through({ request: (question) => wallet.provider.request(question) });
 }
 
 /** What the chain says, or null if it cannot be asked just now: that is told as a doubt, and stops nothing else. */

@@ -9,12 +9,9 @@ import { parseScope } from "../permit/scopes";
 import { CONSENT_REGISTRY, DATA_MARKET } from "./abi";
 import type { MarketInfo } from "./api";
 
-/** Where the contract of a buyer's call to many stands on every chain; the page has no part in it yet. */
-export const COHORT_MARKET: Hex = "0x26c6adb3fbbe3ffe388a65266936832b1ce18234";
-
 export const LOG: Hex = `0x${"10".repeat(32)}`;
 export const MARKET: MarketInfo = {
-  chainId: 31338, dataMarket: DATA_MARKET, consentRegistry: CONSENT_REGISTRY, log: LOG, rules: { default: "off", countries: { EE: "on", DE: "de-identified" } },
+  chainId: 31338, dataMarket: DATA_MARKET, consentRegistry: CONSENT_REGISTRY, log: LOG, cohortMarket: null, rules: { default: "off", countries: { EE: "on", DE: "de-identified" } },
   deliverySMin: 172_800, graceSMin: 86_400,
 };
 export const NOW_S = NOW / 1000;

@@ -60,6 +60,26 @@ describe("making an offer", () => {
     expect([draft?.country, told]).toEqual(["EE", ["Your offer is listed."]]);
   });
 
+  it("gives a buyer time to look, where the data go as they are", async () => {
+    const { container } = render(MakeOffer, { selling, records: RECORDS, onclose: () => {} });
+    await fireEvent.click(screen.getByRole("checkbox", { name: "measurements (2 records)" }));
+    await next();
+    await next();
+    expect(screen.queryByLabelText("Let the buyer also look, after the sale")).toBeNull();
+    await press("Back");
+    await fireEvent.click(screen.getByRole("radio", { name: "as it is, with names" }));
+    await next();
+    await fireEvent.change(screen.getByLabelText("Let the buyer also look, after the sale"), { target: { value: String(30 * 86_400) } });
+    expect(container.textContent).toContain("Each look is a line of your trail");
+    await fireEvent.input(screen.getByLabelText("Price of each copy, in ETH"), { target: { value: "0.05" } });
+    await next();
+    await fireEvent.click(await screen.findByRole("radio", { name: new RegExp(OTHER, "i") }));
+    await next();
+    await vi.waitFor(() => expect(container.querySelector("blockquote")?.textContent).toContain("For 30 days after a sale the buyer may also look"));
+    await press("Sign this with my wallet");
+    expect(offered.mock.calls[0]?.[0].offer).toMatchObject({ accessS: 30 * 86_400 });
+  });
+
   it("in a token has its price counted as the token's own contract counts, and told both ways", async () => {
     const { container } = render(MakeOffer, { selling, records: RECORDS, onclose: () => {} });
     await fireEvent.click(screen.getByRole("checkbox", { name: "measurements (2 records)" }));

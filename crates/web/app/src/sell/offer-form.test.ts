@@ -10,7 +10,7 @@ import { ASKED, codesIn, datasetFrom, draftFrom, ETHER, missingIn, STEPS, type C
 
 const CHOICES: Choices = {
   types: ["Observation", "Condition"], codes: "15074-8", from: "2025-11-22", to: "2026-11-22", form: "hipaa-safe-harbor-v1", layout: "ndjson", origin: "signed",
-  purpose: "HRESCH", unit: ETHER, price: "0.05", term: "month", date: "", seller: MARI, country: "EE",
+  purpose: "HRESCH", unit: ETHER, price: "0.05", accessS: 0, term: "month", date: "", seller: MARI, country: "EE",
 };
 const USD: Unit = { token: `0x${"70".repeat(20)}`, decimals: 6 };
 const AROUND = { market: MARKET, epoch: 3, nowMs: NOW, salt: LOG };
@@ -31,6 +31,14 @@ describe("an offer", () => {
     expect(offer.terms.statement).toContain("diagnoses; measurements, from 2025-11-21 22:00 UTC to 2026-11-22 22:00 UTC. Only data with one of these codes: http://loinc.org|15074-8.");
     expect(offer.terms.statement).toContain("Price of each copy: 0.05 ETH (50000000000000000 wei)");
     expect(saleId("Offer", offer, MARKET)).not.toBe(saleId("Offer", made({ price: "0.06" }).offer, MARKET));
+  });
+
+  it("gives time to look only of data as they are, in the words that are signed", () => {
+    const { offer, dataset } = made({ form: "as-it-is", accessS: 30 * 86_400 });
+    expect([offer.accessS, offerProblem(offer, dataset)]).toEqual([30 * 86_400, null]);
+    expect(offer.terms.statement).toContain("For 30 days after a sale the buyer may also look at these data where they are kept; I can end that at any time.");
+    const hidden = made({ accessS: 30 * 86_400 }).offer;
+    expect([hidden.accessS, hidden.terms.statement.includes("may also look")]).toEqual([0, false]);
   });
 
   it("in a token has the price in its smallest units, which the words tell", () => {

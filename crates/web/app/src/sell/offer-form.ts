@@ -17,6 +17,9 @@ export type Form = (typeof FORMS)[number];
 /** For what somebody is likely to sell; a sale is for one of them. */
 export const SALE_PURPOSES = ["HRESCH", "BIORCH", "CLINTRCH", "DSRCH", "PUBHLTH", "HQUALIMP", "HMARKT"] as const;
 
+/** Times to look that a seller can choose; none: the copy is all. */
+export const ACCESS_S = [0, 7, 30, 90, 365].map((days) => days * 86_400);
+
 /** What a price is in. */
 export interface Unit {
   readonly token: Hex;
@@ -25,7 +28,8 @@ export interface Unit {
 
 export const ETHER: Unit = { token: `0x${"0".repeat(40)}`, decimals: ETHER_DECIMALS };
 
-export interface Choices {
+/** Which data, and in what form. */
+export interface DataChoices {
   readonly types: readonly string[];
   /** As typed: codes with blanks, commas or new lines between. Empty: whatever their codes. */
   readonly codes: string;
@@ -35,11 +39,16 @@ export interface Choices {
   readonly form: Form;
   readonly layout: Layout;
   readonly origin: Dataset["origin"];
+}
+
+export interface Choices extends DataChoices {
   readonly purpose: string;
   /** Null: a token that the chain was not asked about yet, or that is none. */
   readonly unit: Unit | null;
   /** As typed, in that unit. */
   readonly price: string;
+  /** For how long after a sale the buyer may also look, seconds; 0: not at all. Of de-identified data there is no look. */
+  readonly accessS: number;
   readonly term: Term;
   readonly date: string;
   readonly seller: Hex | "";
@@ -84,7 +93,7 @@ function midnightS(day: string, hours: 0 | 24): number {
 export const namedTypes = (types: Iterable<string>): readonly string[] => [...types].filter((type) => WORDS.has(type));
 
 /** The description that the choices make; null: something of it is missing. */
-export function datasetFrom(choices: Choices): Dataset | null {
+export function datasetFrom(choices: DataChoices): Dataset | null {
   const types = namedTypes(new Set(choices.types)).slice().sort();
   const scopes = types.map((type) => parseScope(`patient/${type}.rs`));
   const [fromS, toS] = [midnightS(choices.from, 0), midnightS(choices.to, 24)];
@@ -94,21 +103,28 @@ export function datasetFrom(choices: Choices): Dataset | null {
   return types.length > 0 && fromS < toS && datasetOf(datasetBytes(dataset)) !== null ? dataset : null;
 }
 
-const isPeriod = ({ from, to }: Choices): boolean => midnightS(from, 0) >= 0 && midnightS(from, 0) < midnightS(to, 24);
+const isPeriod = ({ from, to }: DataChoices): boolean => midnightS(from, 0) >= 0 && midnightS(from, 0) < midnightS(to, 24);
 
 /** Nothing of these types passes: who sells that sells nothing. */
-const isEmptyForm = ({ form, types }: Choices): boolean => form !== "as-it-is" && !types.some((type) => HARMLESS_TYPES.has(type));
+const isEmptyForm = ({ form, types }: DataChoices): boolean => form !== "as-it-is" && !types.some((type) => HARMLESS_TYPES.has(type));
+
+/** What a description lacks. */
+export function missingInData(choices: DataChoices): readonly ("types" | "codes" | "period" | "typesForm")[] {
+  const hasTypes = namedTypes(choices.types).length > 0;
+  // Types and period being there, what is left that can be wrong with a description is a code.
+  const hasCodes = !hasTypes || !isPeriod(choices) || datasetFrom(choices) !== null;
+  const found = [["types", !hasTypes], ["codes", !hasCodes], ["period", !isPeriod(choices)], ["typesForm", hasTypes && isEmptyForm(choices)]] as const;
+  return found.flatMap(([missing, isSo]) => (isSo ? [missing] : []));
+}
 
 /** All that is missing, in the order of the form. */
 export function missingIn(choices: Choices, market: MarketInfo, nowMs: number): readonly Missing[] {
-  const hasTypes = namedTypes(choices.types).length > 0;
+  const data = missingInData(choices);
   const isCountry = /^[A-Z]{2}$/.test(choices.country);
   const rule = isCountry ? ruleFor(market, choices.country) : "off";
-  // Types and period being there, what is left that can be wrong with a description is a code.
-  const hasCodes = !hasTypes || !isPeriod(choices) || datasetFrom(choices) !== null;
   const found: readonly (readonly [Missing, boolean])[] = [
-    ["types", !hasTypes], ["codes", !hasCodes], ["period", !isPeriod(choices)],
-    ["country", rule === "off"], ["form", rule === "de-identified" && choices.form === "as-it-is"], ["typesForm", hasTypes && isEmptyForm(choices)],
+    ["types", data.includes("types")], ["codes", data.includes("codes")], ["period", data.includes("period")],
+    ["country", rule === "off"], ["form", rule === "de-identified" && choices.form === "as-it-is"], ["typesForm", data.includes("typesForm")],
     ["purpose", !(SALE_PURPOSES as readonly string[]).includes(choices.purpose)], ["token", choices.unit === null],
     ["price", choices.unit !== null && unitsOf(choices.price, choices.unit.decimals) === null],
     ["until", untilS(choices, nowMs) === null], ["seller", choices.seller === ""],
@@ -132,7 +148,7 @@ export function draftFrom(choices: Choices, { market, epoch, nowMs, salt }: Arou
   const [dataset, price, expiresAt] = [datasetFrom(choices), unit && unitsOf(choices.price, unit.decimals), untilS(choices, nowMs)];
   if (dataset === null || unit === null || price === null || expiresAt === null || choices.seller === "") throw new Error("nothing is missing");
   const terms = { statement: "", purpose: choices.purpose, dataset: datasetId(dataset), salt };
-  const bare: Offer = { seller: choices.seller, log: market.log, token: unit.token, price, accessS: 0, expiresAt, epoch, terms };
+  const bare: Offer = { seller: choices.seller, log: market.log, token: unit.token, price, accessS: dataset.form === "as-it-is" ? choices.accessS : 0, expiresAt, epoch, terms };
   const offer: Offer = { ...bare, terms: { ...terms, statement: renderOffer(bare, dataset, "en") ?? "" } };
   if (offerProblem(offer, dataset) !== null) throw new Error("what the form offers has a statement");
   return { offer, dataset, text: new TextDecoder().decode(datasetBytes(dataset)), country: choices.country };

@@ -20,6 +20,7 @@ export type Place =
   | { readonly name: "market" }
   | { readonly name: "offer"; readonly id: Hex }
   | { readonly name: "bought" }
+  | { readonly name: "calls" }
   | { readonly name: "organisations" }
   | { readonly name: "invite"; readonly code: string }
   | { readonly name: "unknown" };
@@ -50,6 +51,7 @@ export function placeOf(hash: string): Place {
     case "#/sell": return { name: "sell" };
     case "#/market": return { name: "market" };
     case "#/market/bought": return { name: "bought" };
+    case "#/market/calls": return { name: "calls" };
     case "#/organisations": return { name: "organisations" };
     default: return { name: "unknown" };
   }

@@ -154,7 +154,7 @@ test("on a real chain a call is opened, accepted, counted, taken back and accept
   await buy.getByLabel("Price for each person, in ETH").fill("0.05");
   await buy.getByLabel("How many people, at most").fill("2");
   await buy.getByRole("button", { name: "Next: read it" }).click();
-  await buy.getByText("Together 0.1 ETH for all 2 places.").waitFor();
+  await buy.getByRole("strong").getByText("Together 0.1 ETH for all 2 places.").waitFor();
   await buy.getByRole("button", { name: "Pay with my wallet" }).click();
   const paying = await pays.next("transaction");
   assert.deepEqual([paying.details.to.toLowerCase(), BigInt(paying.details.value)], [COHORT_MARKET, 100_000_000_000_000_000n]);

@@ -111,6 +111,11 @@ contract Buy_Test is MarketTest {
         vm.prank(stranger);
         market.cancelOffer(stranger, idOf(order.offer));
         buy(order);
+        // Once the seller cancelled one, this one is looked for.
+        vm.prank(seller);
+        market.cancelOffer(seller, "another offer");
+        order.salt = "another";
+        buy(order);
     }
 
     function test_RevertWhen_AnotherSigned() external {

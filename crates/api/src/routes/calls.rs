@@ -1,5 +1,5 @@
 //! `/v1/calls`: what buyers call for from many. The catalogue is everybody's and names nobody but the
-//! buyer; whoever wants to sell signs in and is told what to sign for the lowest free place.
+//! buyer; whoever wants to sell signs in and is told what to sign for a free place.
 
 use super::{cursor, parcel};
 use crate::answer::{blocking, created, json};
@@ -66,7 +66,7 @@ struct OneCall {
     accepted: Option<u64>,
     /// The caller's own, newest last.
     own: Vec<OwnAcceptance>,
-    /// What the caller may sign to have the lowest free place; in the answer of `GET /v1/calls/{id}`
+    /// What the caller may sign to have a free place; in the answer of `GET /v1/calls/{id}`
     /// only. Another may be faster: ask again then.
     #[schema(value_type = Option<Object>)]
     proposed: Option<CohortAcceptance>,

@@ -1,7 +1,7 @@
 //! Calls and acceptances as they are now, by what they are looked up by. Every change is durable
 //! before it shows here.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use medtrail_ledger::directory::{AcceptanceRow, CallRow, CallState, Contents};
 use std::collections::{BTreeSet, HashMap};
 
@@ -106,11 +106,16 @@ impl Board {
         own.filter_map(|id| self.acceptances.get(id))
     }
 
-    /// The lowest place that nobody has; none if all are taken.
-    pub(crate) fn free_place(&self, call: B256, places: u32) -> Option<u32> {
+    /// A place that nobody has; none if all are taken. The same for a seller as long as nobody takes
+    /// or frees one, and of two who ask at once seldom the same: nothing is kept for who asks.
+    pub(crate) fn free_place(&self, call: B256, places: u32, seller: Address) -> Option<u32> {
         let living = self.acceptances_of(call).filter(|row| row.withdrawn_ms.is_none());
         let taken: BTreeSet<u32> = living.map(|row| row.place).collect();
-        (0..places).find(|place| !taken.contains(place))
+        let free: Vec<u32> = (0..places).filter(|place| !taken.contains(place)).collect();
+        let drawn = keccak256([call.as_slice(), seller.as_slice()].concat());
+        let count = U256::from(free.len());
+        let which = U256::from_be_bytes(drawn.0).checked_rem(count)?;
+        free.get(usize::try_from(which).ok()?).copied()
     }
 
     pub(crate) fn open(&self) -> impl Iterator<Item = &CallRow> {

@@ -26,7 +26,7 @@ pub struct Accepted {
 }
 
 impl Calls {
-    /// What somebody may sign to have the lowest free place; none: all are taken.
+    /// What somebody may sign to have a free place; none: all are taken.
     pub(super) fn propose(
         &self,
         who: Address,
@@ -39,7 +39,7 @@ impl Calls {
             let rule = "your address, or one that you sell under";
             return Err(CallsError::Field { field: "seller", rule });
         }
-        let place = self.service().0.live.rows().board.free_place(row.id, cohort.places);
+        let place = self.service().0.live.rows().board.free_place(row.id, cohort.places, seller);
         let Some(place) = place else { return Ok(None) };
         let chain = self.0.sales.chain_of(seller)?;
         let until_s = cohort.settled_by().unwrap_or(u64::MAX);

@@ -332,9 +332,12 @@ impl Hall {
         let cohort = cohort::worded(cohort, &dataset(SAFE), Language::En).unwrap();
         let id = self.fair.open(&cohort, true);
         self.list(&cohort, SAFE).await.unwrap();
-        for (number, seller) in (1..).zip(sellers) {
+        let until_s = cohort.settled_by().unwrap();
+        for ((number, place), seller) in (1..).zip(0..).zip(sellers) {
             self.shop.keep(*seller, number).await;
-            self.takes(*seller, id).await;
+            // Whichever free one they sign for.
+            let acceptance = cohort.acceptance(&FAIR, place, address_of(*seller), 0, until_s);
+            assert!(self.accept(*seller, id, acceptance).await.unwrap().1);
         }
         (cohort, id)
     }

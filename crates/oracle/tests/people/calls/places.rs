@@ -1,7 +1,7 @@
 //! Places of a call: accepted, and taken back in time.
 
 use super::fair::{FAIR, Hall};
-use crate::bazaar::{BOREAL, Bazaar, OTHER, Shop, anna_address};
+use crate::bazaar::{BOREAL, Bazaar, OTHER, SAFE, Shop, anna_address, dataset};
 use crate::erasure::{after, erase, until_done};
 use crate::permits::{ANNA, KADRI, STRANGER, signed};
 use crate::safe::Safe;
@@ -11,7 +11,9 @@ use medtrail_oracle::calls::CallsError;
 use medtrail_oracle::calls::trade::OnChain;
 use medtrail_oracle::sales::SalesError;
 use medtrail_oracle::vault::VaultLimits;
-use medtrail_permit::sale::Cohort;
+use medtrail_permit::sale::{Cohort, CohortAcceptance, cohort};
+use medtrail_permit::statements::Language;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,11 +25,11 @@ async fn two_accept_two_places_and_their_trails_say_so() {
     let (_, id) = hall.called(1).await;
     let raced = hall.proposed(STRANGER, id).await.unwrap();
     let first = hall.takes(ANNA, id).await;
-    assert_eq!((first.place, raced.place), (0, 0), "the lowest that is free");
+    let raced = CohortAcceptance { place: first.place, ..raced };
     let late = hall.accept(STRANGER, id, raced).await;
-    assert!(matches!(late, Err(CallsError::Taken(0))), "{late:?}");
+    assert!(matches!(late, Err(CallsError::Taken(_))), "{late:?}");
     let second = hall.takes(STRANGER, id).await;
-    assert_eq!(second.place, 1);
+    assert_eq!(second.place, 1 - first.place);
     assert!(hall.proposed(KADRI, id).await.is_none(), "all are taken");
     // The same again is the same, and leaves no line.
     let (_, is_new) = hall.accept(ANNA, id, first.clone()).await.unwrap();
@@ -203,15 +205,44 @@ async fn what_a_seller_had_erased_leaves_no_acceptance_and_frees_the_place() {
     let shop = Shop::with(&folder, Arc::<Bazaar>::default(), safe);
     let hall = Hall::with(&folder, shop, Arc::default());
     hall.shop.keep(ANNA, 4).await;
+    hall.shop.keep(STRANGER, 5).await;
     let (_, id) = hall.called(1).await;
-    hall.takes(ANNA, id).await;
-    assert_eq!(hall.proposed(STRANGER, id).await.unwrap().place, 1);
+    let taken = hall.takes(ANNA, id).await;
+    let alone = hall.proposed(STRANGER, id).await.unwrap().place;
+    assert_eq!(alone, 1 - taken.place);
     let world = hall.shop.world();
     world.service.record(signed(ANNA, erase(world, 0))).await.unwrap();
     until_done(world).await;
     let view = hall.calls.call(anna_address(), id, None).await.unwrap();
     assert!(view.own.is_empty());
-    assert_eq!(hall.proposed(STRANGER, id).await.unwrap().place, 0);
+    assert!(view.proposed.is_some());
+    // Both are free: whoever asks is proposed the same again.
+    let places = [hall.proposed(STRANGER, id).await, hall.proposed(STRANGER, id).await];
+    assert_eq!(places[0], places[1]);
+    hall.accept(
+        STRANGER,
+        id,
+        CohortAcceptance { place: taken.place, ..places[0].clone().unwrap() },
+    )
+    .await
+    .unwrap();
     hall.tick().await;
+    hall.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_at_the_same_time_is_seldom_proposed_the_same_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let hall = Hall::start(&folder);
+    let cohort = Cohort { places: 1000, ..hall.cohort(SAFE, 1) };
+    let cohort = cohort::worded(cohort, &dataset(SAFE), Language::En).unwrap();
+    let id = hall.fair.open(&cohort, true);
+    hall.list(&cohort, SAFE).await.unwrap();
+    let mut places = BTreeSet::new();
+    for seller in 100..148 {
+        places.insert(hall.proposed(seller, id).await.unwrap().place);
+    }
+    // Of 48 at a thousand places one or two meet.
+    assert!(places.len() > 40, "{places:?}");
     hall.stop().await;
 }

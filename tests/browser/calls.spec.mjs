@@ -1,5 +1,7 @@
-// Calls to many, as a seller and as their buyer meet them: what is shown, signed, taken back and paid for.
+// Calls to many, as a seller and as their buyer meet them: what is shown, signed, taken back and paid for. The last one takes
+// a running demo, MEDTRAIL_DEMO=<data folder>/demo.json
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { recoverTypedDataAddress } from "viem";
 import { call, COHORT_MARKET, DOMAIN, market, startNode, TYPES } from "./fixtures/calls.mjs";
@@ -125,4 +127,64 @@ test("a buyer sees how far a call is, and opens another with all that it costs i
   assert.deepEqual([paying.details.to.toLowerCase(), BigInt(paying.details.value)], [COHORT_MARKET, 1_000_000_000_000_000_000n]);
   paying.reject();
   await page.getByText("You did not pay. Nothing was done.").waitFor();
+});
+
+const path = process.env.MEDTRAIL_DEMO;
+const demo = path ? JSON.parse(readFileSync(path, "utf8")) : null;
+/** A block every 2 s, and finality after it. */
+const FINAL_MS = 60_000;
+
+async function openDemo(t, name, hash) {
+  const wallet = await testWallet({ keys: [account(name).privateKey], chainId: demo.chainId, rpc: demo.rpc });
+  const opened = await open(t, { server: { url: demo.url }, hash, wallet });
+  await opened.page.getByRole("button", { name: "Sign in with MetaMask (test)" }).click();
+  (await wallet.next("connect")).approve();
+  (await wallet.next("personal_sign")).approve();
+  return { ...opened, wallet };
+}
+
+test("on a real chain a call is opened, accepted, counted, taken back and accepted anew", { skip: demo ? false : "MEDTRAIL_DEMO names no running demo" }, async (t) => {
+  const { page: buy, wallet: pays } = await openDemo(t, "Boreal Therapeutics", "#/market/calls");
+  await buy.getByRole("button", { name: "Open a call" }).click({ timeout: 40_000 });
+  await buy.getByRole("button", { name: "Make it" }).click();
+  await Promise.all([buy.waitForEvent("download"), buy.getByRole("button", { name: "Save the key as a file" }).click()]);
+  await buy.getByRole("checkbox", { name: "measurements" }).check();
+  await buy.getByLabel("as it is, with names").check();
+  await buy.getByLabel("what organisations signed, and what the person added").check();
+  await buy.getByLabel("Price for each person, in ETH").fill("0.05");
+  await buy.getByLabel("How many people, at most").fill("2");
+  await buy.getByRole("button", { name: "Next: read it" }).click();
+  await buy.getByRole("strong").getByText("Together 0.1 ETH for all 2 places.").waitFor();
+  await buy.getByRole("button", { name: "Pay with my wallet" }).click();
+  const paying = await pays.next("transaction");
+  assert.deepEqual([paying.details.to.toLowerCase(), BigInt(paying.details.value)], [COHORT_MARKET, 100_000_000_000_000_000n]);
+  paying.approve();
+  await buy.getByText("Your call is open. It is shown to others once its payment is final.").waitFor({ timeout: FINAL_MS });
+  const opened = buy.locator("main article").first();
+  await opened.getByText(/^Open\. People can answer/).waitFor({ timeout: FINAL_MS });
+
+  const { page: sell, wallet: signs } = await openDemo(t, "Mari Tamm", "#/sell");
+  const accept = async (where) => {
+    await where.getByRole("button", { name: "Accept…" }).first().click({ timeout: FINAL_MS });
+    await where.getByLabel(/^Your own address/).check();
+    await where.getByRole("button", { name: "Accept with my wallet" }).click();
+    const signing = await signs.next("typed_data");
+    signing.approve();
+    await sell.getByText("You said yes. You can take it back until the key is shown.").waitFor();
+    return signing.details.message;
+  };
+  const first = await accept(sell.getByRole("region", { name: "Calls you can answer" }));
+  await opened.getByText("One person said yes, of 2 places.").waitFor({ timeout: FINAL_MS });
+  const answered = sell.getByRole("region", { name: "Calls you answered" });
+  const takeBack = async () => {
+    await answered.getByText("Take it back…").first().click();
+    await answered.getByRole("button", { name: "Take it back", exact: true }).click();
+    await sell.getByRole("status").getByText("You took it back.").waitFor();
+  };
+  await takeBack();
+  // One that was taken back is spent: the next one is another document.
+  const second = await accept(answered);
+  assert.deepEqual([second.cohort, Number(second.expiresAt)], [first.cohort, Number(first.expiresAt) + 1]);
+  await takeBack();
+  await opened.getByText("0 people said yes, of 2 places.").waitFor({ timeout: FINAL_MS });
 });

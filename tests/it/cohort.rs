@@ -14,6 +14,9 @@ use medtrail_chain::Contract;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A price in a token.
+const UNITS: u64 = 10_000;
+
 fn price(times: usize) -> U256 {
     U256::from(PRICE_WEI) * U256::from(times)
 }
@@ -96,9 +99,10 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
     let consents: BTreeMap<u32, _> =
         opened.checked.manifest.consents.iter().map(|one| (one.place, one.seller)).collect();
     assert_eq!(consents, accepted);
-    assert_eq!((opened.proofs.len(), opened.files.len()), (48, 48));
-    let told: String =
-        opened.files.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
+    // The manifest, and a file of each.
+    assert_eq!((opened.proofs.len(), opened.files.len()), (48, 49));
+    let data = opened.files.iter().filter(|(name, _)| name != "manifest.json");
+    let told: String = data.map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
     assert!(told.contains("15074-8") && !told.contains("Mari") && !told.contains("Patient/p"));
     for (seller, _) in &sellers {
         assert!(!told.contains(&format!("{:x}", seller.address())), "nobody is named");
@@ -116,14 +120,14 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
 
     // The rest goes back, and every wei is where it belongs.
     hall.close(&called).await;
-    let (gas, count) = hall.fees(BUYER).await;
-    assert_eq!(count, 1, "the buyer paid once");
+    let (gas, sent) = hall.fees(BUYER).await;
+    assert_eq!(sent.len(), 1, "the buyer paid once");
     assert_eq!(anvil.balance(BUYER).await + gas + price(48), before);
     assert_eq!(anvil.balance(market_at).await, U256::ZERO);
     for (seller, _) in &sellers {
         let (gas, _) = match seller.address() == regrets.address() {
             true => hall.fees(seller.address()).await,
-            false => (U256::ZERO, 0),
+            false => (U256::ZERO, Vec::new()),
         };
         let coin = if gas.is_zero() { U256::ZERO } else { U256::from(people::GAS_WEI) };
         assert_eq!(anvil.balance(seller.address()).await + gas, coin + price(1));
@@ -131,8 +135,10 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
     assert_eq!(anvil.balance(gone.address()).await, U256::ZERO);
     let (gas, _) = hall.fees(revoked.address()).await;
     assert_eq!(anvil.balance(revoked.address()).await + gas, U256::from(people::GAS_WEI));
+    // What the operators' page says that a batch of sixteen fresh addresses costs.
     let (_, batches) = hall.fees(hall.relay).await;
-    assert_eq!(batches, 3, "sixteen at a time");
+    assert_eq!(batches.len(), 3, "sixteen at a time");
+    assert!(batches.iter().all(|gas| (1_000_000..1_600_000).contains(gas)), "{batches:?}");
     hall.wait_for(&called, "closed", |told| told["state"] == "closed").await;
     hall.node.stop();
     hall.site.must_be_clean();
@@ -141,10 +147,10 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_paid_in_a_token_and_who_said_no_leaves_theirs_to_the_buyer() {
     let hall = Hall::open().await;
-    let token = hall.token(10 * PRICE_WEI).await;
+    let token = hall.token(10 * UNITS).await;
     let people = hall.people(3).await;
-    let called = hall.glucose(3, token).await;
-    hall.allows(token, 3 * PRICE_WEI).await;
+    let called = hall.glucose(3, token, UNITS).await;
+    hall.allows(token, 3 * UNITS).await;
     hall.pays(&called, 0).await;
     hall.lists(&called).await;
     hall.anvil.set_block_time(0).await;
@@ -160,10 +166,10 @@ async fn a_call_is_paid_in_a_token_and_who_said_no_leaves_theirs_to_the_buyer() 
     assert_eq!(hall.opens(&called, &file).await.proofs.len(), 2);
     hall.close(&called).await;
     for (seller, _) in &sellers {
-        assert_eq!(hall.holds(token, seller.address()).await, price(1));
+        assert_eq!(hall.holds(token, seller.address()).await, U256::from(UNITS));
     }
     assert_eq!(hall.holds(token, revoked.address()).await, U256::ZERO);
-    assert_eq!(hall.holds(token, BUYER).await, price(8));
+    assert_eq!(hall.holds(token, BUYER).await, U256::from(8 * UNITS));
     assert_eq!(hall.holds(token, hall.market.cohort_market).await, U256::ZERO);
     hall.node.stop();
 }
@@ -184,9 +190,15 @@ async fn what_is_never_settled_goes_back_whole_and_the_key_is_never_shown() {
         parts.iter().any(|problem| problem.contains("wei") || problem.contains("coin"))
     };
     hall.node.wait_until("told that the relay is poor", is_told).await;
+    let status = must(hall.site.run(["status", "--url", &hall.node.url]));
+    assert!(status.contains("calls to many under way"), "{status}");
+    let doctor = hall.site.run(["doctor"]);
+    assert!(doctor.out.contains("calls          1 "), "{doctor:?}");
     hall.close(&called).await;
-    let told = hall.wait_for(&called, "over", |told| told["delivery"]["state"] == "over").await;
-    assert_eq!(told["state"], "closed");
+    let is_over = |told: &Value| told["state"] == "closed" && told["delivery"]["state"] == "over";
+    let told = hall.wait_for(&called, "over", is_over).await;
+    let refusal = told["delivery"]["refusal"].as_str().unwrap();
+    assert!(["late", "closed"].contains(&refusal), "{refusal}");
     let (gas, _) = hall.fees(BUYER).await;
     assert_eq!(hall.anvil.balance(BUYER).await + gas, before);
     assert_eq!(hall.paid(&called).await, []);
@@ -228,6 +240,12 @@ async fn a_cohort_market_that_is_none_of_this_build_s_is_refused_at_start_and_sa
     site.configure();
     let refused = site.run(["serve"]);
     assert!(refused.err.contains("nobody could be paid"), "{refused:?}");
+
+    let soon = format!("delivery_s_min = 86400\ncohort_contract = \"{own}\"");
+    site.settings = with(soon, None);
+    site.configure();
+    let refused = site.run(["serve"]);
+    assert!(refused.err.contains("shorter than market.delivery_s_min"), "{refused:?}");
 
     // Without it calls are none of this log's; with it they are.
     for (more, told) in

@@ -6,6 +6,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use medtrail_chain::Contract;
 use medtrail_ledger::schema::log_id;
 use medtrail_ledger::trust::Organisation;
+use medtrail_market::cohort::delivery::MARGIN_S;
 use medtrail_oracle::erasure::{KEEP_MS, WAIT_MS};
 use medtrail_oracle::sales::{Rule, WITHDRAWAL_MS};
 use medtrail_oracle::sources::{EVERY_MS, LOST_AFTER};
@@ -231,6 +232,12 @@ pub(crate) struct MarketConfig {
     pub(crate) cohort_margin_s: Option<u64>,
 }
 
+impl MarketConfig {
+    pub(crate) fn cohort_margin_s(&self) -> u64 {
+        self.cohort_margin_s.unwrap_or(MARGIN_S)
+    }
+}
+
 fn data_market() -> Address {
     Contract::DataMarket.address()
 }
@@ -342,8 +349,15 @@ impl Config {
             !self.market.iter().flat_map(|market| market.countries.keys()).all(is_country),
             "market.countries names countries by two capital letters (ISO 3166-1): EE",
         )?;
-        if let Some(found) = self.market.as_ref().and_then(|market| market.cohort_contract) {
+        if let Some((market, found)) =
+            self.market.as_ref().and_then(|market| Some((market, market.cohort_contract?)))
+        {
             self.check_cohort_market(found)?;
+            rule(
+                market.cohort_margin_s() >= market.delivery_s_min,
+                "market.cohort_margin_s is shorter than market.delivery_s_min: else a call could \
+                 be closed as soon as the first person accepts it",
+            )?;
         }
         rule(
             !(1..=ANSWER_WITHIN_S_MAX).contains(&self.questions.answer_within_s),

@@ -396,7 +396,7 @@ fn configure(
             grace_s_min: SALE_S_MIN,
             withdrawal_s: ANSWER_WITHIN_S,
             cohort_contract: Some(Contract::CohortMarket.address()),
-            cohort_margin_s: Some(SALE_S_MIN),
+            cohort_margin_s: Some(SALE_S_MIN / 2),
         }),
         organisations: accounts.organisations(now_ms() - LISTED_MS)?,
     };

@@ -7,7 +7,6 @@ use crate::trade::MarketOnChain;
 use medtrail_chain::{Chain, Finality, Rpc};
 use medtrail_keys::operator::OperatorKey;
 use medtrail_ledger::ports::Outbox;
-use medtrail_market::cohort::delivery::MARGIN_S;
 use medtrail_oracle::calls::Calls;
 use medtrail_oracle::sales::settler::{self, Settler};
 use medtrail_oracle::sales::{Rules, Sales};
@@ -52,8 +51,7 @@ pub(crate) fn sales(
             let trade = Arc::new(CohortOnChain::new(chain(), at));
             // Of its own: each sweeps what it does not know.
             let parcels = Arc::new(ParcelFolder::open(&config.data_dir.join("calls"))?);
-            let margin_s = market.cohort_margin_s.unwrap_or(MARGIN_S);
-            Some(Calls::new(sales.clone(), trade, parcels, margin_s))
+            Some(Calls::new(sales.clone(), trade, parcels, market.cohort_margin_s()))
         }
     };
     let limits = Limits::with_fee_cap(u128::from(config.chain.fee_cap_gwei) * 1_000_000_000);

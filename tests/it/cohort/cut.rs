@@ -9,6 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 const SEND: &str = "eth_sendRawTransaction";
+/// Two batches.
+const SELLERS: u32 = 18;
 
 impl Hall {
     /// How many sealed files are on the disk.
@@ -25,9 +27,9 @@ impl Hall {
 
 async fn cut_off_after_each_step(fault: Fault) {
     let mut hall = Hall::open().await;
-    let people = hall.people(3).await;
+    let people = hall.people(SELLERS).await;
     let before = hall.anvil.balance(BUYER).await;
-    let called = hall.called(3).await;
+    let called = hall.called(SELLERS).await;
     hall.anvil.set_block_time(0).await;
     let accepted = all_accept(people, hall.market, called.id).await;
     let mut people: Vec<_> = accepted.into_iter().map(|(person, _)| person).collect();
@@ -53,24 +55,29 @@ async fn cut_off_after_each_step(fault: Fault) {
     hall.proxy.heal();
     assert_eq!(hall.paid(&called).await, [], "no block has it");
     hall.cut_off(&mut people).await;
+    // Between two batches: the next is on its way, or about to be.
+    let is_first_in = async || hall.standing(&called).await.paid > 0;
+    hall.mine_until("settled", is_first_in).await;
+    hall.cut_off(&mut people).await;
     hall.anvil.set_block_time(1).await;
     hall.wait_for(&called, "settled", |told| told["delivery"]["state"] == "settled").await;
 
     let price = U256::from(PRICE_WEI);
-    assert_eq!(hall.paid(&called).await.len(), 3);
+    let all = SELLERS as usize;
+    assert_eq!(hall.paid(&called).await.len(), all);
     for person in &people {
         assert_eq!(hall.anvil.balance(person.address()).await, price, "once");
         assert_eq!(person.stands(called.id).await, "paid");
     }
-    let (_, count) = hall.fees(hall.relay).await;
-    assert_eq!(count, 1, "the same transaction, whatever was told");
+    let (_, sent) = hall.fees(hall.relay).await;
+    assert_eq!(sent.len(), 2, "a batch is one transaction, whatever was told");
     let file = hall.downloads(&called).await;
     let opened = hall.opens(&called, &file).await;
-    assert_eq!((opened.proofs.len(), opened.checked.unpaid.len()), (3, 0));
+    assert_eq!((opened.proofs.len(), opened.checked.unpaid.len()), (all, 0));
     // All places are paid: closed at once, and nothing is left to go back.
     hall.close(&called).await;
     let (gas, _) = hall.fees(BUYER).await;
-    assert_eq!(hall.anvil.balance(BUYER).await + gas + price * U256::from(3), before);
+    assert_eq!(hall.anvil.balance(BUYER).await + gas + price * U256::from(SELLERS), before);
     assert_eq!(hall.anvil.balance(hall.market.cohort_market).await, U256::ZERO);
     hall.node.stop();
     hall.site.must_be_clean();

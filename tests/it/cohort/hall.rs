@@ -85,7 +85,7 @@ impl Hall {
             public_url: format!("http://127.0.0.1:{port}"),
             more: format!(
                 "\n[market]\ncountries = {{ EE = \"on\" }}\ndelivery_s_min = 20\ngrace_s_min = 20\n\
-                 cohort_contract = \"{at}\"\n"
+                 cohort_contract = \"{at}\"\ncohort_margin_s = 10\n"
             ),
             ..Settings::on(&anvil)
         });
@@ -137,7 +137,7 @@ impl Hall {
     }
 
     /// A call for glucose, de-identified, that nobody has opened.
-    pub(super) async fn glucose(&self, places: u32, token: Address) -> Called {
+    pub(super) async fn glucose(&self, places: u32, token: Address, price: u64) -> Called {
         let codes = vec!["http://loinc.org|15074-8".to_owned()];
         let (from_s, to_s) = (1_735_689_600, 1_798_761_600);
         let form = Form::DeIdentified(Profile::SafeHarbor, Layout::Ndjson);
@@ -148,7 +148,7 @@ impl Hall {
             buyer: BUYER,
             log: self.trust.log,
             token,
-            price: U256::from(PRICE_WEI),
+            price: U256::from(price),
             places,
             recipient: self.identity.recipient(),
             deliverBy: self.now_s().await + DELIVER_WITHIN_S,
@@ -168,7 +168,7 @@ impl Hall {
 
     /// The same, opened with all its money and listed; it returns once it can be accepted.
     pub(super) async fn called(&self, places: u32) -> Called {
-        let called = self.glucose(places, Address::ZERO).await;
+        let called = self.glucose(places, Address::ZERO, PRICE_WEI).await;
         let all_wei = PRICE_WEI * u64::from(places);
         self.pays(&called, all_wei).await;
         self.lists(&called).await;
@@ -297,9 +297,9 @@ impl Hall {
         self.anvil.send(ACCOUNTS[0], Some(self.market.cohort_market), call, 0).await;
     }
 
-    /// What an account's transactions cost it beside what they moved, and how many there were.
-    pub(super) async fn fees(&self, of: Address) -> (U256, usize) {
-        let (mut fees, mut count) = (U256::ZERO, 0);
+    /// What an account's transactions cost it beside what they moved, and the gas of each.
+    pub(super) async fn fees(&self, of: Address) -> (U256, Vec<u64>) {
+        let (mut fees, mut gas) = (U256::ZERO, Vec::new());
         for number in 0..=self.anvil.block_number().await {
             let at = json!([format!("{number:#x}")]);
             let receipts = self.anvil.call("eth_getBlockReceipts", at).await.unwrap();
@@ -309,11 +309,11 @@ impl Hall {
                         serde_json::from_value(receipt[name].clone()).unwrap()
                     };
                     fees += of("gasUsed") * of("effectiveGasPrice");
-                    count += 1;
+                    gas.push(of("gasUsed").to());
                 }
             }
         }
-        (fees, count)
+        (fees, gas)
     }
 }
 

@@ -172,17 +172,20 @@ async fn from_the_terminal_three_sell_to_one_who_is_cut_off_and_goes_on() {
     assert!(early.err.contains("can still be paid until"), "{early:?}");
 
     let said = desk.accepts("mari.json", &id);
-    assert!(said.contains("You sign:") && said.contains("place 0 is yours"), "{said}");
-    assert!(desk.accepts("mari.json", &id).contains("You have place 0 of it already"));
-    assert!(desk.accepts("jaan.json", &id).contains("place 1 is yours"));
+    assert!(said.contains("You sign:") && said.contains(" is yours"), "{said}");
+    assert!(desk.accepts("mari.json", &id).contains("of it already"));
+    assert!(desk.accepts("jaan.json", &id).contains(" is yours"));
     let back = must(desk.run("jaan.json", &["calls", "withdraw", &id]));
     assert!(back.contains("Taken back"), "{back}");
-    assert!(desk.accepts("liis.json", &id).contains("place 1 is yours"));
+    // Yes again, at the same place or another, and no again: what was taken back is spent.
+    assert!(desk.accepts("jaan.json", &id).contains(" is yours"));
+    must(desk.run("jaan.json", &["calls", "withdraw", &id]));
+    assert!(desk.accepts("liis.json", &id).contains(" is yours"));
     let mine = desk.asks("jaan.json", &["calls", "mine"]);
     assert_eq!(mine["calls"][0]["own"][0]["state"], "withdrawn");
     // The buyer is cut off once more, while nobody is there to wait.
     second.kill_9();
-    assert!(desk.accepts("jaan.json", &id).contains("place 2 is yours"));
+    assert!(desk.accepts("jaan.json", &id).contains(" is yours"));
 
     let mut third = desk.starts(&["--wait"]);
     let status = third.wait_for_end(PATIENCE * 3);

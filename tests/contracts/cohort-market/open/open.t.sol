@@ -36,13 +36,16 @@ contract Open_Test is CohortTest {
 
     function test_RevertWhen_TheWindowIsOutOfRange() external {
         uint64 most = cohorts.WINDOW_MAX_S();
-        uint64[2][6] memory windows = [
+        assertEq(most, 366 days);
+        uint64[2][7] memory windows = [
             [START_S, GRACE],
             [START_S - 1, GRACE],
             [uint64(0), GRACE],
             [START_S + 1, most],
             [START_S * 1000, GRACE],
-            [type(uint64).max, type(uint64).max]
+            [type(uint64).max, type(uint64).max],
+            // Their sum, cut to 64 bits, is the next second.
+            [type(uint64).max, START_S + 2]
         ];
         ICohortMarket.Cohort memory cohort = cohortOf();
         for (uint256 i = 0; i < windows.length; ++i) {

@@ -50,6 +50,7 @@ contract Buy_Test is MarketTest {
 
     function test_RevertWhen_TheWindowIsOutOfRange() external {
         uint64 most = market.WINDOW_MAX_S();
+        assertEq(most, 366 days);
         uint64[2][6] memory refused = [
             [START_S, GRACE],
             [uint64(0), 2 * START_S],
@@ -109,6 +110,11 @@ contract Buy_Test is MarketTest {
         IDataMarket.Order memory order = orderOf();
         vm.prank(stranger);
         market.cancelOffer(stranger, idOf(order.offer));
+        buy(order);
+        // Once the seller cancelled one, this one is looked for.
+        vm.prank(seller);
+        market.cancelOffer(seller, "another offer");
+        order.salt = "another";
         buy(order);
     }
 

@@ -4,6 +4,8 @@ pragma solidity ^0.8.34;
 import {IDataMarket} from "../../../../contracts/interfaces/IDataMarket.sol";
 import {MarketTest} from "../../utils/MarketTest.sol";
 import {Recipient} from "../../utils/Recipient.sol";
+import {StrangeToken} from "../../utils/Tokens.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 contract Decline_Test is MarketTest {
     function test_RevertWhen_TheCallerDoesNotActForTheSeller() external {
@@ -104,6 +106,31 @@ contract Decline_Test is MarketTest {
         assertFalse(recipient.calledBack());
         assertEq(address(recipient).balance, PRICE);
         assertHolds(address(0), PRICE);
+    }
+
+    /// @dev Without a guard on `decline`, the other order would be refunded before the first is.
+    function test_TheTokenCannotCallBack() external {
+        StrangeToken strange = new StrangeToken();
+        strange.mint(buyer, PRICE);
+        vm.prank(buyer);
+        strange.approve(address(market), PRICE);
+        IDataMarket.Order memory order = orderOf(address(strange));
+        IDataMarket.Order memory other = orderOf();
+        buy(order);
+        buy(other);
+        vm.prank(seller);
+        market.cancelOffer(seller, idOf(other.offer));
+        strange.setCall(address(market), abi.encodeCall(market.refund, (other)));
+        decline(order, seller);
+        assertFalse(strange.calledBack());
+        assertEq(
+            bytes4(strange.answer()), ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector, "by the guard"
+        );
+        assertEq(strange.balanceOf(buyer), PRICE);
+        assertStatus(other, IDataMarket.Status.PAID);
+        // Good in itself.
+        refund(other);
+        assertEq(buyer.balance, 100 ether);
     }
 
     function buyFrom(IDataMarket.Order memory order, uint256 balance) private {

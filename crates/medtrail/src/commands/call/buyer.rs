@@ -4,11 +4,11 @@ use super::Wanted;
 use super::folder::{CONSENTS, CallFolder, DATA, REPORT};
 use super::next::{Next, Waiting, next};
 use super::{proofs, words};
+use crate::calling::bare_cohort;
 use crate::commands::PassphraseArgs;
 use crate::commands::buy::fetch;
 use crate::commands::delivery::call::{Given, check};
 use crate::commands::delivery::input::read_identity;
-use crate::commands::market::calls::bare;
 use crate::commands::market::looks::{FAILURES_MAX, Stuck, pause};
 use crate::commands::market::{Place, windows_of};
 use crate::commands::signing::{Signed, salt};
@@ -247,7 +247,7 @@ impl Caller {
                 place.transact(key, call.token, data, Default::default()).await?;
             }
         }
-        let data = CohortCall::Open(bare(call)).calldata();
+        let data = CohortCall::Open(bare_cohort(call)).calldata();
         place.transact(key, market, data, value).await?;
         self.signed.say("Opened. The money waits in the market contract.");
         Ok(())
@@ -256,7 +256,7 @@ impl Caller {
     /// Takes back what nobody was paid for.
     async fn close(&self, call: &Cohort) -> Result<(), Failure> {
         self.signed.say("The time is over: taking back what nobody was paid for …");
-        let data = CohortCall::Close(bare(call)).calldata();
+        let data = CohortCall::Close(bare_cohort(call)).calldata();
         let (key, market) = (self.signed.session.key(), self.market.cohort_market);
         self.place.transact(key, market, data, Default::default()).await?;
         self.signed.say(

@@ -221,7 +221,9 @@ fn fit(
     if proposed.epoch != epoch {
         return Err(Unfit::Epoch { proposed: proposed.epoch, seen: epoch });
     }
-    let until_s = cohort.settled_by().ok_or(Unfit::Another("expiresAt"))?;
+    // A second later for each that one had: one that was taken back is spent.
+    let until_s = cohort.settled_by().and_then(|by| by.checked_add(view.own.len() as u64));
+    let until_s = until_s.ok_or(Unfit::Another("expiresAt"))?;
     // Of what the service proposes only the number of the place counts.
     let own = cohort.acceptance(market, proposed.place, seller, epoch, until_s);
     match own == *proposed {

@@ -1,6 +1,7 @@
 //! Money of calls that waits: the rest of a call for its buyer, and what was credited.
 
-use crate::commands::market::calls::{bare, opened};
+use crate::calling::bare_cohort;
+use crate::commands::market::calls::opened;
 use crate::commands::market::{Actor, amounts};
 use crate::exit::{Failure, Outcome};
 use crate::render::harmless;
@@ -66,7 +67,7 @@ pub(super) async fn close(id: Option<B256>, call: Option<PathBuf>, actor: Actor)
         Status::Open => {}
     }
     let cohort = match &kept {
-        Some(kept) => bare(kept),
+        Some(kept) => bare_cohort(kept),
         None => opened(place, &market, id, &standing).await?,
     };
     let until_s = cohort.deliverBy.saturating_add(cohort.grace);

@@ -136,22 +136,6 @@ async fn events_in(
     Ok(chain.cohort_events(market.cohort_market, &[id], blocks).await?)
 }
 
-/// A call as the contract takes it: the terms as their struct hash.
-pub(in crate::commands) fn bare(cohort: &Cohort) -> chain::Cohort {
-    chain::Cohort {
-        buyer: cohort.buyer,
-        log: cohort.log,
-        token: cohort.token,
-        price: cohort.price,
-        places: cohort.places,
-        recipient: cohort.recipient,
-        deliverBy: cohort.deliverBy,
-        grace: cohort.grace,
-        terms: cohort.terms.hash(),
-        salt: cohort.salt,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,7 +81,10 @@ async fn what_is_taken_back_frees_the_place_and_does_not_come_back() {
     assert!(matches!(replayed, Err(CallsError::Field { field: "acceptance", .. })));
     for more in 1..8 {
         let until_s = cohort.settled_by().unwrap() + more;
-        let another = cohort.acceptance(&FAIR, 0, anna_address(), 0, until_s);
+        // What is proposed is none of those that are spent.
+        let another = hall.proposed(ANNA, id).await.unwrap();
+        let place = another.place;
+        assert_eq!(another, cohort.acceptance(&FAIR, place, anna_address(), 0, until_s));
         assert!(hall.accept(ANNA, id, another).await.unwrap().1);
         hall.calls.withdraw(anna_address(), id).await.unwrap();
     }

@@ -275,8 +275,16 @@ describe("a call on the page", () => {
     await fireEvent.change(screen.getByLabelText("Where you live"), { target: { value: "other" } });
     await fireEvent.input(screen.getByLabelText("Its two letters, as in FI"), { target: { value: "se" } });
     await fireEvent.click(screen.getByRole("button", { name: "Accept with my wallet" }));
-    expect(screen.getAllByRole("alert").at(-1)?.textContent).toContain("The rule for your country does not allow that.");
+    expect(screen.getAllByRole("alert").at(-1)?.textContent).toContain("The rule for your country does not allow to sell data in this form.");
     expect(server.posts).toEqual([]);
+  });
+
+  it("says that there is nothing to sell in words that fit a call", async () => {
+    await item({ refuse: ["nothing-to-sell"] });
+    await fireEvent.click(screen.getByRole("button", { name: "Accept…" }));
+    await fireEvent.click(screen.getByRole("radio", { name: /^Your own address/ }));
+    await fireEvent.click(screen.getByRole("button", { name: "Accept with my wallet" }));
+    await screen.findByText("None of your records here is what this buyer asks for, so there is nothing to sell.");
   });
 
   it("tells somebody whose data are in a file what taking it back may be worth", async () => {

@@ -287,7 +287,7 @@ impl Caller {
             kept.replace(CONSENTS, format!("{consents:#}\n").as_bytes())?;
         }
         let out = kept.path(DATA);
-        let opened = self.identity.as_ref().map(|_| checked.into_folder(&given, &out));
+        let opened = self.identity.as_ref().map(|_| checked.open_into(&given, &out));
         let code = exit_code(findings.verdict());
         let (state, words, outcome) = match opened {
             Some(Ok(files)) => {
@@ -382,7 +382,7 @@ mod tests {
             Wanted { places: Some(8), ..same.clone() },
             Wanted { purpose: Some("TREAT".into()), ..same.clone() },
             Wanted { recipient: Some(B256::ZERO), ..same.clone() },
-            Wanted { token: Some(buyer), ..same.clone() },
+            Wanted { token: Some(buyer), ..same },
         ] {
             assert!(differs(&call, &other, buyer).is_some(), "{other:?}");
         }

@@ -289,10 +289,7 @@ mod tests {
                 Seen { served: served("settling"), held: both, ..open() },
                 Next::Wait(Waiting::Settlement),
             ),
-            (
-                Seen { served: served("settling"), ..bound.clone() },
-                Next::Wait(Waiting::SettledFinal),
-            ),
+            (Seen { served: served("settling"), ..bound }, Next::Wait(Waiting::SettledFinal)),
             (
                 Seen { served: served("settling"), ..is_final.clone() },
                 Next::Wait(Waiting::Payments),
@@ -343,7 +340,7 @@ mod tests {
     #[test]
     fn a_file_that_was_made_anew_is_downloaded_anew_with_its_proofs() {
         let older = Seen { held: held(Some(OLDER), Some(OLDER)), ..open() };
-        assert_eq!(next(&Seen { served: served("ready"), ..older.clone() }), Next::Download);
+        assert_eq!(next(&Seen { served: served("ready"), ..older }), Next::Download);
         let held_new = held(Some(FILE), Some(OLDER));
         let seen = Seen { served: served("settling"), held: held_new, ..open() };
         assert_eq!(next(&seen), Next::Prove);

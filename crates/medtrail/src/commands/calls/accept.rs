@@ -88,7 +88,7 @@ pub(super) async fn run(args: Args) -> Outcome {
     for _ in 0..TRIES_MAX {
         let view = view(&signed, id, seller).await?;
         let acceptance = match proposed(&view, id, seller, &market, signed.trust.log, seen.epoch)? {
-            Answer::Sign(acceptance) => acceptance,
+            Answer::Sign(acceptance) => *acceptance,
             Answer::Had(place) => {
                 let told = json!({ "call": id, "place": place, "state": "accepted" });
                 return signed.tell(&told, |_| format!("You have place {place} of it already."));
@@ -163,7 +163,7 @@ async fn on_chain(
 /// What there is to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    Sign(CohortAcceptance),
+    Sign(Box<CohortAcceptance>),
     /// A place was taken before.
     Had(u32),
 }
@@ -227,7 +227,7 @@ fn fit(
     // Of what the service proposes only the number of the place counts.
     let own = cohort.acceptance(market, proposed.place, seller, epoch, until_s);
     match own == *proposed {
-        true => Ok(Answer::Sign(own)),
+        true => Ok(Answer::Sign(Box::new(own))),
         false => Err(Unfit::Another("acceptance")),
     }
 }

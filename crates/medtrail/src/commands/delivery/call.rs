@@ -214,7 +214,7 @@ fn call(given: &Given) -> Step {
 
 impl CheckedCall {
     /// Opens a delivery that was checked into a new folder; what is in it, checked once more.
-    pub(in crate::commands) fn into_folder(
+    pub(in crate::commands) fn open_into(
         &self,
         given: &Given,
         out: &Path,

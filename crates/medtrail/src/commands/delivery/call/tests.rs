@@ -149,16 +149,16 @@ fn a_folder_has_all_the_files_or_does_not_exist() {
     let (given, settled) = given("de-identified");
     let (steps, opened) = steps(&given, Some(&settled));
     let mut checked = CheckedCall { findings: Findings { steps }, settled: Some(settled), opened };
-    let files = checked.into_folder(&given, &out);
+    let files = checked.open_into(&given, &out);
     let files = files.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(fs::read_dir(&out).unwrap().count(), files + 1, "the manifest, and its files");
 
     let nothing = home.path().join("nothing");
     checked.findings.steps.push(step("call", Verdict::Red, String::new()));
-    assert!(checked.into_folder(&given, &nothing).is_err());
+    assert!(checked.open_into(&given, &nothing).is_err());
     checked.findings.steps.pop();
     checked.settled = None;
-    assert!(checked.into_folder(&given, &nothing).is_err());
+    assert!(checked.open_into(&given, &nothing).is_err());
     assert!(!nothing.exists());
 }
 

@@ -347,7 +347,7 @@ mod tests {
         // The chain was settled for a file that the service does not show any more, or not yet.
         let bound = Seen { settled: settled(true), paid: 2, paid_final: 2, ..older };
         let shows_older = served("ready").map(|served| Served { file: Some(OLDER), ..served });
-        let seen = Seen { served: shows_older, ..bound.clone() };
+        let seen = Seen { served: shows_older, ..bound };
         assert_eq!(next(&seen), Next::Wait(Waiting::Delivery));
         assert_eq!(next(&Seen { served: served("settled"), ..bound }), Next::Download);
     }
@@ -371,10 +371,10 @@ mod tests {
     fn who_is_never_paid_holds_up_nobody_s_data_for_longer_than_an_hour() {
         let both = held(Some(FILE), Some(FILE));
         let some = Seen { settled: settled(true), paid: 1, paid_final: 1, held: both, ..open() };
-        let settling = Seen { served: served("settling"), now_s: 1_500, ..some.clone() };
+        let settling = Seen { served: served("settling"), now_s: 1_500, ..some };
         assert_eq!(next(&settling), Next::Wait(Waiting::Payments));
         assert_eq!(next(&Seen { now_s: 1_001 + PAYMENTS_S, ..settling }), Next::Open);
-        let ended = Seen { served: served("settled"), ..some.clone() };
+        let ended = Seen { served: served("settled"), ..some };
         assert_eq!(next(&ended), Next::Open);
         // The last batch is not final yet.
         assert_eq!(next(&Seen { paid: 2, paid_final: 1, ..ended }), Next::Wait(Waiting::Payments));

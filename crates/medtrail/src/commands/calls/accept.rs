@@ -375,7 +375,7 @@ mod tests {
             CohortAcceptance { seller: Address::repeat_byte(9), ..proposed.clone() },
             CohortAcceptance { price: U256::from(4), ..proposed.clone() },
             CohortAcceptance { expiresAt: proposed.expiresAt + 1, ..proposed.clone() },
-            CohortAcceptance { terms: Terms::default(), ..proposed.clone() },
+            CohortAcceptance { terms: Terms::default(), ..proposed },
         ];
         for lie in cases {
             assert_eq!(fitted(&CallView { proposed: Some(lie), ..good.clone() }), another);

@@ -191,7 +191,7 @@ mod tests {
         assert!(good.described(&elsewhere, id).is_err());
         assert!(good.described(&MARKET, B256::ZERO).is_err());
         let other = good.dataset.replace("patient/*.rs", "patient/Condition.rs");
-        assert!(CallView { dataset: other, ..good.clone() }.described(&MARKET, id).is_err());
+        assert!(CallView { dataset: other, ..good }.described(&MARKET, id).is_err());
     }
 
     #[test]

@@ -102,12 +102,12 @@ async fn a_call_is_listed_accepted_and_taken_back_and_tells_strangers_of_nobody(
     assert_eq!(accepted.json()["own"][0]["state"], json!("accepted"));
     let again = post(&log, &own, &format!("{path}/acceptances"), &yes(&proposed, &anna)).await;
     assert_eq!(again.status, 200);
-    let second = cohort.acceptance(&FAIR, 1, anna.address, 0, cohort.settled_by().unwrap());
+    let until_s = cohort.settled_by().unwrap();
+    let second = cohort.acceptance(&FAIR, (proposed.place + 1) % 3, anna.address, 0, until_s);
     let twice = post(&log, &own, &format!("{path}/acceptances"), &yes(&second, &anna)).await;
     twice.problem(409, "already-accepted");
     let stolen = post(&log, &strangers, &format!("{path}/acceptances"), &yes(&second, &anna)).await;
     stolen.problem(422, "invalid-field");
-    let until_s = cohort.settled_by().unwrap();
     let raced = cohort.acceptance(&FAIR, proposed.place, other.address, 0, until_s);
     log.keep(&other, 2).await;
     let raced = post(&log, &strangers, &format!("{path}/acceptances"), &yes(&raced, &other)).await;

@@ -1,6 +1,7 @@
 //! Calls to many, through a running log on a real chain: who accepts, who says no and when, who is
 //! paid, and what the buyer gets. The money is counted to the wei.
 
+mod audited;
 mod buyer;
 mod cut;
 mod hall;
@@ -140,8 +141,7 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
     assert_eq!(batches.len(), 3, "sixteen at a time");
     assert!(batches.iter().all(|gas| (1_000_000..1_600_000).contains(gas)), "{batches:?}");
     hall.wait_for(&called, "closed", |told| told["state"] == "closed").await;
-    hall.node.stop();
-    hall.site.must_be_clean();
+    audited::is_audited(hall, called.id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,10 @@
 //! [`crate::market`] holds here: money is decided at `finalized`, and events are read for the
 //! cohorts that are asked about.
 
+mod audited;
+
 pub use crate::bindings::cohort_types::{Claim, Cohort};
+pub use audited::CallHistory;
 
 use crate::bindings::CohortMarket::{self, CohortMarketEvents};
 use crate::bindings::cohort_types;

@@ -298,8 +298,15 @@ fn replaying(trust: &TrustFile, row: &SealedRow, like: &Entry) {
     let need =
         |_: &Report, _: Option<&[u8]>| Need { purposes: vec!["TREAT".into()], ..Need::default() };
     let final_ms = now_ms() + 3_600_000;
-    let mut replay =
-        Replay::new(Setting { registries, market: None, trust, need, final_ms, grace_ms: 0 });
+    let mut replay = Replay::new(Setting {
+        registries,
+        market: None,
+        cohort_market: None,
+        trust,
+        need,
+        final_ms,
+        grace_ms: 0,
+    });
     let mut tally = Tally::default();
     let started = on_processor();
     for entry in &log {

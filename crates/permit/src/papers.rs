@@ -6,7 +6,7 @@ use crate::guardianship_end::GuardianshipEnd;
 use crate::permits::{
     Act, ChainState, End, Epoch, Held, Pseudonym, Sold, Use, World, covers_change,
 };
-use crate::sale::Order;
+use crate::sale::{Cohort, Order};
 use crate::signed::{PermissionDetails, Signed};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::entry::Kind;
@@ -240,6 +240,31 @@ impl SaleLine {
         }
         let Told { version, act, order, dataset } = serde_json::from_slice(details).ok()?;
         (version == "medtrail/sale-v1").then_some(Self { act, order, dataset })
+    }
+}
+
+/// What a line of a call to many says: of a `medtrail/call-v1`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CallLine {
+    pub(crate) act: String,
+    pub(crate) call: Cohort,
+    /// The exact text of the description.
+    pub(crate) dataset: String,
+    pub(crate) place: u32,
+    pub(crate) epoch: u64,
+    pub(crate) expires_at: u64,
+}
+
+impl CallLine {
+    pub(crate) fn read(details: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: String,
+        }
+        let Versioned { version } = serde_json::from_slice(details).ok()?;
+        let line = || serde_json::from_slice(details).ok();
+        (version == "medtrail/call-v1").then(line)?
     }
 }
 

@@ -10,7 +10,8 @@
 //!   that was answered has.
 //! - What happened in the log's own vault must have been permitted: there it is asked for before.
 //!
-//! - A look of a buyer, and a delivery, must fit the order that it names as the market shows it.
+//! - A look of a buyer, and a delivery, must fit the order or the acceptance that it names as the
+//!   market shows it.
 //!
 //! What the engine wrote about itself is not believed: refusals are compared, never used. In memory
 //! stand the documents of each trail, orders that were sold, deliveries, what each record of the
@@ -18,6 +19,7 @@
 //! forgotten.
 
 mod acts;
+mod calls;
 mod deliveries;
 mod organisations;
 mod pseudonyms;
@@ -28,6 +30,7 @@ mod sales;
 mod silence;
 mod tell;
 
+pub use calls::CallSeen;
 pub use readings::EDGE_MS;
 pub use sales::OrderSeen;
 pub use tell::{Found, OfOne};
@@ -36,8 +39,10 @@ use crate::documents::Registries;
 use crate::papers::Papers;
 use crate::permits::{Act, Need, Refusal, Verdict};
 use crate::sale::Market;
+use crate::sale::cohort::CohortMarket;
 use acts::{Named, act, is_replayed, line, party};
 use alloy_primitives::{Address, B256};
+use calls::Calls;
 use deliveries::{Delivery, Download};
 use medtrail_ledger::audit::content::Opened;
 use medtrail_ledger::audit::evidence::{Judged, OpenedEntry};
@@ -69,6 +74,8 @@ pub struct Setting<'a> {
     /// The market whose orders may be permissions; none: what names one is counted, and judged by
     /// nobody.
     pub market: Option<Market>,
+    /// The market whose calls to many may be; none: likewise.
+    pub cohort_market: Option<CohortMarket>,
     /// Who may report.
     pub trust: &'a TrustFile,
     /// What an act needs a permission for, from its report and its details document.
@@ -99,6 +106,8 @@ pub struct Replay<'a> {
     safe: Safe,
     /// Orders, as the log tells them and as the market shows them.
     sales: Sales,
+    /// Calls to many, likewise.
+    calls: Calls,
     /// Deliveries so far.
     deliveries: Vec<Delivery>,
     /// What happened there without a permission, by commitment, unless a refusal takes it back.
@@ -152,6 +161,7 @@ impl<'a> Replay<'a> {
             clocks: Clocks::default(),
             safe: Safe::default(),
             sales: Sales::default(),
+            calls: Calls::default(),
             deliveries: Vec::new(),
             unpermitted: BTreeMap::new(),
             counted: VecDeque::new(),
@@ -368,6 +378,7 @@ impl InOrder for Replay<'_> {
         self.pseudonyms.hear(entry, &self.organisations, documents, registries);
         self.file(entry);
         self.hear_of_sale(entry);
+        self.hear_of_call(entry);
         match Kind::from_number(entry.report.kind) {
             _ if is_replayed(entry) => self.take_act(entry, tally),
             Kind::Refusal => self.take_refusal(entry, tally),

@@ -4,6 +4,8 @@
 mod cases;
 mod support;
 
+#[path = "replay/called.rs"]
+mod called;
 #[path = "replay/children.rs"]
 mod children;
 #[path = "replay/guarded.rs"]
@@ -213,8 +215,29 @@ impl Log {
     fn replay_at(&self, asked: Option<Asked>, grace_ms: u64, final_ms: u64) -> Replayed {
         let trust = trust();
         let market = asked.map(|(market, _)| market);
-        let setting =
-            Setting { registries: REGISTRIES, market, trust: &trust, need, final_ms, grace_ms };
+        let setting = Setting {
+            registries: REGISTRIES,
+            market,
+            cohort_market: None,
+            trust: &trust,
+            need,
+            final_ms,
+            grace_ms,
+        };
+        self.replay_in(setting, &mut |replay, entry| {
+            if let Some(order) = replay.asks_order(entry) {
+                replay.tell_order(order, asked.unwrap().1);
+                assert_eq!(replay.asks_order(entry), None);
+            }
+        })
+    }
+
+    /// The same in a setting, where this tells what is asked of markets.
+    fn replay_in(
+        &self,
+        setting: Setting<'_>,
+        tell: &mut dyn FnMut(&mut Replay<'_>, &Opened),
+    ) -> Replayed {
         let mut replay = Replay::new(setting);
         let mut tally = Tally::default();
         let mut ordinals = BTreeMap::<B256, u64>::new();
@@ -231,10 +254,7 @@ impl Log {
                 replay.tell(subject, if is_mari { self.chain.clone() } else { Vec::new() });
                 assert_eq!(replay.asks(entry), None);
             }
-            if let Some(order) = replay.asks_order(entry) {
-                replay.tell_order(order, asked.unwrap().1);
-                assert_eq!(replay.asks_order(entry), None);
-            }
+            tell(&mut replay, entry);
             replay.opened(entry, &mut tally);
         }
         replay.finish(&mut tally);

@@ -2,7 +2,6 @@
 //! is found where the market says that the time of access was over before.
 
 use super::fair::Fair;
-use crate::site::must;
 use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::sol_types::SolValue;
 use medtrail_chain::Contract;
@@ -10,7 +9,6 @@ use medtrail_ledger::audit::Flaw;
 use medtrail_ledger::audit::evidence::AuditEvidence;
 use serde_json::{Value, json};
 use std::fs;
-use std::time::Duration;
 
 /// Where `DataMarket` keeps its orders, a slot each: a byte of status, then times of five bytes.
 const ORDERS_SLOT: u64 = 2;
@@ -20,16 +18,7 @@ const ENDED_AT: usize = 8 + 2 * TIME_BITS;
 /// Ends the log, and audits a copy of it.
 pub(super) async fn is_audited(fair: Fair, order: B256) {
     let Fair { anvil, site, node, .. } = fair;
-    let entries = node.readyz().await["entries"].as_u64().unwrap();
-    node.wait_until_final(entries).await;
-    node.stop();
-    // So that nothing is too new to be judged.
-    anvil.advance_time(3600).await;
-    let mined = anvil.block_number().await + 1;
-    while anvil.finalized_number().await < mined {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    must(site.run(["export", "--to", "sold"]));
+    site.export(&anvil, node, "sold").await;
     let url = anvil.url();
     let audit = |more: &[&str]| {
         let flags = ["audit", "sold", "--rpc", &url, "--trust", "trust.json", "--keys-dir", "keys"];

@@ -7,7 +7,7 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolStruct;
 use medtrail_chain::cohort::{
-    Batch, Claim, Cohort, CohortCall, CohortRecord, CohortStep, Status, refusal,
+    Batch, CallHistory, Claim, Cohort, CohortCall, CohortRecord, CohortStep, Status, refusal,
 };
 use medtrail_chain::{At, Contract, domain};
 use medtrail_ledger::edge::RightEdge;
@@ -259,6 +259,16 @@ async fn a_call_pays_who_delivered_and_gives_the_rest_back() {
     assert_eq!(scene.balance(BUYER).await, before + U256::from(PRICE));
     assert_eq!(scene.balance(market()).await, U256::ZERO);
     assert_eq!(standing().await.status, Status::Closed);
+
+    scene.mine(3).await;
+    let finalized = scene.chain.finalized().await.unwrap();
+    let unknown = B256::repeat_byte(9);
+    let asked = scene.chain.calls_until(market(), &[cohort, unknown], finalized).await.unwrap();
+    let CallHistory { opened_s, settled_s, shown } = asked[&cohort];
+    assert_eq!((opened_s, settled_s), (Some(after.opened_at_s), after.settled_at_s));
+    assert_eq!(shown, Some((K, batch.to_version)));
+    let never = CallHistory { opened_s: None, settled_s: None, shown: None };
+    assert_eq!(asked[&unknown], never);
 
     let steps: Vec<CohortStep> =
         scene.steps(cohort).await.into_iter().map(|record| record.step).collect();

@@ -23,8 +23,9 @@ use medtrail_ledger::trust::TrustFile;
 use medtrail_ledger::verify::Verdict;
 use medtrail_permit::replay::Found;
 use medtrail_permit::sale::Market;
+use medtrail_permit::sale::cohort::CohortMarket;
 use opening::Opening;
-use permissions::Permissions;
+use permissions::{Markets, Permissions};
 use replay::{Replayed, replay};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -89,14 +90,14 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let signed = read_checkpoint(note.as_deref(), &mut tally);
     let at_rpc = |failure: Failure| Failure::new(format!("{}: {failure}", args.rpc));
     let rpc = Rpc::new(&[&args.rpc])?;
-    let market = market_of(&rpc).await.map_err(at_rpc)?;
+    let markets = markets_of(&rpc).await.map_err(at_rpc)?;
     let (chain, history) =
         read_chain(rpc, signed.as_ref(), trust.as_ref()).await.map_err(at_rpc)?;
 
     let audited = tokio::task::block_in_place(|| {
         let trust = trust.as_ref();
         let (folder, chain, history) = (&folder, &chain, &history);
-        let audit = Audit { args: &args, folder, chain, history, trust, market };
+        let audit = Audit { args: &args, folder, chain, history, trust, markets };
         audit.replay(note.as_deref(), signed.as_ref(), &mut tally)
     })?;
     let verdict = tally.verdict();
@@ -111,11 +112,15 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }))
 }
 
-/// The market of this build, if it stands on the chain. The log is not asked which.
-async fn market_of(rpc: &Rpc) -> Result<Option<Market>, Failure> {
+async fn markets_of(rpc: &Rpc) -> Result<Markets, Failure> {
+    let chain_id = rpc.chain_id().await?;
     let data_market = Contract::DataMarket.address();
-    let market = Market { chain_id: rpc.chain_id().await?, data_market };
-    Ok(rpc.has_code(data_market).await?.then_some(market))
+    let cohort_market = Contract::CohortMarket.address();
+    let has = async |contract| rpc.has_code(contract).await;
+    Ok(Markets {
+        orders: has(data_market).await?.then_some(Market { chain_id, data_market }),
+        calls: has(cohort_market).await?.then_some(CohortMarket { chain_id, cohort_market }),
+    })
 }
 
 /// Finds the log on the chain and reads all that is said of it there.
@@ -185,7 +190,7 @@ struct Audit<'a> {
     chain: &'a Chain,
     history: &'a History,
     trust: Option<&'a TrustFile>,
-    market: Option<Market>,
+    markets: Markets,
 }
 
 /// What is told at the end.
@@ -203,11 +208,11 @@ impl Audit<'_> {
         signed: Option<&SignedCheckpoint>,
         tally: &mut Tally,
     ) -> Result<Audited, Failure> {
-        let Self { args, folder, chain, history, trust, market } = *self;
+        let Self { args, folder, chain, history, trust, markets } = *self;
         let keys_dir = args.keys_dir.as_deref();
         let grace = Duration::from_secs(args.grace);
         let permissions =
-            || trust.map(|trust| Permissions::new(chain, history, trust, market, grace));
+            || trust.map(|trust| Permissions::new(chain, history, trust, markets, grace));
         let opening =
             keys_dir.map(|keys_dir| Opening::new(keys_dir, history, trust, permissions()));
         let mut opening = opening.transpose()?;

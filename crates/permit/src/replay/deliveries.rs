@@ -25,9 +25,9 @@ use serde::Deserialize;
 /// come after it.
 pub(super) struct Delivery {
     index: u64,
-    received_ms: u64,
-    report: Report,
-    download: Option<Download>,
+    pub(super) received_ms: u64,
+    pub(super) report: Report,
+    pub(super) download: Option<Download>,
     entry: Option<Box<Opened>>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Delivery {
 #[derive(Deserialize)]
 pub(super) struct Download {
     version: String,
-    reader: Address,
+    pub(super) reader: Address,
 }
 
 impl Download {
@@ -50,7 +50,7 @@ impl Download {
 }
 
 /// What a delivery came to.
-enum Came {
+pub(super) enum Came {
     Settled,
     /// The money waits or went back.
     Open,
@@ -80,17 +80,22 @@ impl Replay<'_> {
                 None => self.found.deliveries += 1,
             }
             let id = one.report.permission;
-            if self.setting.market.is_none() {
+            let is_of_call = self.calls.knows(id);
+            if !is_of_call && self.setting.market.is_none() {
                 self.found.sale_no_market += 1;
                 continue;
             }
-            // One that names no order asked for none.
-            let seen = self.sales.seen(id).copied().unwrap_or_default();
             if one.received_ms.saturating_add(EDGE_MS) > self.setting.final_ms {
                 self.found.both += 1;
                 continue;
             }
-            match one.came(&seen, self.sales.told(id), self.setting.trust.log) {
+            // One that names no order asked for none.
+            let seen = self.sales.seen(id).copied().unwrap_or_default();
+            let came = match is_of_call {
+                true => self.calls.came(&one, &self.setting),
+                false => one.came(&seen, self.sales.told(id), self.setting.trust.log),
+            };
+            match came {
                 Came::Settled => self.found.deliveries_settled += 1,
                 Came::Open => self.found.deliveries_open += 1,
                 Came::NotTold => self.found.sale_not_told += 1,
@@ -98,7 +103,8 @@ impl Replay<'_> {
                 Came::Wrong(flaw, why) => {
                     self.found.deliveries_unfounded += 1;
                     let what = if one.download.is_some() { "is a download" } else { "delivers" };
-                    let words = format!("entry {} {what} under order {id}: {why}.", one.index);
+                    let of = if is_of_call { "acceptance" } else { "order" };
+                    let words = format!("entry {} {what} under {of} {id}: {why}.", one.index);
                     let fault = Fault::new(flaw, words).at(one.index);
                     let shown = one.entry.map(|entry| self.shown(&entry));
                     self.fault(fault, shown, tally);
@@ -114,7 +120,9 @@ impl Replay<'_> {
         let act = act(entry, self.organisations.reporter_of(entry), Need::default());
         let document = Some(act.report.permission);
         let verdict = Verdict::DoesNotCount { reason: Refusal::Kind, document };
-        (OpenedEntry::from(entry), self.judged(&act, entry.details.as_deref(), &verdict))
+        let mut judged = self.judged(&act, entry.details.as_deref(), &verdict);
+        self.shows_call(act.report.permission, &mut judged);
+        (OpenedEntry::from(entry), judged)
     }
 }
 

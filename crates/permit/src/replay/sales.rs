@@ -155,7 +155,8 @@ impl Replay<'_> {
     /// Which order of the market must be told before this entry is followed; none: none, or it was.
     pub fn asks_order(&self, entry: &Opened) -> Option<B256> {
         self.setting.market?;
-        order_of(entry).filter(|order| !self.sales.seen.contains_key(order))
+        let is_new = |id: &B256| !self.sales.seen.contains_key(id) && !self.calls.knows(*id);
+        order_of(entry).filter(is_new)
     }
 
     /// Tells how the market shows an order at the audit's final block.

@@ -5,6 +5,7 @@
 use crate::exit::Failure;
 use crate::permission::need;
 use alloy_primitives::{Address, B256};
+use medtrail_chain::cohort::CallHistory;
 use medtrail_chain::market::{OrderHistory, Status};
 use medtrail_chain::{Chain, Contract};
 use medtrail_ledger::audit::content::Opened;
@@ -13,14 +14,22 @@ use medtrail_ledger::audit::order::InOrder;
 use medtrail_ledger::plan::Header;
 use medtrail_ledger::trust::TrustFile;
 use medtrail_permit::documents::Registries;
-use medtrail_permit::replay::{OrderSeen, Replay, Setting};
+use medtrail_permit::replay::{CallSeen, OrderSeen, Replay, Setting};
 use medtrail_permit::sale::Market;
+use medtrail_permit::sale::cohort::CohortMarket;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// People or orders asked for at once; many nodes take no longer lists.
+/// People, orders or calls asked for at once; many nodes take no longer lists.
 const TOGETHER: usize = 200;
+
+/// The markets of this build that stand on the chain. The log is not asked which.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Markets {
+    pub(super) orders: Option<Market>,
+    pub(super) calls: Option<CohortMarket>,
+}
 
 pub(super) struct Permissions<'a> {
     pub(super) replay: Replay<'a>,
@@ -29,12 +38,11 @@ pub(super) struct Permissions<'a> {
 }
 
 impl<'a> Permissions<'a> {
-    /// `market` is the one that stands on the chain, if one does.
     pub(super) fn new(
         chain: &'a Chain,
         history: &History,
         trust: &'a TrustFile,
-        market: Option<Market>,
+        markets: Markets,
         grace: Duration,
     ) -> Self {
         let setting = Setting {
@@ -43,7 +51,8 @@ impl<'a> Permissions<'a> {
                 consent_registry: Contract::ConsentRegistry.address(),
                 anchor_registry: history.registry,
             },
-            market,
+            market: markets.orders,
+            cohort_market: markets.calls,
             trust,
             need,
             final_ms: history.finalized.time_s.saturating_mul(1000),
@@ -62,6 +71,7 @@ impl<'a> Permissions<'a> {
         entries: impl Iterator<Item = &'e Opened> + Clone,
     ) -> Result<(), Failure> {
         self.ask_market(entries.clone())?;
+        self.ask_cohort_market(entries.clone())?;
         let asked: BTreeSet<Address> =
             entries.filter_map(|entry| self.replay.asks(entry)).collect();
         let asked: Vec<Address> = asked.into_iter().collect();
@@ -84,6 +94,24 @@ impl<'a> Permissions<'a> {
             let asking = self.chain.orders_until(market, orders, self.finalized);
             for (order, history) in Handle::current().block_on(asking)? {
                 self.replay.tell_order(order, seen(&history));
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_cohort_market<'e>(
+        &mut self,
+        entries: impl Iterator<Item = &'e Opened>,
+    ) -> Result<(), Failure> {
+        let asked: BTreeSet<B256> =
+            entries.filter_map(|entry| self.replay.asks_call(entry)).collect();
+        let asked: Vec<B256> = asked.into_iter().collect();
+        for calls in asked.chunks(TOGETHER) {
+            let market = Contract::CohortMarket.address();
+            let asking = self.chain.calls_until(market, calls, self.finalized);
+            for (call, history) in Handle::current().block_on(asking)? {
+                let CallHistory { opened_s, settled_s, shown } = history;
+                self.replay.tell_call(call, CallSeen { opened_s, settled_s, shown });
             }
         }
         Ok(())

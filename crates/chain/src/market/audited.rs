@@ -10,7 +10,7 @@ use alloy::sol_types::SolEventInterface;
 use medtrail_ledger::plan::Header;
 use medtrail_ledger::ports::RegistryError;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// All that a market shows of an order up to a final block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +19,26 @@ pub struct OrderHistory {
     pub standing: Standing,
     /// What opened the hash lock, if it was settled.
     pub key: Option<B256>,
+}
+
+/// Which of an order's times an event tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Told {
+    Bought,
+    Approved,
+    Ended,
+    Revoked,
+}
+
+impl Told {
+    fn of(step: Step) -> Self {
+        match step {
+            Step::Bought { .. } => Self::Bought,
+            Step::Approved => Self::Approved,
+            Step::Declined | Step::Settled { .. } | Step::Refunded => Self::Ended,
+            Step::Revoked => Self::Revoked,
+        }
+    }
 }
 
 impl Chain {
@@ -32,7 +52,7 @@ impl Chain {
         orders: &[B256],
         until: Header,
     ) -> Result<HashMap<B256, OrderHistory>, RegistryError> {
-        let mut keys = HashMap::new();
+        let (mut keys, mut steps) = (HashMap::new(), HashSet::new());
         let mut walk = Walk::from(until.block.number, market);
         while let Some(found) = walk.back(self, json!([OF_ORDERS, orders])).await? {
             for log in found {
@@ -41,8 +61,11 @@ impl Chain {
                 let event = event.map_err(|error| log.stray(&error.to_string()))?;
                 let asked = |event: &MarketEvent| About::Orders(orders).covers(event);
                 match event_of(event).filter(asked) {
-                    Some(MarketEvent::Order { order, step: Step::Settled { k }, .. }) => {
-                        keys.insert(order, k);
+                    Some(MarketEvent::Order { order, step, .. }) => {
+                        if let Step::Settled { k } = step {
+                            keys.insert(order, k);
+                        }
+                        steps.insert((order, Told::of(step)));
                     }
                     Some(_) => {}
                     None => return Err(log.stray("about what was not asked for")),
@@ -55,8 +78,17 @@ impl Chain {
             let key = keys.get(order).copied();
             let mut standing = newest.as_of(until.time_s);
             // Where several blocks share a second, only the event tells in which it was.
-            if key.is_none() && standing.ended_at_s == Some(until.time_s) {
-                standing = newest.as_of(until.time_s.saturating_sub(1));
+            let is_later = |at_s: Option<u64>, what: Told| {
+                at_s == Some(until.time_s) && !steps.contains(&(*order, what))
+            };
+            if is_later(standing.revoked_at_s, Told::Revoked) {
+                standing.revoked_at_s = None;
+            }
+            if is_later(standing.ended_at_s, Told::Ended) {
+                (standing.status, standing.ended_at_s) = (Status::Paid, None);
+            }
+            if is_later(Some(standing.paid_at_s), Told::Bought) {
+                (standing.status, standing.paid_at_s) = (Status::Unknown, 0);
             }
             if (standing.status == Status::Settled) != key.is_some() {
                 let words = format!(

@@ -48,6 +48,7 @@ mod pace;
 mod papers;
 pub mod permissions;
 mod recent;
+mod refusals;
 pub mod room;
 mod row;
 pub mod sales;

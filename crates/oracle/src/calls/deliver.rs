@@ -4,6 +4,7 @@
 use super::listing::{cohort_in, dataset_in};
 use super::look::Ends;
 use super::{Calls, CallsError, locked};
+use crate::refusals::Refusals;
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{
     AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange, FileKey,
@@ -15,29 +16,21 @@ use std::collections::BTreeSet;
 /// Steps of one call in one tick: more than a delivery has that nobody says no to.
 const STEPS_MAX: usize = 12;
 
-/// Refusals as they are stored: a number never changes its meaning.
-const REFUSALS: [(u8, Refusal, &str); 6] = [
+const REFUSALS: Refusals<Refusal> = Refusals(&[
     (1, Refusal::Documents, "documents"),
     (2, Refusal::Recipient, "recipient"),
     (3, Refusal::Windows, "windows"),
     (4, Refusal::Nobody, "nobody"),
     (5, Refusal::Late, "late"),
     (6, Refusal::Closed, "closed"),
-];
-
-fn number_of(refusal: Refusal) -> u8 {
-    let found = REFUSALS.iter().find(|(_, known, _)| *known == refusal);
-    found.map_or(0, |(number, ..)| *number)
-}
+]);
 
 pub(super) fn refusal_word(number: u8) -> &'static str {
-    let found = REFUSALS.iter().find(|(known, ..)| *known == number);
-    found.map_or("other", |(.., word)| *word)
+    REFUSALS.word(number)
 }
 
 fn refusal_of(number: u8) -> Refusal {
-    let found = REFUSALS.iter().find(|(known, ..)| *known == number);
-    found.map_or(Refusal::Documents, |(_, refusal, _)| *refusal)
+    REFUSALS.refusal_of(number).unwrap_or(Refusal::Documents)
 }
 
 fn state(delivery: &CallDelivery) -> State {
@@ -154,7 +147,7 @@ impl Calls {
 
     /// Ends a delivery, and then destroys what was made for it.
     pub(super) fn refuse(&self, row: &CallRow, refusal: Refusal) -> Result<(), CallsError> {
-        let (refusal, attempt) = (number_of(refusal), row.delivery.attempt());
+        let (refusal, attempt) = (REFUSALS.number_of(refusal), row.delivery.attempt());
         self.to(row, CallDelivery::Refusing { refusal, attempt })?;
         Ok(())
     }

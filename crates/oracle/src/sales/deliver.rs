@@ -8,6 +8,7 @@ use super::trade::Shown;
 use super::{Ends, Sales, SalesError, locked};
 use crate::anchorer::Problem;
 use crate::behind::warn_once;
+use crate::refusals::Refusals;
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{OfferRow, SaleRow, SaleState};
 use medtrail_ledger::plan::Call;
@@ -22,8 +23,7 @@ const DONE_PAUSE_S: u64 = 20;
 /// Steps of one sale in one tick: more than a delivery has.
 const STEPS_MAX: usize = 12;
 
-/// Refusals as they are stored: a number never changes its meaning.
-const REFUSALS: [(u8, Refusal, &str); 10] = [
+const REFUSALS: Refusals<Refusal> = Refusals(&[
     (1, Refusal::Documents, "documents"),
     (2, Refusal::Recipient, "recipient"),
     (3, Refusal::Windows, "windows"),
@@ -34,21 +34,14 @@ const REFUSALS: [(u8, Refusal, &str); 10] = [
     (8, Refusal::Nothing, "nothing"),
     (9, Refusal::Late, "late"),
     (10, Refusal::Refunded, "refunded"),
-];
-
-fn number_of(refusal: Refusal) -> u8 {
-    let found = REFUSALS.iter().find(|(_, known, _)| *known == refusal);
-    found.map_or(0, |(number, ..)| *number)
-}
+]);
 
 pub(super) fn refusal_word(number: u8) -> &'static str {
-    let found = REFUSALS.iter().find(|(known, ..)| *known == number);
-    found.map_or("other", |(.., word)| *word)
+    REFUSALS.word(number)
 }
 
 fn refusal_of(number: u8) -> Refusal {
-    let found = REFUSALS.iter().find(|(known, ..)| *known == number);
-    found.map_or(Refusal::Documents, |(_, refusal, _)| *refusal)
+    REFUSALS.refusal_of(number).unwrap_or(Refusal::Documents)
 }
 
 fn state(row: &SaleRow) -> State {
@@ -362,7 +355,7 @@ impl Sales {
 
     /// Ends a sale, and then destroys what was made for it.
     pub(super) fn refuse(&self, id: B256, refusal: Refusal) -> Result<(), SalesError> {
-        self.to(id, |_| Some(SaleState::Refusing { refusal: number_of(refusal) }))
+        self.to(id, |_| Some(SaleState::Refusing { refusal: REFUSALS.number_of(refusal) }))
     }
 
     /// File first: the key alone opens nothing. A crash in between does it again.

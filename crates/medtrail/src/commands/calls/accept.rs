@@ -401,11 +401,18 @@ mod tests {
             state: state.to_owned(),
         };
         let with = |states: &[&str]| {
-            let own = states.iter().map(|state| own(state)).collect();
-            fitted(&CallView { own, ..view() })
+            let mut view = view();
+            view.own = states.iter().map(|state| own(state)).collect();
+            // A second later for each that one had.
+            let proposed = view.proposed.as_mut().unwrap();
+            proposed.expiresAt += states.len() as u64;
+            fitted(&view)
         };
         assert_eq!(with(&["withdrawn", "accepted"]), Ok(Answer::Had(1)));
         assert_eq!(with(&["paid"]), Ok(Answer::Had(1)));
         assert!(matches!(with(&["withdrawn"]), Ok(Answer::Sign(_))));
+        // The one that was taken back is spent.
+        let spent = CallView { own: vec![own("withdrawn")], ..view() };
+        assert!(fitted(&spent).is_err());
     }
 }

@@ -185,7 +185,7 @@ impl Hall {
         let body = json!({ "cohort": called.document, "dataset": dataset });
         let post = self.buyer.asks(reqwest::Method::POST, "/v1/calls").json(&body);
         let (status, told) = self.buyer.said(post).await;
-        assert_eq!(status, 201, "{told}");
+        assert_eq!(status, 201, "{told}\n{}", self.node.running.said());
         self.wait_for(called, "open", |told| told["state"] == "open").await;
     }
 

@@ -132,7 +132,11 @@ impl Calls {
             delivery: CallDelivery::Collecting,
         };
         let is_new = self.put(row)?;
-        self.advance(id, &tips)?;
+        // It is kept: what is in the way of a look at it (a contract of which no final block knows
+        // yet) is in the way of the next tick's, and told there.
+        if let Err(error) = self.advance(id, &tips) {
+            tracing::debug!("call {id} is looked at again: {error}");
+        }
         Ok((self.view_for(who, id)?, is_new))
     }
 

@@ -58,12 +58,14 @@ pub(crate) struct Fair {
     /// Whose claims the contract skips now.
     pub(crate) skipped: Mutex<BTreeSet<Address>>,
     pub(crate) gas_max: Mutex<u64>,
+    /// The final block is older than the contract.
+    pub(crate) is_new: Mutex<bool>,
 }
 
 impl Default for Fair {
     fn default() -> Self {
         let (held, told, skipped) = Default::default();
-        Self { held, told, skipped, gas_max: Mutex::new(1 << 24) }
+        Self { held, told, skipped, gas_max: Mutex::new(1 << 24), is_new: Mutex::default() }
     }
 }
 
@@ -192,6 +194,9 @@ impl Calling for Fair {
     fn standing(&self, call: B256, block: B256) -> Result<Standing, RegistryError> {
         // The hash that the bazaar gives its newest block.
         let at_head = usize::from(block == B256::repeat_byte(0xee));
+        if at_head == 0 && *self.is_new.lock().unwrap() {
+            return Err(RegistryError::Nonsense("no contract there".to_owned()));
+        }
         Ok(self.held.lock().unwrap().get(&call).map_or(NEVER, |held| held[at_head].standing))
     }
 

@@ -23,10 +23,16 @@ async fn a_call_is_shown_once_a_final_block_has_its_money() {
     let unpaid = hall.list(&cohort, SAFE).await;
     assert!(matches!(unpaid, Err(CallsError::NotOpened)), "{unpaid:?}");
     let id = hall.fair.open(&cohort, false);
+    // Of a contract that is younger than the final block: it is kept, and looked at again.
+    *hall.fair.is_new.lock().unwrap() = true;
     let (view, is_new) = hall.list(&cohort, SAFE).await.unwrap();
     assert!(is_new);
     assert_eq!((view.state, view.accepted), ("heard", Some(0)));
     hall.tick().await;
+    assert!(hall.calls.called().problem.is_some());
+    *hall.fair.is_new.lock().unwrap() = false;
+    hall.tick().await;
+    assert!(hall.calls.called().problem.is_none());
     assert!(hall.cards().is_empty());
     for who in [ANNA, OTHER] {
         let hidden = hall.calls.call(address_of(who), id, None).await;

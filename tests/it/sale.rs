@@ -231,6 +231,8 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     assert!(twice.err.contains("Settled on the chain, not paid and waiting"), "{twice:?}");
 
     fair.is_looked_at(&order);
+    // Blocks bear whole seconds: in the last look's own nobody could tell which was first.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let said = fair.says(mari, &["sales", "revoke", &order, "--rpc", &rpc], true);
     let ended = fair.run(lab, &["sales", "look", &order], false);
     assert!(ended.code == Some(1) && ended.err.contains("revoked"), "{ended:?}");

@@ -222,7 +222,8 @@ impl Site {
         node.wait_until_final(entries).await;
         node.stop();
         anvil.advance_time(3600).await;
-        let mined = anvil.block_number().await + 1;
+        // The next may have been begun before.
+        let mined = anvil.block_number().await + 2;
         while anvil.finalized_number().await < mined {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

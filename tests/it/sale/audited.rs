@@ -31,18 +31,19 @@ pub(super) async fn is_audited(fair: Fair, order: B256) {
     let looks = found["saleLooks"].as_u64().unwrap();
     assert!(looks >= 3, "{found:#}");
     let counts = [
-        ("saleLooksPermitted", looks),
         ("saleLooksUnpermitted", 0),
         ("deliveries", 1),
         ("deliveriesSettled", 1),
         ("deliveriesUnfounded", 0),
         ("saleNoMarket", 0),
         ("saleNotTold", 0),
-        ("both", 0),
     ];
     for (name, count) in counts {
         assert_eq!(found[name], count, "{name}: {found:#}");
     }
+    // A block of the same second as a look may have ended it before: then both answers are honest.
+    let counted = |name: &str| found[name].as_u64().unwrap();
+    assert_eq!(counted("saleLooksPermitted") + counted("both"), looks, "{found:#}");
     let table = audit(&[]).out;
     assert!(table.contains("under the order of a sale") && table.contains("looks of buyers"));
 

@@ -121,23 +121,23 @@ async fn fifty_accept_three_say_no_and_all_others_are_paid_to_the_wei() {
 
     // The rest goes back, and every wei is where it belongs.
     hall.close(&called).await;
-    let (gas, sent) = hall.fees(BUYER).await;
+    let (gas, sent) = hall.anvil.fees(BUYER).await;
     assert_eq!(sent.len(), 1, "the buyer paid once");
     assert_eq!(anvil.balance(BUYER).await + gas + price(48), before);
     assert_eq!(anvil.balance(market_at).await, U256::ZERO);
     for (seller, _) in &sellers {
         let (gas, _) = match seller.address() == regrets.address() {
-            true => hall.fees(seller.address()).await,
+            true => hall.anvil.fees(seller.address()).await,
             false => (U256::ZERO, Vec::new()),
         };
         let coin = if gas.is_zero() { U256::ZERO } else { U256::from(people::GAS_WEI) };
         assert_eq!(anvil.balance(seller.address()).await + gas, coin + price(1));
     }
     assert_eq!(anvil.balance(gone.address()).await, U256::ZERO);
-    let (gas, _) = hall.fees(revoked.address()).await;
+    let (gas, _) = hall.anvil.fees(revoked.address()).await;
     assert_eq!(anvil.balance(revoked.address()).await + gas, U256::from(people::GAS_WEI));
     // What the operators' page says that a batch of sixteen fresh addresses costs.
-    let (_, batches) = hall.fees(hall.relay).await;
+    let (_, batches) = hall.anvil.fees(hall.relay).await;
     assert_eq!(batches.len(), 3, "sixteen at a time");
     assert!(batches.iter().all(|gas| (1_000_000..1_600_000).contains(gas)), "{batches:?}");
     hall.wait_for(&called, "closed", |told| told["state"] == "closed").await;
@@ -199,7 +199,7 @@ async fn what_is_never_settled_goes_back_whole_and_the_key_is_never_shown() {
     let told = hall.wait_for(&called, "over", is_over).await;
     let refusal = told["delivery"]["refusal"].as_str().unwrap();
     assert!(["late", "closed"].contains(&refusal), "{refusal}");
-    let (gas, _) = hall.fees(BUYER).await;
+    let (gas, _) = hall.anvil.fees(BUYER).await;
     assert_eq!(hall.anvil.balance(BUYER).await + gas, before);
     assert_eq!(hall.paid(&called).await, []);
     for (seller, _) in &sellers {

@@ -8,7 +8,8 @@ mod faults;
 use crate::site::{PATIENCE, must};
 use crate::strangers::tools::Stranger;
 use alloy::primitives::{B256, U256, hex};
-use fair::{COIN_WEI, Fair, PRICE, Token, offering, token, view};
+use fair::{COIN_WEI, Fair, PRICE, offering, token};
+use journeys::token::{Quirks, Token, view};
 use medtrail_chain::Contract;
 use medtrail_ledger::entry::details_hash;
 use serde_json::{Value, json};
@@ -115,13 +116,13 @@ async fn a_copy_is_sold_through_the_terminal_though_the_buyer_s_run_is_cut_off_t
     assert_eq!(fs::read_to_string(folder.join("data/data.ndjson")).unwrap(), data);
 
     // To the wei: the seller has the price, the buyer lacks it and the gas, the market has nothing.
-    let (gas, count) = fair.fees(lab.address).await;
-    assert_eq!(count, 1, "paid once");
+    let (gas, sent) = fair.anvil.fees(lab.address).await;
+    assert_eq!(sent.len(), 1, "paid once");
     assert_eq!(fair.anvil.balance(lab.address).await + price() + gas, before[1]);
     assert_eq!(fair.anvil.balance(mari.address).await, before[0] + price());
     assert_eq!(fair.anvil.balance(Contract::DataMarket.address()).await, U256::ZERO);
-    let (gas, count) = fair.fees(fair.relay).await;
-    assert_eq!((count, fair.anvil.balance(fair.relay).await + gas), (1, U256::from(COIN_WEI)));
+    let (gas, sent) = fair.anvil.fees(fair.relay).await;
+    assert_eq!((sent.len(), fair.anvil.balance(fair.relay).await + gas), (1, U256::from(COIN_WEI)));
 
     let told = fair.says(mari, &["sales", "show", &order], false);
     assert!(told.contains("settled") && told.contains("line "), "{told}");
@@ -193,8 +194,8 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     let (mari, lab) = (&fair.mari, &fair.lab);
     let market = Contract::DataMarket.address();
     fair.anvil.set_balance(mari.address, COIN_WEI).await;
-    let token = token(&fair, 100_000).await;
-    let held = |owner| view(&fair, token, Token::balanceOfCall { owner });
+    let token = token(&fair, Quirks::default()).await;
+    let held = |owner| view(&fair.anvil, token, Token::balanceOfCall { owner });
     let token_text = token.to_string();
     let dear = fair.offer_for("100001", &["--token", &token_text]);
     let poor = fair.run(lab, &fair.buying(&dear, &rpc, "dear"), true);
@@ -212,7 +213,7 @@ async fn a_copy_is_sold_for_a_token_by_the_seller_s_own_transactions() {
     let order = fair.asked().await;
     assert_eq!(held(market).await, U256::from(70_000));
     let allowed = Token::allowanceCall { owner: lab.address, spender: market };
-    assert_eq!(view(&fair, token, allowed).await, U256::ZERO, "just the price was allowed");
+    assert_eq!(view(&fair.anvil, token, allowed).await, U256::ZERO, "just the price was allowed");
     let unheard = fair.run(mari, &["sales", "approve", &order, "--on-chain"], true);
     assert_eq!(unheard.code, Some(2), "--on-chain asks for --rpc");
     let approve = ["sales", "approve", &order, "--on-chain", "--rpc", &rpc];
@@ -303,7 +304,7 @@ async fn who_gets_nothing_has_the_money_back() {
     let late = fair.run(lab, &fair.buying(&second, &rpc, "late"), true);
     assert!(late.err.contains("what is paid now is not delivered"), "{late:?}");
 
-    let (gas, _) = fair.fees(lab.address).await;
+    let (gas, _) = fair.anvil.fees(lab.address).await;
     assert_eq!(fair.anvil.balance(lab.address).await + gas, before);
     assert_eq!(fair.anvil.balance(market).await, U256::ZERO);
     let nothing = fair.on_chain(lab, &["sales", "withdraw-money"]);

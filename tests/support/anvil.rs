@@ -224,6 +224,25 @@ impl Anvil {
         waiting.filter(|one| one["to"].as_str().is_some_and(|of| of.to_lowercase() == to)).count()
     }
 
+    /// What an account's transactions cost it beside what they moved, and the gas that each used.
+    pub async fn fees(&self, of: Address) -> (U256, Vec<u64>) {
+        let from = json!(of).as_str().expect("an address").to_lowercase();
+        let (mut fees, mut gas) = (U256::ZERO, Vec::new());
+        for number in 0..=self.block_number().await {
+            let receipts = self.must("eth_getBlockReceipts", json!([to_quantity(number)])).await;
+            for receipt in receipts.as_array().into_iter().flatten() {
+                if receipt["from"] == from {
+                    let of = |name: &str| -> U256 {
+                        serde_json::from_value(receipt[name].clone()).expect("a number")
+                    };
+                    fees += of("gasUsed") * of("effectiveGasPrice");
+                    gas.push(of("gasUsed").to());
+                }
+            }
+        }
+        (fees, gas)
+    }
+
     /// Puts code where an account is.
     pub async fn set_code(&self, account: Address, code: &Bytes) {
         self.must("anvil_setCode", json!([account, code])).await;

@@ -6,6 +6,7 @@
 pub mod anvil;
 pub mod medtrail;
 pub mod rpc_proxy;
+pub mod token;
 
 mod json_rpc;
 

@@ -5,26 +5,13 @@ use crate::Chain;
 use crate::bindings::{calldata, revert_reason};
 use crate::view::pinned;
 use alloy::primitives::{Address, Bytes};
+use medtrail_ledger::gas::gas_limit;
 use medtrail_ledger::plan::{BlockRef, Call};
 use medtrail_ledger::ports::{PreflightError, Registry, RegistryError, Target};
 use serde_json::json;
 
 /// Gas of one transaction at most, whatever a block holds (EIP-7825).
-pub const GAS_OF_A_TRANSACTION_MAX: u64 = 1 << 24;
-
-const TRANSACTION: u64 = 21_000;
-const TOKEN: u64 = 4;
-const TOKEN_AT_LEAST: u64 = 10;
-const TOKENS_OF_A_BYTE: u64 = 4;
-
-/// What a transaction takes by itself that uses `gas` in what it calls (EIP-2028, and the floor of
-/// EIP-7623): its gas limit.
-pub fn intrinsic_gas(data: &[u8], gas: u64) -> u64 {
-    let zeros = data.iter().filter(|byte| **byte == 0).count() as u64;
-    let tokens = zeros + (data.len() as u64 - zeros) * TOKENS_OF_A_BYTE;
-    let usual = TRANSACTION.saturating_add(tokens * TOKEN).saturating_add(gas);
-    usual.max(TRANSACTION + tokens * TOKEN_AT_LEAST)
-}
+const GAS_OF_A_TRANSACTION_MAX: u64 = 1 << 24;
 
 impl Chain {
     /// The most gas that one transaction may have now.
@@ -44,7 +31,7 @@ impl Chain {
         call: &Call,
     ) -> Result<u64, PreflightError> {
         let Target { to, data, .. } = self.encode(call);
-        let limit = intrinsic_gas(&calldata(call), gas);
+        let limit = gas_limit(&calldata(call), gas);
         let request = json!({
             "from": from, "to": to, "data": data, "gas": format!("0x{limit:x}"),
         });
@@ -57,19 +44,5 @@ impl Chain {
             Err(error) if error.is_revert() => Err(PreflightError::Reverts(error.to_string())),
             Err(error) => Err(RegistryError::from(error).into()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transaction_takes_its_bytes_too_and_never_less_than_the_floor() {
-        assert_eq!(intrinsic_gas(&[], 5), 21_005);
-        // Ten zeros and ten others: 50 tokens.
-        let data = [[0_u8; 10], [1; 10]].concat();
-        assert_eq!(intrinsic_gas(&data, 100_000), 121_200);
-        assert_eq!(intrinsic_gas(&data, 0), 21_500);
     }
 }

@@ -27,7 +27,6 @@ mod view;
 pub use bindings::{calldata, domain};
 pub use control::{Control, revocation};
 pub use deploy::{Contract, DeployError, Deployment, deploy};
-pub use gas::{GAS_OF_A_TRANSACTION_MAX, intrinsic_gas};
 pub use history::OpenedSeen;
 pub use rpc::{Rpc, RpcError};
 pub use view::{At, Finality, LogInfo};

@@ -17,7 +17,7 @@
 //! - [`directory`]: organisations, their keys and invites, and bindings, as the operator keeps them
 //! - [`vault`]: records and their versions, as the operator keeps them, and their details documents
 //! - [`notices`]: what leaves for a person, and who carries it
-//! - [`ports`], [`plan`]: what the engine asks of disk, keys and chain
+//! - [`ports`], [`plan`], [`gas`]: what the engine asks of disk, keys and chain
 
 pub mod audit;
 pub mod binding;
@@ -27,6 +27,7 @@ pub mod custodian;
 pub mod directory;
 pub mod edge;
 pub mod entry;
+pub mod gas;
 pub mod group;
 pub mod inquiry;
 pub mod merkle;

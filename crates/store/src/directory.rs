@@ -1,9 +1,9 @@
 //! `directory.redb`: the [`Directory`] on disk. One row an organisation, invite, API key, binding,
 //! promised entry, inquiry, correction, erasure, hold, person with channels, parcel for them,
-//! source, emergency, alias, offer, sale, person who sells nothing, call to many, acceptance of
-//! a place and pseudonym about which a document stands, one for when each organisation was last heard, and one each for how far the log
-//! was judged, its inquiries and its guarded pseudonyms are known, notices were made and the market
-//! was read.
+//! source, emergency, alias, offer, sale, person who sells nothing, call to many, acceptance of a
+//! place and pseudonym about which a document stands, one for when each organisation was last
+//! heard, and one each for how far the log was judged, its inquiries and its guarded pseudonyms are
+//! known, notices were made and the market was read.
 //!
 //! A row is a version byte and sealed postcard, under a name that tells nothing: who has the disk
 //! without the keys learns how many rows there are and how long, not whose patient anybody is.

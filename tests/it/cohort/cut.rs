@@ -69,14 +69,14 @@ async fn cut_off_after_each_step(fault: Fault) {
         assert_eq!(hall.anvil.balance(person.address()).await, price, "once");
         assert_eq!(person.stands(called.id).await, "paid");
     }
-    let (_, sent) = hall.fees(hall.relay).await;
+    let (_, sent) = hall.anvil.fees(hall.relay).await;
     assert_eq!(sent.len(), 2, "a batch is one transaction, whatever was told");
     let file = hall.downloads(&called).await;
     let opened = hall.opens(&called, &file).await;
     assert_eq!((opened.proofs.len(), opened.checked.unpaid.len()), (all, 0));
     // All places are paid: closed at once, and nothing is left to go back.
     hall.close(&called).await;
-    let (gas, _) = hall.fees(BUYER).await;
+    let (gas, _) = hall.anvil.fees(BUYER).await;
     assert_eq!(hall.anvil.balance(BUYER).await + gas + price * U256::from(SELLERS), before);
     assert_eq!(hall.anvil.balance(hall.market.cohort_market).await, U256::ZERO);
     hall.node.stop();

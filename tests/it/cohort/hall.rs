@@ -2,11 +2,12 @@
 
 use super::people::Person;
 use crate::site::{Node, PATIENCE, Settings, Site, must, ticking_chain};
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::sol_types::{SolCall, SolStruct};
 use journeys::anvil::{ACCOUNTS, Anvil, SECRETS};
 use journeys::medtrail::run;
 use journeys::rpc_proxy::RpcProxy;
+use journeys::token::{Quirks, Token, view};
 use medtrail_chain::cohort::{Cohort as Bare, CohortCall, CohortRecord, CohortStep, Standing};
 use medtrail_chain::{At, Chain, Contract, Finality, Rpc};
 use medtrail_keys::person::PersonKey;
@@ -30,16 +31,8 @@ const COIN_WEI: u64 = 5_000_000_000_000_000_000;
 /// Further away than the margin: who comes last, and no clock, ends the collecting.
 const DELIVER_WITHIN_S: u64 = 2 * 86_400;
 const GRACE_S: u64 = 3600;
-/// How many come at the same moment: all are proposed the same place, and one gets it.
+/// How many come at the same moment.
 const AT_ONCE: usize = 4;
-
-alloy::sol! {
-    contract Token {
-        function transfer(address to, uint256 amount) external returns (bool);
-        function approve(address spender, uint256 amount) external returns (bool);
-        function balanceOf(address owner) external view returns (uint256);
-    }
-}
 
 pub(super) struct Hall {
     pub(super) anvil: Anvil,
@@ -267,12 +260,7 @@ impl Hall {
 
     /// A token on this chain, of which the buyer has some.
     pub(super) async fn token(&self, some: u64) -> Address {
-        let code = include_str!("../../data/token/Token.hex").trim().parse().unwrap();
-        let made = self.anvil.send(ACCOUNTS[0], None, code, 0).await;
-        let at = made["contractAddress"].as_str().unwrap().parse().unwrap();
-        let call = Token::transferCall { to: BUYER, amount: U256::from(some) };
-        self.anvil.send(ACCOUNTS[0], Some(at), call.abi_encode().into(), 0).await;
-        at
+        Quirks::default().deploy(&self.anvil, BUYER, some).await
     }
 
     /// The buyer lets the market take so much of it.
@@ -283,9 +271,7 @@ impl Hall {
     }
 
     pub(super) async fn holds(&self, token: Address, owner: Address) -> U256 {
-        let data = Bytes::from(Token::balanceOfCall { owner }.abi_encode());
-        let asked = json!([{ "to": token, "data": data }, "latest"]);
-        serde_json::from_value(self.anvil.call("eth_call", asked).await.unwrap()).unwrap()
+        view(&self.anvil, token, Token::balanceOfCall { owner }).await
     }
 
     /// Lets time pass until nobody can be paid any more, and closes the call, by whom it may concern.
@@ -295,25 +281,6 @@ impl Hall {
         self.anvil.advance_time(until_s + 2 - self.now_s().await).await;
         self.anvil.mine(1).await;
         self.anvil.send(ACCOUNTS[0], Some(self.market.cohort_market), call, 0).await;
-    }
-
-    /// What an account's transactions cost it beside what they moved, and the gas of each.
-    pub(super) async fn fees(&self, of: Address) -> (U256, Vec<u64>) {
-        let (mut fees, mut gas) = (U256::ZERO, Vec::new());
-        for number in 0..=self.anvil.block_number().await {
-            let at = json!([format!("{number:#x}")]);
-            let receipts = self.anvil.call("eth_getBlockReceipts", at).await.unwrap();
-            for receipt in receipts.as_array().into_iter().flatten() {
-                if receipt["from"] == json!(of).as_str().unwrap().to_lowercase() {
-                    let of = |name: &str| -> U256 {
-                        serde_json::from_value(receipt[name].clone()).unwrap()
-                    };
-                    fees += of("gasUsed") * of("effectiveGasPrice");
-                    gas.push(of("gasUsed").to());
-                }
-            }
-        }
-        (fees, gas)
     }
 }
 

@@ -1,10 +1,10 @@
 //! A log with a market on a real chain, who sells there and who buys.
 
 use crate::site::{Node, PATIENCE, Said, Settings, Site, must, ticking_chain};
-use alloy::primitives::{Address, Bytes, U256};
-use alloy::sol_types::SolCall;
-use journeys::anvil::{ACCOUNTS, Anvil};
+use alloy::primitives::Address;
+use journeys::anvil::Anvil;
 use journeys::medtrail::Running;
+use journeys::token::Quirks;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
@@ -14,14 +14,6 @@ pub(super) const PRICE: &str = "0.05";
 pub(super) const COIN_WEI: u64 = 5_000_000_000_000_000_000;
 const MARKET: &str =
     "\n[market]\ncountries = { EE = \"on\" }\ndelivery_s_min = 20\ngrace_s_min = 20\n";
-
-alloy::sol! {
-    contract Token {
-        function transfer(address to, uint256 amount) external returns (bool);
-        function balanceOf(address owner) external view returns (uint256);
-        function allowance(address owner, address spender) external view returns (uint256);
-    }
-}
 
 /// Somebody with a key in a file.
 pub(super) struct Who {
@@ -165,25 +157,6 @@ impl Fair {
         Some(serde_json::from_slice(&bytes).unwrap())
     }
 
-    /// What an account's transactions cost it beside what they moved, and how many there were.
-    pub(super) async fn fees(&self, of: Address) -> (U256, usize) {
-        let (mut fees, mut count) = (U256::ZERO, 0);
-        for number in 0..=self.anvil.block_number().await {
-            let at = json!([format!("{number:#x}")]);
-            let receipts = self.anvil.call("eth_getBlockReceipts", at).await.unwrap();
-            for receipt in receipts.as_array().into_iter().flatten() {
-                if receipt["from"] == json!(of).as_str().unwrap().to_lowercase() {
-                    let of = |name: &str| -> U256 {
-                        serde_json::from_value(receipt[name].clone()).unwrap()
-                    };
-                    fees += of("gasUsed") * of("effectiveGasPrice");
-                    count += 1;
-                }
-            }
-        }
-        (fees, count)
-    }
-
     /// After a sale Mari wants her data deleted, and the laboratory signs that they are.
     pub(super) fn has_it_deleted(&self, order: &str) {
         let (mari, lab) = (&self.mari, &self.lab);
@@ -256,17 +229,6 @@ fn reading(number: u32) -> Value {
 }
 
 /// A token on the fair's chain, of which the laboratory has some.
-pub(super) async fn token(fair: &Fair, some: u64) -> Address {
-    let code = include_str!("../../data/token/Token.hex").trim().parse().unwrap();
-    let made = fair.anvil.send(ACCOUNTS[0], None, code, 0).await;
-    let at = made["contractAddress"].as_str().unwrap().parse().unwrap();
-    let call = Token::transferCall { to: fair.lab.address, amount: U256::from(some) };
-    fair.anvil.send(ACCOUNTS[0], Some(at), call.abi_encode().into(), 0).await;
-    at
-}
-
-pub(super) async fn view(fair: &Fair, token: Address, call: impl SolCall) -> U256 {
-    let data = Bytes::from(call.abi_encode());
-    let asked = json!([{ "to": token, "data": data }, "latest"]);
-    serde_json::from_value(fair.anvil.call("eth_call", asked).await.unwrap()).unwrap()
+pub(super) async fn token(fair: &Fair, quirks: Quirks) -> Address {
+    quirks.deploy(&fair.anvil, fair.lab.address, 100_000).await
 }

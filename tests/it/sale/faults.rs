@@ -1,13 +1,12 @@
 //! Sales while the log is killed, blocks vanish, several buy at once, and money does not want to
 //! go where it should.
 
-use super::fair::{COIN_WEI, Fair, PRICE, Token, Who, view};
+use super::fair::{COIN_WEI, Fair, PRICE, Who, token};
 use super::price;
 use crate::site::{PATIENCE, must};
 use alloy::primitives::{Address, Bytes, U256, bytes, hex};
-use alloy::sol_types::SolCall;
-use journeys::anvil::ACCOUNTS;
 use journeys::medtrail::Running;
+use journeys::token::{Quirks, Token, view};
 use medtrail_chain::Contract;
 use serde_json::Value;
 use std::fs;
@@ -132,8 +131,8 @@ async fn wherever_the_log_is_killed_there_is_one_delivery_and_one_payment() {
     }
     assert_eq!(fair.anvil.balance(fair.mari.address).await, before + price());
     assert_eq!(fair.anvil.balance(market()).await, U256::ZERO);
-    assert_eq!(fair.fees(fair.relay).await.1, 1, "settled by one transaction");
-    assert_eq!(fair.fees(fair.lab.address).await.1, 1, "paid by one transaction");
+    assert_eq!(fair.anvil.fees(fair.relay).await.1.len(), 1, "settled by one transaction");
+    assert_eq!(fair.anvil.fees(fair.lab.address).await.1.len(), 1, "paid by one transaction");
     fair.node.stop();
 }
 
@@ -189,9 +188,54 @@ async fn what_a_reorganisation_takes_away_is_not_delivered_and_then_it_is() {
     assert_eq!(fair.sale(&order)["delivery"]["file"], delivery["file"]);
     assert_eq!(fair.anvil.balance(fair.mari.address).await, before + price());
     assert_eq!(fair.anvil.balance(market()).await, U256::ZERO);
-    let (gas, count) = fair.fees(fair.lab.address).await;
-    assert_eq!(count, 1, "on the chain as it is now it paid once");
+    let (gas, sent) = fair.anvil.fees(fair.lab.address).await;
+    assert_eq!(sent.len(), 1, "on the chain as it is now it paid once");
     assert_eq!(fair.anvil.balance(fair.lab.address).await + gas + price(), U256::from(COIN_WEI));
+    fair.node.stop();
+}
+
+/// What no chain promises, and a local one can do: a block that was final is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_seen_moves_no_money_where_a_final_anchor_is_reorganised_away() {
+    let fair = Fair::open().await;
+    let rpc = fair.anvil.url();
+    let offer = fair.offer();
+    let seller = fair.anvil.balance(fair.mari.address).await;
+    let buyer_had = fair.anvil.balance(fair.lab.address).await;
+    let said = fair.says(&fair.lab, &fair.buying(&offer, &rpc, "p"), true);
+    assert!(said.contains("Paid. The money waits in the market contract."), "{said}");
+    let order = fair.asked().await;
+    fair.anvil.set_interval_s(0).await;
+    let asked_in = fair.anvil.block_number().await;
+    fair.says(&fair.mari, &["sales", "approve", &order], true);
+    fair.mine_until_pooled(1).await;
+
+    // Everybody may have seen the key. All blocks since the approval are gone, and with them the
+    // anchor of the delivery: the contract knows of none.
+    let head = fair.anvil.block_number().await;
+    fair.anvil.reorg(head - asked_in, &[]).await;
+    fair.anvil.set_interval_s(1).await;
+    let is_stopped = |ready: &Value| ready["anchoring"]["state"] == "stopped";
+    let ready = fair.node.wait_until("stopped", is_stopped).await;
+    let what = ready["anchoring"]["problem"]["what"].as_str().unwrap();
+    assert!(what.contains("and final, now it is"), "{what}");
+    let is_told = |ready: &Value| {
+        ready["sales"]["problem"]["what"].as_str().is_some_and(|what| what.contains("NotDelivered"))
+    };
+    fair.node.wait_until("told that nothing is settled", is_told).await;
+    assert_eq!(fair.anvil.balance(fair.mari.address).await, seller);
+    assert_eq!(fair.anvil.balance(market()).await, price());
+
+    // The buyer's money is the buyer's again, without the log.
+    fair.anvil.advance_time(8 * 60).await;
+    fair.anvil.mine(1).await;
+    let refund = ["sales", "refund", "--order", "p/order.json"];
+    let said = must(fair.on_chain(&fair.lab, &refund));
+    assert!(said.contains("0.05 ETH went back to"), "{said}");
+    let (gas, _) = fair.anvil.fees(fair.lab.address).await;
+    assert_eq!(fair.anvil.balance(fair.lab.address).await + gas, buyer_had);
+    assert_eq!(fair.anvil.balance(market()).await, U256::ZERO);
+    assert_eq!(fair.anvil.balance(fair.mari.address).await, seller);
     fair.node.stop();
 }
 
@@ -224,7 +268,7 @@ async fn two_who_buy_at_once_have_a_sale_each_and_a_cancelled_offer_costs_nothin
 
     // Cancelled and bought in the same block, whichever comes first in it.
     let before = fair.anvil.balance(fair.lab.address).await;
-    let (gas_before, _) = fair.fees(fair.lab.address).await;
+    let (gas_before, _) = fair.anvil.fees(fair.lab.address).await;
     let offer = fair.offer();
     fair.anvil.set_interval_s(0).await;
     let mut buyer = fair.start(&fair.lab, &fair.buying(&offer, &rpc, "third"));
@@ -242,7 +286,7 @@ async fn two_who_buy_at_once_have_a_sale_each_and_a_cancelled_offer_costs_nothin
         assert_eq!(fair.anvil.balance(market()).await, price(), "{}", buyer.said());
         must(fair.on_chain(&fair.lab, &["sales", "refund", "--order", "third/order.json"]));
     }
-    let (gas, _) = fair.fees(fair.lab.address).await;
+    let (gas, _) = fair.anvil.fees(fair.lab.address).await;
     assert_eq!(fair.anvil.balance(fair.lab.address).await + (gas - gas_before), before);
     assert_eq!(fair.anvil.balance(market()).await, U256::ZERO);
     fair.node.stop();
@@ -256,17 +300,17 @@ async fn money_that_cannot_go_to_its_seller_waits_for_them_and_a_token_with_a_fe
     fair.anvil.set_balance(mari.address, COIN_WEI).await;
 
     // A token that keeps a part: nothing is bought with it, and nothing of it stays anywhere.
-    let greedy = hostile_token(&fair, 7, Address::ZERO).await;
+    let greedy = token(&fair, Quirks { fee: 7, ..Quirks::default() }).await;
     let offer = fair.offer_for("1000", &["--token", &greedy.to_string()]);
     let refused = fair.run(lab, &fair.buying(&offer, &rpc, "greedy"), true);
     assert!(refused.code == Some(1), "{refused:?}");
     assert!(refused.err.contains("WrongAmountArrived"), "{refused:?}");
-    let held = |token, owner| view(&fair, token, Token::balanceOfCall { owner });
+    let held = |token, owner| view(&fair.anvil, token, Token::balanceOfCall { owner });
     assert_eq!(held(greedy, market()).await, U256::ZERO);
     assert_eq!(held(greedy, lab.address).await, U256::from(99_993));
 
     // One that moves nothing to the seller: it waits for them, and goes where they say.
-    let blocking = hostile_token(&fair, 0, mari.address).await;
+    let blocking = token(&fair, Quirks { blocked: mari.address, ..Quirks::default() }).await;
     let elsewhere = Address::repeat_byte(0xe1);
     let offer = fair.offer_for("1000", &["--token", &blocking.to_string()]);
     fair.sells(&offer, "blocked").await;
@@ -297,16 +341,4 @@ async fn money_that_cannot_go_to_its_seller_waits_for_them_and_a_token_with_a_fe
     assert_eq!(fair.anvil.balance(elsewhere).await, price());
     assert_eq!(fair.anvil.balance(market()).await, U256::ZERO);
     fair.node.stop();
-}
-
-/// A token that keeps `fee` of each move and moves nothing to `blocked`; the laboratory has some.
-async fn hostile_token(fair: &Fair, fee: u64, blocked: Address) -> Address {
-    let code: Bytes = include_str!("../../data/token/HostileToken.hex").trim().parse().unwrap();
-    let fee: [u8; 32] = U256::from(fee).to_be_bytes();
-    let making = [&code[..], &fee, blocked.into_word().as_slice()].concat();
-    let made = fair.anvil.send(ACCOUNTS[0], None, making.into(), 0).await;
-    let at = made["contractAddress"].as_str().unwrap().parse().unwrap();
-    let call = Token::transferCall { to: fair.lab.address, amount: U256::from(100_000) };
-    fair.anvil.send(ACCOUNTS[0], Some(at), call.abi_encode().into(), 0).await;
-    at
 }

@@ -23,7 +23,7 @@ use crate::sessions::UnknownNonce;
 use crate::siwe::SiweError;
 use actix_web::error::BlockingError;
 use medtrail_ledger::binding::BindingDocumentError;
-use medtrail_ledger::ports::JournalError;
+use medtrail_ledger::ports::{JournalError, RegistryError};
 use medtrail_ledger::proof::EvidenceError;
 use medtrail_oracle::accounting::AccountingError;
 use medtrail_oracle::aliases::AliasError;
@@ -42,6 +42,15 @@ use medtrail_oracle::sources::SourceRefusal;
 use medtrail_oracle::vault::VaultError;
 use medtrail_permit::permits::Refusal;
 use tokio::task::JoinError;
+
+impl Problem {
+    /// The caller is told to ask again; whoever reads the program's words, why. `/readyz` says
+    /// whether the chain is away, and this is one request's.
+    fn chain_unreadable(cause: &RegistryError, told: String) -> Self {
+        tracing::debug!("a request met a chain that cannot be read: {cause}");
+        Self::new(&CHAIN_UNREADABLE, told)
+    }
+}
 
 impl From<&ReportError> for Problem {
     fn from(error: &ReportError) -> Self {
@@ -171,7 +180,7 @@ impl From<AliasError> for Problem {
             AliasError::NotFresh => Self::new(&ALIAS_NOT_FRESH, told).at("alias"),
             AliasError::TooMany => Self::new(&TOO_MANY_ALIASES, told),
             AliasError::ControlMoved => Self::new(&CONTROL_MOVED, told),
-            AliasError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            AliasError::ChainUnreadable(cause) => Self::chain_unreadable(&cause, told),
             AliasError::NotEntered(_) => Self::new(&NOT_ENTERED, told),
             AliasError::Journal(error) => error.into(),
             other => Self::fault(&other),
@@ -236,7 +245,7 @@ impl Problem {
                 };
                 Self::new(kind, told).at("signature")
             }
-            PermissionError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            PermissionError::ChainUnreadable(cause) => Self::chain_unreadable(&cause, told),
             PermissionError::TooMany => Self::new(&TOO_MANY_PERMISSIONS, told),
             PermissionError::OtherLog => {
                 Self::new(&WRONG_LOG, told).at(format!("document.{word}.log"))
@@ -318,7 +327,7 @@ impl From<SeeingError> for Problem {
     fn from(error: SeeingError) -> Self {
         let told = error.to_string();
         match error {
-            SeeingError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            SeeingError::ChainUnreadable(cause) => Self::chain_unreadable(&cause, told),
             SeeingError::Entry(error) => error.into(),
             SeeingError::Report(error) => Self::from(&error),
             other => Self::fault(&other),
@@ -358,7 +367,7 @@ impl From<VaultError> for Problem {
                 .at("report.fromVersion")
                 .with(More { current, ..More::default() }),
             VaultError::NotWaiting => Self::new(&NOT_WAITING, told),
-            VaultError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            VaultError::ChainUnreadable(cause) => Self::chain_unreadable(&cause, told),
             VaultError::Entry(error) => error.into(),
             other => Self::fault(&other),
         }
@@ -389,7 +398,7 @@ impl From<SalesError> for Problem {
                 Self::new(&NO_LOOK, told).with(More { reason: Some(why), ..More::default() })
             }
             SalesError::NoFile => Self::new(&NO_DELIVERY, told),
-            SalesError::ChainUnreadable(_) => Self::new(&CHAIN_UNREADABLE, told),
+            SalesError::ChainUnreadable(cause) => Self::chain_unreadable(&cause, told),
             SalesError::Vault(error) => error.into(),
             SalesError::Report(error) => Self::from(&error),
             SalesError::Entry(error) => error.into(),

@@ -1,6 +1,7 @@
 //! `/v1/calls`: what buyers call for from many. The catalogue is everybody's and names nobody but the
 //! buyer; whoever wants to sell signs in and is told what to sign for a free place.
 
+use super::sales::side_in;
 use super::{cursor, parcel};
 use crate::answer::{blocking, created, json};
 use crate::caller::Caller;
@@ -266,17 +267,9 @@ pub(super) async fn catalogue(
     let calls = state.calls()?;
     let (before, limit) = (cursor::read(before)?, limit.unwrap_or(USUAL));
     let version = "medtrail/calls-v1";
-    let is_buyer = match r#as.as_deref() {
-        None => None,
-        Some("buyer") => Some(true),
-        Some("seller") => Some(false),
-        Some(_) => {
-            return Err(Problem::new(&problem::INVALID_QUERY, "as is buyer or seller").at("as"));
-        }
-    };
-    if let Some(is_buyer) = is_buyer {
+    if let Some(side) = side_in(r#as.as_deref())? {
         let who = caller.session()?.address;
-        let (views, next) = calls.calls_of(who, is_buyer, before, limit).await?;
+        let (views, next) = calls.calls_of(who, side, before, limit).await?;
         let calls: Vec<OneCall> = views.into_iter().map(OneCall::from).collect();
         return Ok(json(&CallList { version, calls, next: next.map(cursor::write) }));
     }

@@ -201,6 +201,16 @@ pub(super) struct Wished {
     limit: Option<usize>,
 }
 
+/// As which of the two somebody asks.
+pub(super) fn side_in(r#as: Option<&str>) -> Result<Option<Side>, Problem> {
+    match r#as {
+        None => Ok(None),
+        Some("seller") => Ok(Some(Side::Seller)),
+        Some("buyer") => Ok(Some(Side::Buyer)),
+        Some(_) => Err(Problem::new(&problem::INVALID_QUERY, "as is seller or buyer").at("as")),
+    }
+}
+
 /// Sales, newest first.
 #[derive(Serialize, ToSchema)]
 struct SaleList {
@@ -225,15 +235,7 @@ pub(super) async fn list(
     let who = caller.session()?.address;
     let wished = query.map_err(|error| Problem::new(&problem::INVALID_QUERY, error.to_string()))?;
     let Wished { r#as, before, limit } = wished.into_inner();
-    let side = match r#as.as_deref() {
-        None => None,
-        Some("seller") => Some(Side::Seller),
-        Some("buyer") => Some(Side::Buyer),
-        Some(_) => {
-            let told = "as is seller or buyer";
-            return Err(Problem::new(&problem::INVALID_QUERY, told).at("as"));
-        }
-    };
+    let side = side_in(r#as.as_deref())?;
     let (before, limit) = (cursor::read(before)?, limit.unwrap_or(USUAL));
     let (views, next) = state.sales()?.sales_of(who, side, before, limit).await?;
     let sales = views.into_iter().map(OneSale::from).collect();

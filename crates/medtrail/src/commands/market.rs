@@ -211,6 +211,33 @@ impl Place {
         Ok(self.chain.tips().await?.head.time_s)
     }
 
+    /// Makes a price ready for `market` to take, and returns what goes with the call that takes it:
+    /// of a token nothing, but just the price is allowed before.
+    pub(super) async fn ready(
+        &self,
+        signed: &Signed,
+        token: Address,
+        price: U256,
+        market: Address,
+    ) -> Result<U256, Failure> {
+        if token.is_zero() {
+            return Ok(price);
+        }
+        let payer = signed.session.address();
+        let (allowed, held) = own::token_of(&self.rpc, token, payer, market).await?;
+        if held < price {
+            return Err(Failure::new(format!(
+                "you hold {held} units of {token}, and need {price}"
+            )));
+        }
+        if allowed < price {
+            signed.say("Allowing the market to take just this price …");
+            let allow = own::allow(market, price);
+            self.transact(signed.session.key(), token, allow, U256::ZERO).await?;
+        }
+        Ok(U256::ZERO)
+    }
+
     /// Sends a call from this key's account, and waits until it stands in a block.
     pub(super) async fn act(
         &self,

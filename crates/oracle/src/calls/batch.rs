@@ -8,6 +8,7 @@ use crate::opener::EntryError;
 use alloy_primitives::{Address, B256, Bytes};
 use medtrail_ledger::directory::{AcceptanceRow, CallDelivery, CallRow};
 use medtrail_ledger::entry::commitment;
+use medtrail_ledger::gas::gas_limit;
 use medtrail_ledger::group::{Group, Included, group};
 use medtrail_ledger::merkle::leaf_hash;
 use medtrail_ledger::plan::{Anchor, Call};
@@ -21,9 +22,6 @@ const CLAIM_GAS: u64 = 150_000;
 const WALLET_GAS: u64 = 200_000;
 const PUSH_GAS: u64 = 30_000;
 const TOKEN_GAS: u64 = 300_000;
-/// A transaction's own gas, and no less than what a byte of its data takes.
-const TRANSACTION_GAS: u64 = 21_000;
-const BYTE_GAS: u64 = 16;
 
 /// One claim, and what it is proved by.
 struct Proved {
@@ -74,7 +72,7 @@ impl Calls {
         loop {
             let gas = proved.iter().fold(BATCH_GAS, |gas, one| gas + one.gas);
             let data = made(&proved)?;
-            let whole = TRANSACTION_GAS + BYTE_GAS * data.len() as u64 + gas;
+            let whole = gas_limit(&data, gas);
             if whole <= gas_max {
                 let (market, call) = (self.market().cohort_market, row.id);
                 let claims = proved.iter().map(|one| one.claim.acceptance).collect();

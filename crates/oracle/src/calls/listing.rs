@@ -3,6 +3,7 @@
 
 use super::given::Delivery;
 use super::{Calls, CallsError};
+use crate::sales::Side;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
     AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange,
@@ -223,7 +224,7 @@ impl Calls {
     pub async fn calls_of(
         &self,
         who: Address,
-        is_buyer: bool,
+        side: Side,
         before: Option<(u64, B256)>,
         limit: usize,
     ) -> Result<Page<CallView>, CallsError> {
@@ -234,9 +235,9 @@ impl Calls {
                 let rows = calls.service().0.live.rows();
                 let board = &rows.board;
                 let place = |row: &CallRow| (row.heard_ms, row.id);
-                match is_buyer {
-                    true => found.extend(board.calls_of(name).map(place)),
-                    false => {
+                match side {
+                    Side::Buyer => found.extend(board.calls_of(name).map(place)),
+                    Side::Seller => {
                         let own = board.acceptances_by(name);
                         found.extend(own.filter_map(|row| board.call(row.call)).map(place));
                     }

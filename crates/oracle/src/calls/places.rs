@@ -42,10 +42,9 @@ impl Calls {
         let place = self.service().0.live.rows().board.free_place(row.id, cohort.places, seller);
         let Some(place) = place else { return Ok(None) };
         let chain = self.0.sales.chain_of(seller)?;
-        // A second later for each that the caller had: one that was taken back is spent.
         let mut own = self.acceptances_of(row.id);
         own.retain(|one| self.0.sales.is_party(who, one.seller));
-        let until_s = cohort.settled_by().unwrap_or(u64::MAX).saturating_add(own.len() as u64);
+        let until_s = cohort.acceptance_ends(own.len()).unwrap_or(u64::MAX);
         let epoch = epoch_of(seller, &chain);
         Ok(Some(cohort.acceptance(&self.market(), place, seller, epoch, until_s)))
     }

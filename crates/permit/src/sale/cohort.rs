@@ -45,6 +45,12 @@ impl Cohort {
         self.deliverBy.checked_add(self.grace)
     }
 
+    /// When the acceptance ends that is asked of somebody who gave `before` others in this call: each
+    /// a second later, since one that was taken back is spent. None where no clock reaches.
+    pub fn acceptance_ends(&self, before: usize) -> Option<u64> {
+        self.settled_by()?.checked_add(before as u64)
+    }
+
     /// The acceptance that one seller is asked for.
     pub fn acceptance(
         &self,

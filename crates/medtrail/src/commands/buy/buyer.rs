@@ -4,7 +4,7 @@ use super::next::{Next, Seen, Served, Waiting, next};
 use super::purchase::Purchase;
 use super::{fetch, judge, words};
 use crate::commands::PassphraseArgs;
-use crate::commands::market::looks::{FAILURES_MAX, Stuck, pause};
+use crate::commands::market::looks::{self, Stuck, Waits};
 use crate::commands::market::views::{OfferView, SaleView, read};
 use crate::commands::market::{Place, windows_of};
 use crate::commands::signing::{Signed, salt};
@@ -23,7 +23,6 @@ use medtrail_permit::sale::check;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// What a buyer asks for beside the offer.
 pub(crate) struct Wanted {
@@ -134,23 +133,7 @@ impl Buyer {
 
     /// Takes every step that can be taken; with `wait` stays for those that cannot yet.
     pub(crate) async fn follow(&mut self, order: &Order, wait: bool) -> Outcome {
-        let (start, mut failures, mut said) = (Instant::now(), 0, None);
-        loop {
-            match self.step(order, &mut said, wait).await {
-                Ok(Some(code)) => return Ok(code),
-                Ok(None) => failures = 0,
-                Err(failure) if !wait || failures >= FAILURES_MAX || failure.is_final => {
-                    return Err(failure.why);
-                }
-                Err(failure) => {
-                    failures += 1;
-                    eprintln!("medtrail: {} – trying again", failure.why);
-                    // A session may have ended while it waited.
-                    let _ = self.signed.session.renew().await;
-                }
-            }
-            pause(start).await;
-        }
+        looks::follow(Following(self, order), wait).await
     }
 
     /// One look, and what it asks for; a code: it has ended.
@@ -212,14 +195,8 @@ impl Buyer {
 
     /// The last that is said of this run: one document, or words.
     fn tell(&self, order: B256, state: &str, words: &str, more: Value) {
-        let mut told = json!({ "order": order, "state": state, "folder": self.purchase.folder() });
-        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
-            told.extend(more);
-        }
-        match self.signed.json {
-            true => println!("{told:#}"),
-            false => println!("{words}"),
-        }
+        let told = json!({ "order": order, "state": state, "folder": self.purchase.folder() });
+        looks::end(&self.signed, told, more, words);
     }
 
     fn end(&self, order: B256, state: &str, words: &str) -> ExitCode {
@@ -278,21 +255,7 @@ impl Buyer {
         let key = self.signed.session.key();
         let (offer, place) = (&order.offer, &self.place);
         let market = place.market.data_market;
-        let value = if offer.token.is_zero() { offer.price } else { Default::default() };
-        if !offer.token.is_zero() {
-            let (allowed, held) =
-                own::token_of(&place.rpc, offer.token, order.buyer, market).await?;
-            if held < offer.price {
-                let words =
-                    format!("you hold {held} units of {}, and need {}", offer.token, offer.price);
-                return Err(Failure::new(words));
-            }
-            if allowed < offer.price {
-                self.signed.say("Allowing the market to take just the price …");
-                let data = own::allow(market, offer.price);
-                place.transact(key, offer.token, data, Default::default()).await?;
-            }
-        }
+        let value = place.ready(&self.signed, offer.token, offer.price, market).await?;
         let call =
             MarketCall::Buy { order: bare_order(order), offer_signature: view.signature.clone() };
         place.act(key, &call, value).await?;
@@ -327,5 +290,24 @@ impl Buyer {
             self.tell(id, state, &words, found);
         }
         outcome
+    }
+}
+
+/// Whoever bought, and waits for this order.
+struct Following<'a>(&'a mut Buyer, &'a Order);
+
+impl Waits for Following<'_> {
+    type Waiting = Waiting;
+
+    fn signed(&mut self) -> &mut Signed {
+        &mut self.0.signed
+    }
+
+    async fn step(
+        &self,
+        said: &mut Option<Waiting>,
+        stays: bool,
+    ) -> Result<Option<ExitCode>, Stuck> {
+        self.0.step(self.1, said, stays).await
     }
 }

@@ -9,21 +9,20 @@ use crate::commands::PassphraseArgs;
 use crate::commands::buy::fetch;
 use crate::commands::delivery::call::{Given, check};
 use crate::commands::delivery::input::read_identity;
-use crate::commands::market::looks::{FAILURES_MAX, Stuck, pause};
+use crate::commands::market::looks::{self, Stuck, Waits};
 use crate::commands::market::{Place, windows_of};
 use crate::commands::signing::{Signed, salt};
 use crate::exit::{Failure, OK, Outcome, exit_code};
 use crate::render;
 use alloy_primitives::B256;
+use medtrail_chain::At;
 use medtrail_chain::cohort::{CohortCall, Status};
-use medtrail_chain::{At, own};
 use medtrail_permit::dataset::Dataset;
 use medtrail_permit::sale::cohort::{self, CohortMarket};
 use medtrail_permit::sale::{Cohort, Terms};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// A buyer, the market of calls, and the folder of this call.
 pub(crate) struct Caller {
@@ -122,23 +121,7 @@ impl Caller {
 
     /// Takes every step that can be taken; with `wait` stays for those that cannot yet.
     pub(crate) async fn follow(&mut self, call: &Cohort, wait: bool) -> Outcome {
-        let (start, mut failures, mut said) = (Instant::now(), 0, None);
-        loop {
-            match self.step(call, &mut said, wait).await {
-                Ok(Some(code)) => return Ok(code),
-                Ok(None) => failures = 0,
-                Err(failure) if !wait || failures >= FAILURES_MAX || failure.is_final => {
-                    return Err(failure.why);
-                }
-                Err(failure) => {
-                    failures += 1;
-                    eprintln!("medtrail: {} – trying again", failure.why);
-                    // A session may have ended while it waited.
-                    let _ = self.signed.session.renew().await;
-                }
-            }
-            pause(start).await;
-        }
+        looks::follow(Following(self, call), wait).await
     }
 
     /// One look, and what it asks for; a code: it has ended.
@@ -206,14 +189,8 @@ impl Caller {
 
     /// The last that is said of this run: one document, or words.
     fn tell(&self, id: B256, state: &str, words: &str, more: Value) {
-        let mut told = json!({ "call": id, "state": state, "folder": self.folder.folder() });
-        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
-            told.extend(more);
-        }
-        match self.signed.json {
-            true => println!("{told:#}"),
-            false => println!("{words}"),
-        }
+        let told = json!({ "call": id, "state": state, "folder": self.folder.folder() });
+        looks::end(&self.signed, told, more, words);
     }
 
     fn end(&self, id: B256, state: &str, words: &str) -> ExitCode {
@@ -234,19 +211,7 @@ impl Caller {
         let (key, place, market) =
             (self.signed.session.key(), &self.place, self.market.cohort_market);
         let whole = words::whole(call);
-        let value = if call.token.is_zero() { whole } else { Default::default() };
-        if !call.token.is_zero() {
-            let (allowed, held) = own::token_of(&place.rpc, call.token, call.buyer, market).await?;
-            if held < whole {
-                let words = format!("you hold {held} units of {}, and need {whole}", call.token);
-                return Err(Failure::new(words));
-            }
-            if allowed < whole {
-                self.signed.say("Allowing the market to take just the price of all places …");
-                let data = own::allow(market, whole);
-                place.transact(key, call.token, data, Default::default()).await?;
-            }
-        }
+        let value = place.ready(&self.signed, call.token, whole, market).await?;
         let data = CohortCall::Open(bare_cohort(call)).calldata();
         place.transact(key, market, data, value).await?;
         self.signed.say("Opened. The money waits in the market contract.");
@@ -310,6 +275,25 @@ impl Caller {
             self.tell(id, state, &words, json!({ "report": checked.report(&given) }));
         }
         outcome
+    }
+}
+
+/// Whoever called, and waits for this call.
+struct Following<'a>(&'a mut Caller, &'a Cohort);
+
+impl Waits for Following<'_> {
+    type Waiting = Waiting;
+
+    fn signed(&mut self) -> &mut Signed {
+        &mut self.0.signed
+    }
+
+    async fn step(
+        &self,
+        said: &mut Option<Waiting>,
+        stays: bool,
+    ) -> Result<Option<ExitCode>, Stuck> {
+        self.0.step(self.1, said, stays).await
     }
 }
 

@@ -221,9 +221,7 @@ fn fit(
     if proposed.epoch != epoch {
         return Err(Unfit::Epoch { proposed: proposed.epoch, seen: epoch });
     }
-    // A second later for each that one had: one that was taken back is spent.
-    let until_s = cohort.settled_by().and_then(|by| by.checked_add(view.own.len() as u64));
-    let until_s = until_s.ok_or(Unfit::Another("expiresAt"))?;
+    let until_s = cohort.acceptance_ends(view.own.len()).ok_or(Unfit::Another("expiresAt"))?;
     // Of what the service proposes only the number of the place counts.
     let own = cohort.acceptance(market, proposed.place, seller, epoch, until_s);
     match own == *proposed {
@@ -307,51 +305,21 @@ pub(super) async fn revoke(acceptance: B256, seller: Option<Address>, actor: Act
 mod tests {
     use super::*;
     use crate::commands::market::calls::OwnAcceptance;
-    use medtrail_permit::dataset::{Dataset, Form, Origin};
-    use medtrail_permit::sale::{Terms, cohort};
-    use medtrail_permit::statements::Language;
+    use crate::commands::market::calls::tests::{self, MARKET};
+    use medtrail_permit::sale::Terms;
 
-    const LOG: B256 = B256::repeat_byte(0x10);
     const SELLER: Address = Address::repeat_byte(0x5e);
-    const MARKET: CohortMarket =
-        CohortMarket { chain_id: 31_338, cohort_market: Address::repeat_byte(0xc0) };
 
+    /// What a seller is shown who has not accepted.
     fn view() -> CallView {
-        let (form, origin) = (Form::AsItIs, Origin::Signed);
-        let dataset = Dataset::new("patient/*.rs", vec![], 0, 60, form, origin).unwrap();
-        let bare = Cohort {
-            buyer: Address::repeat_byte(4),
-            log: LOG,
-            price: U256::from(5),
-            places: 9,
-            recipient: B256::repeat_byte(0x11),
-            deliverBy: 1_767_614_400,
-            grace: 86_400,
-            terms: Terms {
-                purpose: "HRESCH".into(),
-                dataset: dataset.id(),
-                salt: B256::repeat_byte(3),
-                ..Terms::default()
-            },
-            salt: B256::repeat_byte(5),
-            ..Cohort::default()
-        };
-        let cohort = cohort::worded(bare, &dataset, Language::En).unwrap();
-        let until_s = cohort.settled_by().unwrap();
-        CallView {
-            id: cohort.id(&MARKET),
-            proposed: Some(cohort.acceptance(&MARKET, 3, SELLER, 0, until_s)),
-            dataset: String::from_utf8(dataset.bytes()).unwrap(),
-            state: "open".into(),
-            accepted: None,
-            own: Vec::new(),
-            delivery: None,
-            cohort,
-        }
+        let view = tests::view();
+        let until_s = view.cohort.settled_by().unwrap();
+        let proposed = view.cohort.acceptance(&MARKET, 3, SELLER, 0, until_s);
+        CallView { proposed: Some(proposed), ..view }
     }
 
     fn fitted(view: &CallView) -> Result<Answer, Unfit> {
-        fit(view, SELLER, &MARKET, LOG, 0)
+        fit(view, SELLER, &MARKET, view.cohort.log, 0)
     }
 
     #[test]

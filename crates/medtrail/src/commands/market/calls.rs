@@ -137,17 +137,18 @@ async fn events_in(
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::commands) mod tests {
     use super::*;
     use alloy_primitives::U256;
     use medtrail_permit::dataset::{Form, Origin};
     use medtrail_permit::sale::{Terms, cohort};
     use medtrail_permit::statements::Language;
 
-    const MARKET: CohortMarket =
+    pub(in crate::commands) const MARKET: CohortMarket =
         CohortMarket { chain_id: 31_338, cohort_market: Address::repeat_byte(0xc0) };
 
-    fn view() -> CallView {
+    /// A call as an honest service shows it, with nobody in it.
+    pub(in crate::commands) fn view() -> CallView {
         let (form, origin) = (Form::AsItIs, Origin::Signed);
         let dataset = Dataset::new("patient/*.rs", vec![], 0, 60, form, origin).unwrap();
         let bare = Cohort {

@@ -9,7 +9,7 @@ use crate::support::{FAULTS, World, address_of, now_ms};
 use medtrail_ledger::entry::subject_of;
 use medtrail_oracle::calls::CallsError;
 use medtrail_oracle::calls::trade::OnChain;
-use medtrail_oracle::sales::SalesError;
+use medtrail_oracle::sales::{SalesError, Side};
 use medtrail_oracle::vault::VaultLimits;
 use medtrail_permit::sale::{Cohort, CohortAcceptance, cohort};
 use medtrail_permit::statements::Language;
@@ -53,11 +53,13 @@ async fn two_accept_two_places_and_their_trails_say_so() {
     assert_eq!((view.accepted, view.own.len()), (Some(2), 0));
     let view = hall.calls.call(address_of(OTHER), id, None).await.unwrap();
     assert_eq!((view.accepted, view.own.len()), (None, 0));
-    let (own, _) = hall.calls.calls_of(anna_address(), false, None, 10).await.unwrap();
+    let (own, _) = hall.calls.calls_of(anna_address(), Side::Seller, None, 10).await.unwrap();
     assert_eq!((own.len(), own[0].own.len()), (1, 1));
-    let (bought, _) = hall.calls.calls_of(address_of(BOREAL), true, None, 10).await.unwrap();
+    let (bought, _) = hall.calls.calls_of(address_of(BOREAL), Side::Buyer, None, 10).await.unwrap();
     assert_eq!(bought.len(), 1);
-    assert!(hall.calls.calls_of(address_of(OTHER), false, None, 10).await.unwrap().0.is_empty());
+    assert!(
+        hall.calls.calls_of(address_of(OTHER), Side::Seller, None, 10).await.unwrap().0.is_empty()
+    );
     hall.stop().await;
 }
 

@@ -353,7 +353,7 @@ mod tests {
         let view = CallView { proposed: Some(coming), ..good.clone() };
         assert_eq!(fitted(&view), Err(Unfit::Epoch { proposed: 1, seen: 0 }));
         let elsewhere = fit(&good, SELLER, &MARKET, B256::ZERO, 0);
-        assert_eq!(elsewhere, Err(Unfit::Log(LOG)));
+        assert_eq!(elsewhere, Err(Unfit::Log(good.cohort.log)));
         let full = CallView { proposed: None, state: "late".into(), ..good };
         assert_eq!(fitted(&full), Err(Unfit::Full("late".into())));
     }

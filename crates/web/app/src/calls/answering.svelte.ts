@@ -4,22 +4,20 @@ import { acceptanceOf, acceptanceProblem, settledBy } from "../permit/cohort";
 import { cohortId } from "../permit/sale";
 import { wordsData } from "../sales/abi";
 import type { MarketInfo } from "../sales/api";
-import { waitingFor, type Purse, type Waiting } from "../sales/credits";
-import { explain } from "../sales/explain";
+import { waitingFor, type Waiting } from "../sales/credits";
 import { orNull } from "../sales/open";
 import { signSale } from "../sales/sign";
 import { learn } from "../sales/tokens.svelte";
-import { mined, transact } from "../sales/transact";
 import { acceptanceForWallet } from "../sales/typed-data";
 import { allPages } from "../sell/selling.svelte";
 import { ask, Refused } from "../server/client";
-import { session } from "../session/session.svelte";
 import { callData } from "./abi";
 import { callsOf, callViewOf, catalogueOf, type CallView, type OwnAcceptance } from "./api";
 import type { CallChain, CallStanding } from "./chain";
-import { hasCalls, judgeCall, type CallMarket, type JudgedCall } from "./check";
+import { judgeCall, type CallMarket, type JudgedCall } from "./check";
 import { callChainOf } from "./open";
 import { mineOf, type Mine, type OwnOnChain } from "./progress";
+import { CallWork } from "./work.svelte";
 
 /** A call as a seller meets it. */
 export interface Call {
@@ -32,21 +30,15 @@ export interface Call {
 const AT_ONCE = 25;
 
 /** What buyers call for, and what a person answered, while the page is open: checked on this device. */
-export class Answering implements Purse {
-  phase = $state<"loading" | "ready" | "off" | "failed">("loading");
-  error = $state("");
+export class Answering extends CallWork {
   calls = $state.raw<readonly Call[]>([]);
   unread = $state(0);
   /** There are more in the catalogue. */
   hasMore = $state(false);
-  waiting = $state.raw<readonly Waiting[]>([]);
-  hasRead = $state(false);
-  isBusy = $state(false);
 
   readonly open = $derived(this.calls.filter(({ mine }) => mine.own === null));
   readonly answered = $derived(this.calls.filter(({ mine }) => mine.own !== null));
 
-  #stop = new AbortController();
   /** Calls of others do not change: each is asked for once. */
   readonly #known = new Map<Hex, CallView | null>();
   #pages = 1;
@@ -54,7 +46,9 @@ export class Answering implements Purse {
   readonly #signed = new Map<Hex, Hex>();
 
   /** `aliases`: the addresses that the person sells under besides their own. */
-  constructor(private readonly told: () => MarketInfo | null, readonly address: Hex, readonly aliases: () => readonly Hex[]) {}
+  constructor(private readonly told: () => MarketInfo | null, readonly address: Hex, readonly aliases: () => readonly Hex[]) {
+    super();
+  }
 
   get market(): MarketInfo | null {
     return this.told();
@@ -64,36 +58,14 @@ export class Answering implements Purse {
     return [this.address, ...this.aliases()];
   }
 
-  async start(): Promise<void> {
-    this.error = "";
-    // The place may be opened again after it was closed.
-    if (this.#stop.signal.aborted) this.#stop = new AbortController();
-    try {
-      if (hasCalls(this.market)) await this.read();
-      this.phase = hasCalls(this.market) ? "ready" : "off";
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      [this.phase, this.error] = ["failed", explain(error)];
-    }
-  }
-
-  close(): void {
-    this.#stop.abort();
-  }
-
-  /** Again, quietly: what cannot be read now may be in a moment. */
-  async poll(): Promise<void> {
-    if (this.phase === "ready" && !this.isBusy) await this.read().catch(() => undefined);
-  }
-
   async more(): Promise<void> {
     this.#pages += 1;
-    await this.#doing(() => this.read());
+    await this.doing(() => this.read());
   }
 
   async read(): Promise<void> {
-    const market = this.#market();
-    const { signal } = this.#stop;
+    const market = this.callMarket();
+    const { signal } = this;
     const answered = await allPages("/v1/calls?as=seller", callsOf, signal);
     const theirs = new Set(answered.found.map(({ id }) => id));
     const { ids, unread, next } = await this.#catalogue(signal);
@@ -147,36 +119,14 @@ export class Answering implements Purse {
     return { isPaid, revokedAtS };
   }
 
-  async #doing<T>(what: () => Promise<T>): Promise<T> {
-    this.isBusy = true;
-    try {
-      return await what();
-    } catch (error) {
-      if (error instanceof Refused && error.status === 401) void session.probe();
-      throw error;
-    } finally {
-      this.isBusy = false;
-    }
-  }
-
-  async #readAfter(): Promise<void> {
-    await this.read().catch((error: unknown) => { this.error = explain(error); });
-  }
-
-  #market(): CallMarket {
-    const { market } = this;
-    if (!hasCalls(market)) throw new Error("a market with calls comes before they are answered");
-    return market;
-  }
-
   /** The yes to one place, of those that are free the one that the service proposes now. It costs the seller nothing. */
   accept(id: Hex, seller: Hex, country: string): Promise<void> {
-    return this.#doing(async () => {
-      const market = this.#market();
+    return this.doing(async () => {
+      const market = this.callMarket();
       const chain = await callChainOf(market);
       if (chain === null) throw new Error(s("wallet.needed"));
       const [view, standing, person, epoch] = await Promise.all([
-        ask<unknown>(`/v1/calls/${id}?seller=${seller}`, { signal: this.#stop.signal }).then(callViewOf), chain.standing(id), chain.person(seller), chain.epoch(seller),
+        ask<unknown>(`/v1/calls/${id}?seller=${seller}`, { signal: this.signal }).then(callViewOf), chain.standing(id), chain.person(seller), chain.epoch(seller),
       ]);
       // Without money there nobody would be paid, and the chain was asked just now.
       if (view === null || view.id !== id || view.dataset === null || judgeCall(view, market, standing).flaws.length > 0 || standing.status !== "open") throw new Error(s("call.notThat"));
@@ -194,16 +144,16 @@ export class Answering implements Purse {
       const written = callViewOf(await ask<unknown>(`/v1/calls/${id}/acceptances`, { method: "POST", body: { acceptance, signature, country } }));
       if (written?.own.some((one) => one.id === signed && one.state !== "withdrawn") !== true) throw new Error(s("sell.otherWritten"));
       this.#signed.delete(signed);
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
   /** With the service: no file that is made from now on has their data, and the log writes down none for them. */
   takeBack(id: Hex): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const written = callViewOf(await ask<unknown>(`/v1/calls/${id}/acceptances`, { method: "DELETE" }));
       if (written?.id !== id || written.own.at(-1)?.state !== "withdrawn") throw new Error(s("call.notTakenBack"));
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
@@ -211,19 +161,12 @@ export class Answering implements Purse {
   revoke({ view: { own } }: Call): Promise<void> {
     const last = own.at(-1);
     if (last === undefined) throw new Error("an acceptance comes before it is revoked");
-    return this.#send(last.seller, this.#market().consentRegistry, callData("revoke", last.seller, last.id));
+    const { chainId, consentRegistry } = this.callMarket();
+    return this.send(last.seller, chainId, consentRegistry, callData("revoke", last.seller, last.id));
   }
 
   withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
-    return this.#send(account, this.#market().cohortMarket, wordsData("withdraw", account, token, to));
-  }
-
-  #send(from: Hex, to: Hex, data: Hex): Promise<void> {
-    return this.#doing(async () => {
-      const { chainId } = this.#market();
-      const tx = await transact({ from, to, data }, chainId);
-      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
-      await this.#readAfter();
-    });
+    const { chainId, cohortMarket } = this.callMarket();
+    return this.send(account, chainId, cohortMarket, wordsData("withdraw", account, token, to));
   }
 }

@@ -7,8 +7,7 @@ import { cohortId, type Cohort } from "../permit/sale";
 import { allowed, type Asking, type Given } from "../market/allow";
 import { wordsData } from "../sales/abi";
 import { isEther, type MarketInfo } from "../sales/api";
-import { waitingFor, type Purse, type Waiting } from "../sales/credits";
-import { explain } from "../sales/explain";
+import { waitingFor, type Waiting } from "../sales/credits";
 import { orNull } from "../sales/open";
 import { learn } from "../sales/tokens.svelte";
 import { tokenAt, holdingOf, type Token } from "../sales/token";
@@ -20,10 +19,11 @@ import { cohortData, openWithPermitData } from "./abi";
 import { callsOf, callViewOf, type CallView } from "./api";
 import { totalOf, type CallDraft } from "./call-form";
 import type { CallChain, CallStanding } from "./chain";
-import { hasCalls, judgeCall, type CallFlaw, type CallMarket } from "./check";
+import { judgeCall, type CallFlaw, type CallMarket } from "./check";
 import { forgetCall, keepCall, keptCalls, type KeptCall } from "./kept";
 import { callChainOf } from "./open";
 import { calledOf, type Called } from "./progress";
+import { CallWork } from "./work.svelte";
 
 /** One call of the buyer's: from this device, from the service, or both. */
 export interface MyCall {
@@ -42,48 +42,19 @@ export interface MyCall {
 }
 
 /** What a buyer calls for: kept on this device, known to the service, and seen on the chain. */
-export class Calling implements Purse {
-  phase = $state<"loading" | "ready" | "off" | "failed">("loading");
-  error = $state("");
+export class Calling extends CallWork {
   calls = $state.raw<readonly MyCall[]>([]);
-  waiting = $state.raw<readonly Waiting[]>([]);
-  hasRead = $state(false);
-  isBusy = $state(false);
   /** What the wallet is asked for; null: nothing. */
   asking = $state<Asking | null>(null);
   readAtMs = $state(0);
 
-  readonly #stop = new AbortController();
-
-  constructor(readonly market: MarketInfo, readonly address: Hex) {}
-
-  get signal(): AbortSignal {
-    return this.#stop.signal;
-  }
-
-  async start(): Promise<void> {
-    this.error = "";
-    try {
-      if (hasCalls(this.market)) await this.read();
-      this.phase = hasCalls(this.market) ? "ready" : "off";
-    } catch (error) {
-      if (this.#stop.signal.aborted) return;
-      [this.phase, this.error] = ["failed", explain(error)];
-    }
-  }
-
-  close(): void {
-    this.#stop.abort();
-  }
-
-  /** Again, quietly: what cannot be read now may be in a moment. */
-  async poll(): Promise<void> {
-    if (this.phase === "ready" && !this.isBusy) await this.read().catch(() => undefined);
+  constructor(readonly market: MarketInfo, readonly address: Hex) {
+    super();
   }
 
   async read(): Promise<void> {
-    const market = this.#market();
-    const { found } = await allPages("/v1/calls?as=buyer", callsOf, this.#stop.signal);
+    const market = this.callMarket();
+    const { found } = await allPages("/v1/calls?as=buyer", callsOf, this.signal);
     const chain = await callChainOf(market);
     const nowS = (await orNull(chain?.nowS())) ?? Math.floor(Date.now() / 1000);
     const views = new Map(found.map((view) => [view.id, view]));
@@ -110,38 +81,35 @@ export class Calling implements Purse {
     };
   }
 
-  async #doing<T>(what: () => Promise<T>): Promise<T> {
-    this.isBusy = true;
+  protected override async doing<T>(what: () => Promise<T>): Promise<T> {
     try {
-      return await what();
+      return await super.doing(what);
     } finally {
-      this.isBusy = false;
       this.asking = null;
     }
   }
 
-  #market(): CallMarket {
-    const { market } = this;
-    if (!hasCalls(market)) throw new Error("a market with calls comes before one is made");
-    return market;
+  #say(data: Hex): Promise<void> {
+    const { chainId, cohortMarket } = this.callMarket();
+    return this.send(this.address, chainId, cohortMarket, data);
   }
 
   async #chain(): Promise<CallChain> {
-    const chain = await callChainOf(this.#market());
+    const chain = await callChainOf(this.callMarket());
     if (chain === null) throw new Error(s("wallet.needed"));
     return chain;
   }
 
   /** The clock of the chain, or of this device. */
   async nowS(): Promise<number> {
-    const chain = await callChainOf(this.#market());
+    const chain = await callChainOf(this.callMarket());
     return (await orNull(chain?.nowS())) ?? Math.floor(Date.now() / 1000);
   }
 
   /** What stands at this address, as its own contract tells; null: no token. */
   async tokenAt(address: Hex): Promise<Token | null> {
     const chain = await this.#chain();
-    if (await holdingOf(chain, address, this.address, this.#market().cohortMarket) === null) return null;
+    if (await holdingOf(chain, address, this.address, this.callMarket().cohortMarket) === null) return null;
     await learn(chain, [address]);
     return tokenAt(chain, address);
   }
@@ -152,15 +120,15 @@ export class Calling implements Purse {
     const chain = await this.#chain();
     await learn(chain, [cohort.token]);
     return allowed({
-      chain, chainId: market.chainId, spender: market.cohortMarket, buyer: this.address, token: cohort.token, price: totalOf(cohort), signal: this.#stop.signal,
+      chain, chainId: market.chainId, spender: market.cohortMarket, buyer: this.address, token: cohort.token, price: totalOf(cohort), signal: this.signal,
       paying: ({ deadline, signature }) => openWithPermitData(cohort, deadline, signature), ontold: (asking) => { this.asking = asking; },
     });
   }
 
   /** Pays for all places, and lists it. The call is kept before the wallet is asked: whatever happens then, the money can be found again. */
   pay({ cohort, dataset, text }: CallDraft): Promise<Hex> {
-    return this.#doing(async () => {
-      const market = this.#market();
+    return this.doing(async () => {
+      const market = this.callMarket();
       if (cohortProblem(cohort, dataset) !== null || cohort.buyer !== this.address || cohort.log !== market.log) throw new Error(s("call.notThat"));
       const id = cohortId("Cohort", cohort, market);
       const given = await this.#allowed(cohort, market);
@@ -177,10 +145,10 @@ export class Calling implements Purse {
         throw error;
       }
       keepCall(market, { ...kept, tx });
-      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
+      if (!await mined(tx, this.signal)) throw new Error(s("tx.failed", { tx }));
       // The service may not have this block yet: then it is told later, by a press.
       await this.#tell(kept).catch(() => undefined);
-      await this.read().catch((error: unknown) => { this.error = explain(error); });
+      await this.readAfter();
       return id;
     });
   }
@@ -192,7 +160,7 @@ export class Calling implements Purse {
 
   /** Nobody finds a call that the service was not told of. */
   tell(call: MyCall): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       await this.#tell(call);
       await this.read();
     });
@@ -200,25 +168,16 @@ export class Calling implements Purse {
 
   /** The money of all places that were not paid comes back. */
   end({ cohort }: MyCall): Promise<void> {
-    return this.#send(cohortData("close", cohort));
+    return this.#say(cohortData("close", cohort));
   }
 
   withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
-    return this.#send(wordsData("withdraw", account, token, to));
-  }
-
-  #send(data: Hex): Promise<void> {
-    return this.#doing(async () => {
-      const { chainId, cohortMarket } = this.#market();
-      const tx = await transact({ from: this.address, to: cohortMarket, data }, chainId);
-      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
-      await this.read();
-    });
+    return this.#say(wordsData("withdraw", account, token, to));
   }
 
   /** Of a call that never came to the chain. */
   forget({ id }: MyCall): void {
-    forgetCall(this.#market(), this.address, id);
+    forgetCall(this.callMarket(), this.address, id);
     this.calls = this.calls.filter((one) => one.id !== id);
   }
 }

@@ -7,7 +7,7 @@ import { buyData, buyWithPermitData, orderData, wordsData } from "../sales/abi";
 import { isEther, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
-import { waitingFor, type Purse, type Waiting } from "../sales/credits";
+import { waitingFor, type Waiting } from "../sales/credits";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
@@ -15,6 +15,7 @@ import { signSale } from "../sales/sign";
 import { learn } from "../sales/tokens.svelte";
 import { mined, NotSent, transact } from "../sales/transact";
 import { deletionForWallet } from "../sales/typed-data";
+import { Work } from "../sales/work.svelte";
 import { allPages } from "../sell/selling.svelte";
 import { ask } from "../server/client";
 import { isDeclined } from "../session/explain";
@@ -38,17 +39,12 @@ export interface Purchase {
 }
 
 /** What a buyer bought: kept on this device, known to the service, and seen on the chain. */
-export class Buying implements Purse {
+export class Buying extends Work {
   readonly address: Hex;
-  phase = $state<"loading" | "ready" | "off" | "failed">("loading");
-  error = $state("");
   market = $state.raw<MarketInfo | null>(null);
   trust = $state.raw<TrustFile | null>(null);
   purchases = $state.raw<readonly Purchase[]>([]);
   hasChain = $state(false);
-  waiting = $state.raw<readonly Waiting[]>([]);
-  hasRead = $state(false);
-  isBusy = $state(false);
   /** What the wallet is asked for; null: nothing. */
   asking = $state<Asking | null>(null);
   /** In this attempt the market was allowed, by transaction, to take the price: it stays so if the buyer does not pay. */
@@ -59,21 +55,17 @@ export class Buying implements Purse {
   readonly isRunning = $derived(this.purchases.some(({ progress, view }) =>
     progress.end === "running" || (view !== null && !["settled", "refunded", "over"].includes(view.state))));
 
-  readonly #stop = new AbortController();
   /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
   readonly #said = new Map<Hex, { readonly deletion: Deletion; readonly signature: Hex }>();
 
   constructor(address: string) {
+    super();
     this.address = address.toLowerCase() as Hex;
   }
 
-  get signal(): AbortSignal {
-    return this.#stop.signal;
-  }
-
   open(): Promise<void> {
-    return opening(this, this.#stop.signal, async () => {
-      const { market, trust } = await openMarket(this.#stop.signal);
+    return opening(this, this.signal, async () => {
+      const { market, trust } = await openMarket(this.signal);
       [this.market, this.trust] = [market, trust];
       if (market === null) return "off";
       await this.read();
@@ -81,20 +73,16 @@ export class Buying implements Purse {
     }, explain);
   }
 
-  close(): void {
-    this.#stop.abort();
-  }
-
   /** Again, quietly: what cannot be read now may be in a moment. */
-  async poll(): Promise<void> {
+  override async poll(): Promise<void> {
     if (this.phase !== "ready" || this.isBusy) return;
-    await this.read().catch((error: unknown) => { if (!this.#stop.signal.aborted) this.error = explain(error); });
+    await this.read().catch((error: unknown) => { if (!this.signal.aborted) this.error = explain(error); });
   }
 
   async read(): Promise<void> {
     const { market } = this;
     if (market === null) return;
-    const { found } = await allPages("/v1/sales?as=buyer", salesOf, this.#stop.signal);
+    const { found } = await allPages("/v1/sales?as=buyer", salesOf, this.signal);
     const chain = await chainOf(market);
     const nowS = (await orNull(chain?.nowS())) ?? null;
     this.hasChain = nowS !== null;
@@ -130,14 +118,17 @@ export class Buying implements Purse {
     return (await orNull(chain?.nowS())) ?? Math.floor(Date.now() / 1000);
   }
 
-  async #doing<T>(what: () => Promise<T>): Promise<T> {
-    this.isBusy = true;
+  protected override async doing<T>(what: () => Promise<T>): Promise<T> {
     try {
-      return await what();
+      return await super.doing(what);
     } finally {
-      this.isBusy = false;
       this.asking = null;
     }
+  }
+
+  #say(data: Hex): Promise<void> {
+    const { chainId, dataMarket } = this.#market();
+    return this.send(this.address, chainId, dataMarket, data);
   }
 
   #market(): MarketInfo {
@@ -153,7 +144,7 @@ export class Buying implements Purse {
     if (chain === null) throw new Error(s("wallet.needed"));
     await learn(chain, [token]);
     return allowed({
-      chain, chainId: market.chainId, spender: market.dataMarket, buyer: this.address, token, price: BigInt(price), signal: this.#stop.signal,
+      chain, chainId: market.chainId, spender: market.dataMarket, buyer: this.address, token, price: BigInt(price), signal: this.signal,
       paying: ({ deadline, signature }) => buyWithPermitData(order, offerSignature, deadline, signature),
       ontold: (asking) => {
         this.asking = asking;
@@ -164,7 +155,7 @@ export class Buying implements Purse {
 
   /** Pays. The order is kept before the wallet is asked to: whatever happens then, the money can be found again. */
   pay(order: Order, { dataset, text, signature }: OfferView): Promise<Hex> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const market = this.#market();
       if (dataset === null || orderProblem(order, dataset) !== null) throw new Error(s("sale.notThat"));
       const id = saleId("Order", order, market);
@@ -184,9 +175,9 @@ export class Buying implements Purse {
         throw error;
       }
       keepOrder(market, { ...kept, tx });
-      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
+      if (!await mined(tx, this.signal)) throw new Error(s("tx.failed", { tx }));
       await this.#tell(order);
-      await this.read().catch((error: unknown) => { this.error = explain(error); });
+      await this.readAfter();
       return id;
     });
   }
@@ -197,7 +188,7 @@ export class Buying implements Purse {
   }
 
   tell(order: Order): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const view = saleOf(await ask<unknown>("/v1/sales", { method: "POST", body: { order } }));
       if (view?.id !== saleId("Order", order, this.#market())) throw new Error(s("sale.notThat"));
       await this.read();
@@ -205,25 +196,16 @@ export class Buying implements Purse {
   }
 
   refund({ order }: Purchase): Promise<void> {
-    return this.#send(orderData("refund", order));
+    return this.#say(orderData("refund", order));
   }
 
   withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
-    return this.#send(wordsData("withdraw", account, token, to));
-  }
-
-  #send(data: Hex): Promise<void> {
-    return this.#doing(async () => {
-      const market = this.#market();
-      const tx = await transact({ from: this.address, to: market.dataMarket, data }, market.chainId);
-      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
-      await this.read();
-    });
+    return this.#say(wordsData("withdraw", account, token, to));
   }
 
   /** The buyer's word that it is deleted. Nobody is to say that who was not asked, or of another order than they know. */
   sayDeleted({ id, order, view, flaws }: Purchase): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const market = this.#market();
       const isAsked = (view?.withdrawal ?? null) !== null;
       if (!isAsked || flaws.length > 0 || order.buyer !== this.address || view?.id !== id || saleId("Order", order, market) !== id) throw new Error(s("sale.notThat"));
@@ -232,7 +214,7 @@ export class Buying implements Purse {
       const written = saleOf(await ask<unknown>(`/v1/sales/${id}/deletion`, { method: "POST", body: said }));
       if (written?.id !== id || written.withdrawal?.state !== "deleted") throw new Error(s("sell.otherWritten"));
       this.#said.delete(id);
-      await this.read().catch((error: unknown) => { this.error = explain(error); });
+      await this.readAfter();
     });
   }
 

@@ -1,22 +1,21 @@
 import { s } from "../i18n/sales";
 import type { Hex, TrustFile } from "../ledger";
 import { approvalOf, approvalProblem, saleId } from "../permit/sale";
-import { ask, Refused } from "../server/client";
-import { session } from "../session/session.svelte";
+import { ask } from "../server/client";
 import { opening } from "../session/opening";
 import { offersOf, offerViewOf, saleOf, salesOf, type MarketInfo, type OfferView, type SaleView } from "../sales/api";
 import { judgeOffer, saleFlaws, type Flaw } from "../sales/check";
 import type { MarketChain, Standing } from "../sales/chain";
-import { waitingFor, type Purse, type Waiting } from "../sales/credits";
+import { waitingFor, type Waiting } from "../sales/credits";
 import { explain } from "../sales/explain";
 import { chainOf, openMarket, orNull } from "../sales/open";
 import { progressOf, type Progress } from "../sales/progress";
 import { signSale } from "../sales/sign";
 import { learn } from "../sales/tokens.svelte";
 import { tokenAt, holdingOf, type Token } from "../sales/token";
-import { mined, transact } from "../sales/transact";
 import { orderData, wordsData } from "../sales/abi";
 import { approvalForWallet, offerForWallet } from "../sales/typed-data";
+import { Work } from "../sales/work.svelte";
 import { get } from "../reading/json";
 import type { Draft } from "./offer-form";
 
@@ -50,43 +49,38 @@ export async function allPages<T>(path: string, read: (value: unknown) => { foun
 }
 
 /** What a person sells, while the page is open: checked on this device, and the ways to change it. */
-export class Selling implements Purse {
-  phase = $state<"loading" | "ready" | "off" | "failed">("loading");
-  error = $state("");
+export class Selling extends Work {
   market = $state.raw<MarketInfo | null>(null);
   trust = $state.raw<TrustFile | null>(null);
   offers = $state.raw<readonly MyOffer[]>([]);
   sales = $state.raw<readonly MySale[]>([]);
-  waiting = $state.raw<readonly Waiting[]>([]);
   /** The person sells nothing at all, and since when. */
   isOut = $state(false);
   outSinceMs = $state<number | null>(null);
   /** What the service told in no form that this page knows. */
   unread = $state(0);
-  /** Whether the chain could be asked, through the wallet, for all that waits. */
-  hasRead = $state(false);
-  isBusy = $state(false);
   readAtMs = $state(0);
 
   readonly asking = $derived(this.sales.filter(({ view, flaws, progress }) =>
     flaws.length === 0 && view.state === "waiting" && !view.isApproved && !this.#declined.has(view.id) && progress.end === "running"));
 
-  readonly #stop = new AbortController();
   /** To whom they said no: the service takes a moment until it says so. */
   #declined = $state.raw<ReadonlySet<Hex>>(new Set());
   /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
   readonly #signed = new Map<Hex, Hex>();
 
   /** `aliases`: the addresses that the person sells under besides their own. */
-  constructor(readonly address: Hex, readonly aliases: () => readonly Hex[], private readonly onlySales = false) {}
+  constructor(readonly address: Hex, readonly aliases: () => readonly Hex[], private readonly onlySales = false) {
+    super();
+  }
 
   get own(): readonly Hex[] {
     return [this.address, ...this.aliases()];
   }
 
   open(): Promise<void> {
-    return opening(this, this.#stop.signal, async () => {
-      const { market, trust } = await openMarket(this.#stop.signal);
+    return opening(this, this.signal, async () => {
+      const { market, trust } = await openMarket(this.signal);
       [this.market, this.trust] = [market, trust];
       if (market === null) return "off";
       await this.read();
@@ -94,20 +88,10 @@ export class Selling implements Purse {
     }, explain);
   }
 
-  close(): void {
-    this.#stop.abort();
-  }
-
-  /** Again, quietly: what cannot be read now may be in a moment. */
-  async poll(): Promise<void> {
-    if (this.phase !== "ready" || this.isBusy) return;
-    await this.read().catch(() => undefined);
-  }
-
   async read(): Promise<void> {
     const { market } = this;
     if (market === null) return;
-    const { signal } = this.#stop;
+    const { signal } = this;
     const [sales, offers, out] = await Promise.all([
       allPages("/v1/sales?as=seller", salesOf, signal),
       this.onlySales ? { found: [], unread: 0 } : allPages("/v1/offers?as=seller", offersOf, signal),
@@ -152,23 +136,6 @@ export class Selling implements Purse {
     this.outSinceMs = this.isOut && typeof sinceMs === "number" ? sinceMs : null;
   }
 
-  async #doing<T>(what: () => Promise<T>): Promise<T> {
-    this.isBusy = true;
-    try {
-      return await what();
-    } catch (error) {
-      if (error instanceof Refused && error.status === 401) void session.probe();
-      throw error;
-    } finally {
-      this.isBusy = false;
-    }
-  }
-
-  /** It is done: that the lists cannot be read just now is another matter. */
-  async #readAfter(): Promise<void> {
-    await this.read().catch((error: unknown) => { this.error = explain(error); });
-  }
-
   #market(): MarketInfo {
     if (this.market === null) throw new Error("the market comes before what is sold in it");
     return this.market;
@@ -205,32 +172,32 @@ export class Selling implements Purse {
   }
 
   offer({ offer, text, country }: Draft): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const market = this.#market();
       const id = saleId("Offer", offer, market);
       const signature = await this.#signature(id, () => signSale(offer.seller, offerForWallet(offer, market), id, market.chainId));
       const written = offerViewOf(await ask<unknown>("/v1/offers", { method: "POST", body: { offer, dataset: text, signature, country } }));
       if (written?.id !== id || saleId("Offer", written.offer, market) !== id) throw new Error(s("sell.otherWritten"));
       this.#signed.delete(id);
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
   withdrawOffer(id: Hex): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       await ask(`/v1/offers/${id}/withdrawal`, { method: "POST" });
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
   /** On the chain: then nobody can even pay. */
   cancelOffer({ id, offer }: OfferView): Promise<void> {
-    return this.#send(offer.seller, wordsData("cancelOffer", offer.seller, id));
+    return this.#tell(offer.seller, wordsData("cancelOffer", offer.seller, id));
   }
 
   /** The yes to this one buyer. It is carried when the sale is settled, and costs the seller nothing. */
   approve({ id, order, dataset }: SaleView): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const market = this.#market();
       const approval = approvalOf(order, market, order.deliverBy + order.grace);
       if (dataset === null || approvalProblem(approval, order, market, dataset) !== null) throw new Error(s("sale.notThat"));
@@ -240,53 +207,49 @@ export class Selling implements Purse {
       const written = saleOf(await ask<unknown>(`/v1/sales/${id}/approval`, { method: "POST", body: { approval, signature } }));
       if (written?.id !== id) throw new Error(s("sell.otherWritten"));
       this.#signed.delete(signed);
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
   decline(id: Hex): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       await ask(`/v1/sales/${id}/decline`, { method: "POST" });
       this.#declined = new Set([...this.#declined, id]);
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
   /** On the chain: the money goes back at once. */
   declineOnChain({ order }: SaleView): Promise<void> {
-    return this.#send(order.offer.seller, orderData("decline", order));
+    return this.#tell(order.offer.seller, orderData("decline", order));
   }
 
   endAccess({ order }: SaleView): Promise<void> {
-    return this.#send(order.offer.seller, orderData("revoke", order));
+    return this.#tell(order.offer.seller, orderData("revoke", order));
   }
 
   /** The buyer is asked to delete what was delivered. Asked again it stays as it was. */
   askDeletion(id: Hex): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       const written = saleOf(await ask<unknown>(`/v1/sales/${id}/withdrawal`, { method: "POST" }));
       if (written?.id !== id || written.withdrawal === null) throw new Error(s("deletion.notWritten"));
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
   withdraw({ account, token }: Waiting, to: Hex): Promise<void> {
-    return this.#send(account, wordsData("withdraw", account, token, to));
+    return this.#tell(account, wordsData("withdraw", account, token, to));
   }
 
   setOut(isOut: boolean): Promise<void> {
-    return this.#doing(async () => {
+    return this.doing(async () => {
       this.#setOut(await ask<unknown>("/v1/market/opt-out", { method: "PUT", body: { isOut } }));
-      await this.#readAfter();
+      await this.readAfter();
     });
   }
 
-  #send(from: Hex, data: Hex): Promise<void> {
-    return this.#doing(async () => {
-      const market = this.#market();
-      const tx = await transact({ from, to: market.dataMarket, data }, market.chainId);
-      if (!await mined(tx, this.#stop.signal)) throw new Error(s("tx.failed", { tx }));
-      await this.#readAfter();
-    });
+  #tell(from: Hex, data: Hex): Promise<void> {
+    const { chainId, dataMarket } = this.#market();
+    return this.send(from, chainId, dataMarket, data);
   }
 }

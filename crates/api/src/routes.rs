@@ -112,6 +112,8 @@ pub(crate) fn public(config: &mut ServiceConfig) {
         .service(calls::get)
         .service(calls::accept)
         .service(calls::withdraw)
+        .service(calls::withdraw_part)
+        .service(calls::deleted)
         .service(calls::download)
         .service(calls::proofs)
         .service(sales::take)

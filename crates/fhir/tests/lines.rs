@@ -717,7 +717,17 @@ fn hostile_words() -> Vec<Line> {
     lines.push(relayed("a sale to nobody", plain(Kind::Sale, b'C'), Some(nobody.into())));
     lines.push(line("a signed sale", plain(Kind::Sale, b'C'), Some(nobody.into()), lumi));
     let buyer = r#","call":{"buyer":"0x0909090909090909090909090909090909090909"}}"#;
-    for act in ["accepted", "withdrawn", "settled", "closed", "paid", "toString"] {
+    for act in [
+        "accepted",
+        "withdrawn",
+        "settled",
+        "closed",
+        "deletion-asked",
+        "deleted",
+        "not-answered",
+        "paid",
+        "toString",
+    ] {
         let told = format!(r#"{{"version":"medtrail/call-v1","act":"{act}"{buyer}"#);
         lines.push(relayed(&format!("a call: {act}"), plain(Kind::Sale, b'U'), Some(told)));
     }

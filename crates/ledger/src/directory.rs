@@ -17,15 +17,17 @@ mod sources;
 
 pub use aliases::{AliasRow, AliasState};
 pub use bindings::{BindingParties, BindingRow, BindingState};
-pub use calls::{AcceptanceRow, CallDelivery, CallRow, CallState, DeliveredRow, FileKey};
+pub use calls::{
+    AcceptanceRow, CallDelivery, CallRow, CallState, DeliveredRow, FileKey, PartWithdrawalRow,
+};
 pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
 pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
 pub use organisations::{ApiKeyRow, InviteRow, KeyRow, OrganisationRow};
 pub use sales::{
-    ApprovalRow, MarketCursor, OfferRow, OptOutRow, SaleRow, SaleState, SaleWithdrawalRow,
-    SealedFile,
+    ApprovalRow, MarketCursor, OfferRow, OptOutRow, SaleRow, SaleState, SealedFile, WithdrawalLine,
+    WithdrawalRow,
 };
 pub use sources::{SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState};
 

@@ -13,6 +13,7 @@
 //! - `look`, `stand`: all that a step is judged by, of it the sellers' acceptances
 //! - `made`, `batch`: what is made for a delivery, and what pays it
 //! - `given`: what the buyer is given of it
+//! - `withdrawal`: a seller who wants their part deleted afterwards, and what the buyer says to that
 //! - `told`: the entries in the sellers' trails
 
 mod batch;
@@ -27,6 +28,7 @@ mod places;
 mod stand;
 mod told;
 pub mod trade;
+mod withdrawal;
 
 pub use given::{Delivery, Given, Proofs};
 pub use listing::{CallCard, CallView, Own, Page};

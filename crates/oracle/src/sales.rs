@@ -149,10 +149,10 @@ pub enum SalesError {
     #[error("the market contract does not know this order as paid")]
     NotPaid,
     /// Nothing was delivered yet.
-    #[error("nothing was delivered yet: decline it")]
+    #[error("nothing was delivered yet: decline it, or take your acceptance back")]
     NotDelivered,
     /// The seller did not withdraw.
-    #[error("the seller of this sale has not withdrawn")]
+    #[error("no seller has asked for that to be deleted")]
     NotAsked,
     /// It is too late for that.
     #[error("this sale has gone too far for that")]

@@ -181,17 +181,24 @@ its seller has withdrawn. (Medtrail deletion 1)";
 
     /// The statement of this order.
     pub fn of(order: &Order, market: &Market, deleted_at: u64) -> Self {
-        Self {
-            statement: Self::STATEMENT.to_owned(),
-            order: order.id(market),
-            buyer: order.buyer,
-            deletedAt: deleted_at,
-        }
+        Self::of_part(order.id(market), order.buyer, deleted_at)
+    }
+
+    /// The statement of one person's part of the file of a call to many, by what the manifest names
+    /// whose it is: the acceptance's id, or the hash that hides it.
+    pub fn of_part(part: B256, buyer: Address, deleted_at: u64) -> Self {
+        let statement = Self::STATEMENT.to_owned();
+        Self { statement, order: part, buyer, deletedAt: deleted_at }
     }
 
     /// Its id: what the buyer signs.
     pub fn id(&self, market: &Market) -> B256 {
         market.id(self)
+    }
+
+    /// Its id under the market of calls to many.
+    pub fn id_in_calls(&self, market: &cohort::CohortMarket) -> B256 {
+        digest(self, &market.domain())
     }
 }
 

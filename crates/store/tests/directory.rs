@@ -10,9 +10,9 @@ use medtrail_ledger::directory::{
     BindingState, CallDelivery, CallRow, CallState, ChannelsRow, Contents, CorrectionRow,
     DeliveredRow, Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer,
     EmergencyRow, ErasureRow, ErasureState, FileKey, HoldRow, InquiryRow, InquirySort, InviteRow,
-    KeyRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow, PendingEntry, SaleRow, SaleState,
-    SaleWithdrawalRow, SealedFile, SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState,
-    WebhookChannel,
+    KeyRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow, PartWithdrawalRow, PendingEntry,
+    SaleRow, SaleState, SealedFile, SourceFinding, SourceFound, SourceOwner, SourceRow,
+    SourceState, WebhookChannel, WithdrawalRow,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -399,6 +399,11 @@ fn acceptance() -> impl Strategy<Value = AcceptanceRow> {
                 ended_entry,
                 is_paid: ended_entry.is_some_and(|entry| entry % 2 == 0),
                 delivered: accepted_entry.map(|index| DeliveredRow { lock: id, file: call, index }),
+                withdrawal: ended_entry.map(|asked_ms| PartWithdrawalRow {
+                    label: place.to_string(),
+                    part: call,
+                    asked: WithdrawalRow { ended_entry, ..WithdrawalRow::new(asked_ms, 1) },
+                }),
             }
         })
 }
@@ -440,7 +445,7 @@ fn sale() -> impl Strategy<Value = SaleRow> {
             paid_entry: some,
             ended_entry: some,
             left_out: vec![("out-of-period".to_owned(), heard_ms)],
-            withdrawal: flag.then(|| SaleWithdrawalRow {
+            withdrawal: flag.then(|| WithdrawalRow {
                 asked_ms: heard_ms,
                 due_ms: heard_ms,
                 asked_entry: some,
@@ -959,6 +964,7 @@ fn acceptance_row() -> AcceptanceRow {
         ended_entry: None,
         is_paid: false,
         delivered: None,
+        withdrawal: None,
     }
 }
 
@@ -1001,13 +1007,19 @@ fn calls_and_acceptances_are_written_as_they_always_were() {
     let row = postcard::to_allocvec(&acceptance_row()).unwrap();
     let ids = [&[32][..], &[3; 32], &[32], &[1; 32], &[20], &[4; 20]].concat();
     let tail = [5, 6, 0xac, 2, 2, 9, 9, 2, b'E', b'E', 7, 0, 1, 8, 0];
-    assert_eq!(row, [&ids[..], &tail, &[0, 0]].concat());
+    assert_eq!(row, [&ids[..], &tail, &[0, 0, 0]].concat());
     let (lock, file) = (B256::repeat_byte(6), B256::repeat_byte(7));
     let delivered = Some(DeliveredRow { lock, file, index: 9 });
     let paid = AcceptanceRow { is_paid: true, delivered, ..acceptance_row() };
     let row = postcard::to_allocvec(&paid).unwrap();
     let told = [&[1, 1, 32][..], &[6; 32], &[32], &[7; 32], &[9]].concat();
-    assert_eq!(row, [&ids[..], &tail, &told].concat());
+    assert_eq!(row, [&ids[..], &tail, &told, &[0]].concat());
+    let asked = WithdrawalRow { asked_entry: Some(2), ..WithdrawalRow::new(7, 5) };
+    let (label, part) = ("ab".to_owned(), B256::repeat_byte(6));
+    let withdrawal = Some(PartWithdrawalRow { label, part, asked });
+    let row = postcard::to_allocvec(&AcceptanceRow { withdrawal, ..paid }).unwrap();
+    let asked = [&[1, 2, b'a', b'b', 32][..], &[6; 32], &[7, 12, 1, 2, 0, 0]].concat();
+    assert_eq!(row, [&ids[..], &tail, &told, &asked].concat());
 }
 
 fn fixture() -> PathBuf {

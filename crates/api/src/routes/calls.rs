@@ -1,7 +1,7 @@
 //! `/v1/calls`: what buyers call for from many. The catalogue is everybody's and names nobody but the
 //! buyer; whoever wants to sell signs in and is told what to sign for a free place.
 
-use super::sales::side_in;
+use super::sales::{NewDeletion, Withdrawal, side_in};
 use super::{cursor, parcel};
 use crate::answer::{blocking, created, json};
 use crate::caller::Caller;
@@ -11,7 +11,9 @@ use crate::state::State;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
+use medtrail_ledger::directory::PartWithdrawalRow;
 use medtrail_oracle::calls::{Accepted, CallCard, CallView, CallsError, Delivery, Own};
+use medtrail_oracle::sales::Deleted;
 use medtrail_permit::sale::{Cohort, CohortAcceptance};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -73,6 +75,29 @@ struct OneCall {
     proposed: Option<CohortAcceptance>,
     /// Told to the buyer only.
     delivery: Option<OneDelivery>,
+    /// Parts of the file whose sellers want them deleted, oldest first; told to the buyer only.
+    withdrawals: Vec<PartWithdrawal>,
+}
+
+/// A part of the file that its seller wants deleted.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PartWithdrawal {
+    /// Of the person in the file: their files begin with `person-` and this.
+    label: String,
+    /// By what the manifest names whose part it is: the acceptance's id or, of de-identified data,
+    /// the hash that hides it. The `order` of the statement.
+    #[schema(value_type = String)]
+    part: B256,
+    #[serde(flatten)]
+    asked: Withdrawal,
+}
+
+impl From<&PartWithdrawalRow> for PartWithdrawal {
+    fn from(row: &PartWithdrawalRow) -> Self {
+        let PartWithdrawalRow { label, part, asked } = row;
+        Self { label: label.clone(), part: *part, asked: asked.into() }
+    }
 }
 
 /// How the delivery of a call stands.
@@ -121,11 +146,16 @@ struct OwnAcceptance {
     withdrawn_ms: Option<u64>,
     /// `accepted`, `withdrawn`, `delivered` (in the file, not paid yet), `paid` or `ended`.
     state: &'static str,
+    /// The key of a file that it is in may have been seen: deletion can be asked for, and nothing be
+    /// taken back.
+    is_shown: bool,
+    /// The seller wants what was delivered of theirs deleted.
+    withdrawal: Option<Withdrawal>,
 }
 
 impl From<Own> for OwnAcceptance {
     fn from(own: Own) -> Self {
-        let Own { row, state } = own;
+        let Own { row, state, is_shown } = own;
         Self {
             id: row.id,
             seller: row.seller,
@@ -136,6 +166,8 @@ impl From<Own> for OwnAcceptance {
             accepted_ms: row.accepted_ms,
             withdrawn_ms: row.withdrawn_ms,
             state,
+            is_shown,
+            withdrawal: row.withdrawal.as_ref().map(|one| Withdrawal::from(&one.asked)),
         }
     }
 }
@@ -153,6 +185,7 @@ impl From<CallView> for OneCall {
             own: view.own.into_iter().map(OwnAcceptance::from).collect(),
             proposed: view.proposed,
             delivery: view.delivery.map(OneDelivery::from),
+            withdrawals: view.withdrawals.iter().map(PartWithdrawal::from).collect(),
         }
     }
 }
@@ -350,6 +383,42 @@ pub(super) async fn withdraw(
 ) -> Result<HttpResponse, Problem> {
     let who = caller.session()?.address;
     Ok(json(&OneCall::from(state.calls()?.withdraw(who, id_in(&id)?).await?)))
+}
+
+/// The caller, who sold, wants what was delivered of theirs deleted: paid or not, once the key may have
+/// been seen. The buyer is told which part of the file, and has some time to sign that it is; their
+/// silence is a line too.
+#[utoipa::path(post, path = "/v1/calls/{id}/withdrawal", operation_id = "withdrawPart", tag = "sales",
+    params(("id" = String, Path, description = "The call's id")),
+    responses((status = 200, body = OneCall)))]
+#[post("/v1/calls/{id}/withdrawal")]
+pub(super) async fn withdraw_part(
+    id: Path<String>,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    Ok(json(&OneCall::from(state.calls()?.withdraw_part(who, id_in(&id)?).await?)))
+}
+
+/// The buyer's word that one part of the file is deleted, under the domain of the cohort market; its
+/// `order` is the `part`.
+#[utoipa::path(post, path = "/v1/calls/{id}/deletion", operation_id = "deletedPart", tag = "sales",
+    params(("id" = String, Path, description = "The call's id")),
+    request_body = NewDeletion, responses((status = 200, body = OneCall)))]
+#[post("/v1/calls/{id}/deletion")]
+pub(super) async fn deleted(
+    id: Path<String>,
+    request: HttpRequest,
+    payload: Payload,
+    caller: Caller,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let who = caller.session()?.address;
+    let (calls, id) = (state.calls()?, id_in(&id)?);
+    state.rates.document(Client::of(&request))?;
+    let NewDeletion { deletion, signature } = state.bodies.json(&request, payload).await?;
+    Ok(json(&OneCall::from(calls.deleted(who, id, Deleted { deletion, signature }).await?)))
 }
 
 /// The sealed file of a call, for its buyer, once the trail of each seller in it has the line that says

@@ -10,7 +10,7 @@ use crate::state::State;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
-use medtrail_ledger::directory::SaleWithdrawalRow;
+use medtrail_ledger::directory::WithdrawalRow;
 use medtrail_oracle::sales::{Approved, Deleted, SaleView, Sales, SalesError, Side};
 use medtrail_permit::sale::{Deletion, Order, SaleApproval};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ struct OneSale {
 /// A seller wants what was delivered deleted.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Withdrawal {
+pub(super) struct Withdrawal {
     asked_ms: u64,
     /// Until when the buyer has time.
     due_ms: u64,
@@ -89,8 +89,8 @@ struct Withdrawal {
     state: &'static str,
 }
 
-impl From<&SaleWithdrawalRow> for Withdrawal {
-    fn from(row: &SaleWithdrawalRow) -> Self {
+impl From<&WithdrawalRow> for Withdrawal {
+    fn from(row: &WithdrawalRow) -> Self {
         let state = match (&row.deletion, row.ended_entry) {
             (Some(_), _) => "deleted",
             (None, Some(_)) => "not-answered",
@@ -312,13 +312,13 @@ pub(super) async fn withdraw(
 /// A buyer's word that what was delivered is gone.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewDeletion {
+pub(super) struct NewDeletion {
     /// The EIP-712 document, under the market's domain.
     #[schema(value_type = Object)]
-    deletion: Deletion,
+    pub(super) deletion: Deletion,
     /// By the buyer.
     #[schema(value_type = String)]
-    signature: Bytes,
+    pub(super) signature: Bytes,
 }
 
 /// The buyer's word that what was delivered is deleted.

@@ -253,6 +253,13 @@ fn table(person: &Person, index: u64, record: &str) -> Vec<Row> {
             [401, 422, 422, 422, 422, 422, 403, 401, 401],
         ),
         delete("/v1/calls/{id}/acceptances", &format!("/v1/calls/{word}/acceptances"), NOBODY_S),
+        post("/v1/calls/{id}/withdrawal", &format!("/v1/calls/{word}/withdrawal"), "", NOBODY_S),
+        post(
+            "/v1/calls/{id}/deletion",
+            &format!("/v1/calls/{word}/deletion"),
+            "{}",
+            [401, 422, 422, 422, 422, 422, 403, 401, 401],
+        ),
         get("/v1/calls/{id}/delivery", &format!("/v1/calls/{word}/delivery"), NOBODY_S),
         get("/v1/calls/{id}/proofs", &format!("/v1/calls/{word}/proofs"), NOBODY_S),
         same("/v1/sales", SIGNED_IN),

@@ -6,7 +6,7 @@ use crate::stall::FAIR;
 use crate::support::{Answer, Log, now_ms};
 use alloy_primitives::{Address, B256, U256};
 use medtrail_permit::dataset::{Dataset, Form, Origin};
-use medtrail_permit::sale::{Cohort, CohortAcceptance, Terms, cohort};
+use medtrail_permit::sale::{Cohort, CohortAcceptance, Deletion, Terms, cohort};
 use medtrail_permit::statements::Language;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -239,6 +239,33 @@ async fn the_buyer_of_a_call_and_nobody_else_reads_its_file_and_its_proofs_each_
     assert_eq!(get(&log, &theirs, &path).await.json()["delivery"]["state"], json!("settling"));
     let back = log.http.delete(log.url(&format!("{path}/acceptances"))).bearer_auth(&own[0]);
     Answer::of(back).await.problem(409, "call-too-far");
+
+    // What she can do still is to ask for hers to be deleted.
+    let (wish, said) = (format!("{path}/withdrawal"), format!("{path}/deletion"));
+    for (token, code) in [(&strangers, "not-accepted"), (&theirs, "not-accepted")] {
+        post(&log, token, &wish, &json!({})).await.problem(404, code);
+    }
+    let asked = post(&log, &own[0], &wish, &json!({})).await.json();
+    assert_eq!(asked["own"][0]["withdrawal"]["state"], json!("waiting"));
+    assert_eq!(asked["withdrawals"], json!([]));
+    let view = get(&log, &theirs, &path).await;
+    let wishes = view.json()["withdrawals"].clone();
+    let [part] = &wishes.as_array().unwrap()[..] else { panic!("{view:?}") };
+    assert_eq!((&part["state"], part["label"].as_str().unwrap().len()), (&json!("waiting"), 16));
+    let text = String::from_utf8_lossy(&view.body).to_lowercase();
+    assert!(!text.contains(&format!("{:x}", people[0].address)), "it names nobody: {text}");
+    let of = serde_json::from_value(part["part"].clone()).unwrap();
+    let deletion = Deletion::of_part(of, buyer.address, now_ms() / 1000);
+    let sign = |by: &Person| {
+        let signature = by.sign_digest(deletion.id_in_calls(&FAIR).0);
+        json!({ "deletion": deletion, "signature": signature })
+    };
+    post(&log, &theirs, &said, &sign(&people[0])).await.problem(422, "invalid-field");
+    post(&log, &own[0], &said, &sign(&people[0])).await.problem(404, "no-such-call");
+    let told = post(&log, &theirs, &said, &sign(&buyer)).await.json();
+    assert_eq!(told["withdrawals"][0]["state"], json!("deleted"));
+    let own = get(&log, &own[0], &path).await.json()["own"][0]["withdrawal"].clone();
+    assert_eq!(own["state"], json!("deleted"));
     let health = Answer::of(log.get("/readyz")).await.json();
     assert_eq!(health["calls"], json!({ "open": 1, "problem": null }));
     log.end().await;

@@ -30,6 +30,9 @@ impl Facts {
             Some("withdrawn") => "callWithdrawn",
             Some("settled") => "callSettled",
             Some("closed") => "callClosed",
+            Some("deletion-asked") => "saleWithdrawn",
+            Some("deleted") => "saleDeleted",
+            Some("not-answered") => "saleSilent",
             _ => return,
         };
         self.verb = verb.to_owned();

@@ -1,6 +1,6 @@
 //! Calls to many: what buyers called for, and who accepted a place.
 
-use super::SealedFile;
+use super::{SealedFile, WithdrawalRow};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +179,20 @@ pub struct AcceptanceRow {
     pub is_paid: bool,
     /// The last delivery of it that was entered.
     pub delivered: Option<DeliveredRow>,
+    /// The seller wants what was delivered deleted.
+    pub withdrawal: Option<PartWithdrawalRow>,
+}
+
+/// That a seller wants their part of a file deleted. It names the part as the file does, which tells
+/// nobody whose it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartWithdrawalRow {
+    /// The label of the person in the file.
+    pub label: String,
+    /// By what the manifest names whose it is; what the buyer signs about.
+    pub part: B256,
+    /// That it was asked for, and what was said to it.
+    pub asked: WithdrawalRow,
 }
 
 /// The entry of a delivery of a call.

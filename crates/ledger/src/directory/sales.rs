@@ -39,7 +39,7 @@ pub struct ApprovalRow {
 
 /// That a seller wants what was delivered deleted, and what the buyer says to it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SaleWithdrawalRow {
+pub struct WithdrawalRow {
     /// When the seller asked, milliseconds since 1970.
     pub asked_ms: u64,
     /// Until when the buyer has time.
@@ -50,6 +50,61 @@ pub struct SaleWithdrawalRow {
     pub deletion: Option<Vec<u8>>,
     /// The entry of that, or of the buyer's silence.
     pub ended_entry: Option<u64>,
+}
+
+/// What an entry says of a withdrawal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WithdrawalLine {
+    /// The seller asked.
+    Asked,
+    /// The buyer signed that it is deleted.
+    Deleted,
+    /// The buyer said nothing in time.
+    NotAnswered,
+}
+
+impl WithdrawalRow {
+    /// Asked for now; the buyer has `time_ms`.
+    pub fn new(asked_ms: u64, time_ms: u64) -> Self {
+        let due_ms = asked_ms.saturating_add(time_ms);
+        Self { asked_ms, due_ms, asked_entry: None, deletion: None, ended_entry: None }
+    }
+
+    /// The entry that is owed next, and the second that it tells of; none: all that can be told is.
+    pub fn owed(&self, now_ms: u64) -> Option<(WithdrawalLine, u64)> {
+        let (line, ms) = match (self.asked_entry, self.ended_entry, &self.deletion) {
+            (None, ..) => (WithdrawalLine::Asked, self.asked_ms),
+            (.., Some(_), _) => return None,
+            (.., None, Some(_)) => (WithdrawalLine::Deleted, now_ms),
+            (.., None, None) if now_ms >= self.due_ms => (WithdrawalLine::NotAnswered, self.due_ms),
+            (.., None, None) => return None,
+        };
+        Some((line, ms / 1000))
+    }
+
+    /// Whether more can come: the buyer's word, or its absence.
+    pub fn is_running(&self) -> bool {
+        self.asked_entry.is_none() || self.ended_entry.is_none()
+    }
+
+    /// Notes where an entry stands. One of silence that was written while the buyer's word came in
+    /// leaves that one owed.
+    pub fn note(&mut self, line: WithdrawalLine, index: u64) {
+        match line {
+            WithdrawalLine::Asked => self.asked_entry = Some(index),
+            WithdrawalLine::NotAnswered if self.deletion.is_some() => {}
+            WithdrawalLine::Deleted | WithdrawalLine::NotAnswered => {
+                self.ended_entry = Some(index);
+            }
+        }
+    }
+
+    /// Takes the buyer's word, of which the first counts: owed again, also after an entry of silence.
+    pub fn answer(&mut self, text: Vec<u8>) {
+        if self.deletion.is_none() {
+            (self.deletion, self.ended_entry) = (Some(text), None);
+        }
+    }
 }
 
 /// An order that was paid.
@@ -78,7 +133,7 @@ pub struct SaleRow {
     /// What of the person's records was not what was sold, by reason.
     pub left_out: Vec<(String, u64)>,
     /// The seller wants it deleted.
-    pub withdrawal: Option<SaleWithdrawalRow>,
+    pub withdrawal: Option<WithdrawalRow>,
     /// How far it is.
     pub state: SaleState,
 }

@@ -215,6 +215,17 @@ impl Call<'_> {
         let id = consent.acceptance(self.cohort, self.market).id(self.market);
         Ok(self.part(id, records)?.files)
     }
+
+    /// The label of one seller's part of the file, and by what the manifest names whose it is: the
+    /// acceptance's id or, of de-identified data, the hash that hides it.
+    pub fn named(&self, consent: &Consent) -> (String, B256) {
+        let id = consent.acceptance(self.cohort, self.market).id(self.market);
+        let whose = match self.dataset.form() {
+            Form::AsItIs => id,
+            Form::DeIdentified(..) => consent_opening(self.secret, consent, id).hidden(),
+        };
+        (self.secret.label(id), whose)
+    }
 }
 
 /// Opens whose consent one person's records stand on.

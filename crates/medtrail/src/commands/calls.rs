@@ -1,6 +1,7 @@
 //! `medtrail calls`: what buyers call for from many, for anybody; and what sellers answer.
 
 mod accept;
+mod deletion;
 mod money;
 
 pub(super) use money::read_call;
@@ -10,6 +11,7 @@ use super::market::views::{priced, read, seconds};
 use super::market::{Acting, OnChain, Place, cohort_market_of};
 use super::offers::what;
 use super::organisations::time_text;
+use super::sales::deletion::words;
 use super::signing::{Asking, Signing, shown};
 use crate::client::Client;
 use crate::exit::{Failure, OK, Outcome};
@@ -83,6 +85,29 @@ enum Command {
         seller: Option<Address>,
         #[command(flatten)]
         acting: Acting,
+    },
+    /// Asks the buyer to delete what was delivered of yours, and to sign that it is gone. Their silence
+    /// is told too; nothing can make them
+    AskDeletion {
+        /// The call
+        id: B256,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Says, signed, that you deleted a part of what you bought and every copy of it, where its seller
+    /// asked
+    Deleted {
+        /// The call
+        id: B256,
+        /// Only this part: what its files begin with, after `person-`. Without it each that was asked
+        /// for
+        #[arg(long, value_name = "LABEL")]
+        part: Option<String>,
+        /// Only show what you would sign
+        #[arg(long)]
+        show: bool,
+        #[command(flatten)]
+        signing: Signing,
     },
     /// Gives the buyer back what was paid for places that nobody was paid for, once it is too late for
     /// them. Anybody may; no service is needed. A transaction
@@ -173,6 +198,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
         Command::Revoke { acceptance, seller, acting } => {
             accept::revoke(acceptance, seller, acting.open().await?).await
         }
+        Command::AskDeletion { id, asking } => deletion::ask(id, asking).await,
+        Command::Deleted { id, part, show, signing } => {
+            deletion::deleted(id, part, show, signing).await
+        }
         Command::Close { id, call, acting } => money::close(id, call, acting.open().await?).await,
         Command::WithdrawMoney { what, acting } => {
             money::withdraw(what, acting.open().await?).await
@@ -237,6 +266,8 @@ async fn show(id: B256, rpc: Option<String>, signing: Signing) -> Outcome {
                 let state = crate::render::harmless(&own.state);
                 format!("\nYours: place {}, {state} (acceptance {})", own.place, own.id)
             })
+            .chain(own_deletions(told))
+            .chain([deletion::asked(&view.withdrawals)])
             .collect();
         let accepted = view.accepted.map_or_else(String::new, |n| format!(" Accepted: {n}."));
         format!(
@@ -247,6 +278,12 @@ async fn show(id: B256, rpc: Option<String>, signing: Signing) -> Outcome {
             own.concat()
         )
     })
+}
+
+/// How it stands with what the caller wanted deleted.
+fn own_deletions(told: &Value) -> impl Iterator<Item = String> {
+    let own = told["own"].as_array().into_iter().flatten();
+    own.filter_map(|own| Some(format!("\nDeletion: {}", words(&own["withdrawal"])?)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `medtrail sales`: what a seller answers to a purchase, and what both sides do with their money.
 
 pub(crate) mod answer;
-mod deletion;
+pub(super) mod deletion;
 mod look;
 
 use super::delivery::input::read_order;

@@ -69,6 +69,9 @@ impl Board {
         let is_told = self
             .acceptances_of(id)
             .all(|row| row.accepted_entry.is_some() && row.ended_entry.is_some());
+        let is_asked =
+            |row: &AcceptanceRow| row.withdrawal.as_ref().is_some_and(|one| one.asked.is_running());
+        let is_told = is_told && !self.acceptances_of(id).any(is_asked);
         match is_closed && is_told {
             true => self.open.remove(&id),
             false => self.open.insert(id),

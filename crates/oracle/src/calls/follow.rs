@@ -60,10 +60,13 @@ impl Calls {
         let acceptances = self.acceptances_of(id);
         for one in &acceptances {
             if one.accepted_entry.is_none() {
-                self.tell(&row, one, CallAct::Accepted, one.accepted_ms / 1000)?;
+                self.tell_accepted(&row, one)?;
             }
             if one.ended_entry.is_none() {
                 self.note_end(&row, one, &standing, tips)?;
+            }
+            if one.withdrawal.is_some() {
+                self.note_withdrawal(one.id)?;
             }
         }
         let is_over = matches!(standing.on_chain, OnChain::Closed { .. });
@@ -107,7 +110,7 @@ impl Calls {
         tips: &Tips,
     ) -> Result<(), CallsError> {
         if let Some(ms) = row.withdrawn_ms {
-            return self.tell(call, row, CallAct::Withdrawn, ms / 1000);
+            return self.tell_end(call, row, CallAct::Withdrawn, ms / 1000);
         }
         let (is_bound, is_over) = match standing.on_chain {
             OnChain::None => return Ok(()),
@@ -122,10 +125,10 @@ impl Calls {
         match (paid, is_over) {
             (Some(_), _) => {
                 let at_s = standing.settled_at_s.unwrap_or(tips.finalized.time_s);
-                self.tell(call, row, CallAct::Settled, at_s)
+                self.tell_end(call, row, CallAct::Settled, at_s)
             }
             // The contract keeps no time of it: it was closed by then.
-            (None, true) => self.tell(call, row, CallAct::Closed, tips.finalized.time_s),
+            (None, true) => self.tell_end(call, row, CallAct::Closed, tips.finalized.time_s),
             (None, false) => Ok(()),
         }
     }

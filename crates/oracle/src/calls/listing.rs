@@ -6,7 +6,7 @@ use super::{Calls, CallsError};
 use crate::sales::Side;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange,
+    AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange, PartWithdrawalRow,
 };
 use medtrail_ledger::ports::JournalError;
 use medtrail_market::cohort::delivery::{OnChain, Refusal, fault};
@@ -45,6 +45,9 @@ pub struct Own {
     pub row: AcceptanceRow,
     /// In one word.
     pub state: &'static str,
+    /// The key of a file that it is in may have been seen: deletion can be asked for, and nothing be
+    /// taken back.
+    pub is_shown: bool,
 }
 
 /// A call, as it looks to one caller.
@@ -64,6 +67,8 @@ pub struct CallView {
     pub proposed: Option<CohortAcceptance>,
     /// How its delivery stands; told to the buyer only.
     pub delivery: Option<Delivery>,
+    /// Parts of the file that are to be deleted, oldest first; told to the buyer only.
+    pub withdrawals: Vec<PartWithdrawalRow>,
 }
 
 impl Calls {
@@ -265,6 +270,7 @@ impl Calls {
         let now_s = self.now_ms() / 1000;
         let acceptances = self.acceptances_of(id);
         let living = acceptances.iter().filter(|one| one.withdrawn_ms.is_none()).count() as u64;
+        let withdrawals = if is_buyer { asked_of(&acceptances) } else { Vec::new() };
         let mut own: Vec<AcceptanceRow> = acceptances;
         own.retain(|one| self.0.sales.is_party(who, one.seller));
         own.sort_by_key(|one| (one.accepted_ms, one.id));
@@ -276,7 +282,8 @@ impl Calls {
         };
         let own = own.into_iter().map(|one| {
             let state = own_state(&one, &row.delivery);
-            Own { row: one, state }
+            let is_shown = row.delivery.is_shown() && row.delivery.sellers().contains(&one.id);
+            Own { row: one, state, is_shown }
         });
         let own = own.collect();
         Ok(CallView {
@@ -286,9 +293,17 @@ impl Calls {
             own,
             proposed: None,
             delivery: if is_buyer { Some(self.delivery_of(&row)?) } else { None },
+            withdrawals,
             row,
         })
     }
+}
+
+/// By their own names only: in an order of places they would tell whose they are.
+fn asked_of(acceptances: &[AcceptanceRow]) -> Vec<PartWithdrawalRow> {
+    let mut asked: Vec<_> = acceptances.iter().filter_map(|one| one.withdrawal.clone()).collect();
+    asked.sort_by_cached_key(|one| (one.asked.asked_ms, one.label.clone()));
+    asked
 }
 
 fn own_state(row: &AcceptanceRow, delivery: &CallDelivery) -> &'static str {

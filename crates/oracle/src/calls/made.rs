@@ -1,6 +1,7 @@
 //! What is made for a delivery to a call: its key, its file, its entries. Each durable before the
 //! next, and the same whenever it is done again.
 
+use super::listing::{cohort_in, dataset_in};
 use super::{Calls, CallsError};
 use crate::opener::EntryError;
 use alloy_primitives::{B256, keccak256};
@@ -214,6 +215,27 @@ impl Calls {
             signature: row.signature.clone(),
             logged: Proof { index, commitment: commitment(&entry.report, &entry.place) },
         }))
+    }
+
+    /// What the part of one who is in the file is called in it. None: the entry of the acceptance was
+    /// erased.
+    pub(super) fn part_of(
+        &self,
+        row: &CallRow,
+        one: &AcceptanceRow,
+    ) -> Result<Option<(String, B256)>, CallsError> {
+        let Some((key, ..)) = row.delivery.file() else { return Ok(None) };
+        let Some(consent) = self.consent(one)? else { return Ok(None) };
+        let secret = SaleSecret::new(derived(&self.key(row.id, &key)?, Purpose::Secret));
+        let (cohort, dataset, market) = (cohort_in(row)?, dataset_in(row)?, self.market());
+        let call = Call {
+            market: &market,
+            cohort: &cohort,
+            dataset: &dataset,
+            secret: &secret,
+            year: key.year,
+        };
+        Ok(Some(call.named(&consent)))
     }
 
     fn files(&self, call: Call<'_>, of: Option<&Inside>) -> io::Result<Vec<(String, Vec<u8>)>> {

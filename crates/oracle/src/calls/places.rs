@@ -137,9 +137,10 @@ impl Calls {
             ended_entry: None,
             is_paid: false,
             delivered: None,
+            withdrawal: None,
         };
         let is_new = self.take(&row)?;
-        self.tell(&call, &row, CallAct::Accepted, row.accepted_ms / 1000)?;
+        self.tell_accepted(&call, &row)?;
         Ok((self.view_for(who, id)?, is_new))
     }
 
@@ -211,11 +212,11 @@ impl Calls {
             let kept = calls.service().0.live.rows().board.acceptance(row.id).cloned();
             let kept = kept.ok_or(CallsError::NotAccepted)?;
             if kept.accepted_entry.is_none() {
-                calls.tell(&call.row, &kept, CallAct::Accepted, kept.accepted_ms / 1000)?;
+                calls.tell_accepted(&call.row, &kept)?;
             }
             if kept.ended_entry.is_none() {
                 let at_s = kept.withdrawn_ms.unwrap_or(now_ms) / 1000;
-                calls.tell(&call.row, &kept, CallAct::Withdrawn, at_s)?;
+                calls.tell_end(&call.row, &kept, CallAct::Withdrawn, at_s)?;
             }
             calls.view_for(who, id)
         })

@@ -1,5 +1,6 @@
 //! The entries of a call in the trail of whoever accepted it: that they did, that they took it back,
-//! and how it ended for them. The delivery's own entry is `market`'s.
+//! how it ended for them, and what came of it when they wanted their data deleted afterwards. The
+//! delivery's own entry is `market`'s.
 
 use super::{Calls, CallsError};
 use alloy_primitives::B256;
@@ -24,6 +25,12 @@ pub(super) enum CallAct {
     Settled,
     /// A final block shows that the money went back, and the seller as not paid.
     Closed,
+    /// The seller wants what was delivered of theirs deleted.
+    DeletionAsked,
+    /// The buyer signed that it is.
+    Deleted,
+    /// The buyer said nothing in time.
+    NotAnswered,
 }
 
 #[derive(Serialize)]
@@ -38,31 +45,46 @@ struct CallDetails<'a> {
     epoch: u64,
     expires_at: u64,
     at_s: u64,
+    /// By what the file names the part that is to be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<B256>,
+    /// What the buyer signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion: Option<&'a RawValue>,
 }
 
 impl CallAct {
+    fn is_of_withdrawal(self) -> bool {
+        matches!(self, Self::DeletionAsked | Self::Deleted | Self::NotAnswered)
+    }
+
     fn event(self, acceptance: B256) -> Vec<u8> {
         let act: &[u8] = match self {
             Self::Accepted => b"accepted\0",
             Self::Withdrawn => b"withdrawn\0",
             Self::Settled => b"settled\0",
             Self::Closed => b"closed\0",
+            Self::DeletionAsked => b"deletion-asked\0",
+            Self::Deleted => b"deleted\0",
+            Self::NotAnswered => b"not-answered\0",
         };
         [b"call\0", act, acceptance.as_slice()].concat()
     }
 }
 
 impl Calls {
-    /// Enters what happened to an acceptance, once for each act, and keeps where. Blocks.
+    /// Enters what happened to an acceptance, once for each act. Blocks.
     pub(super) fn tell(
         &self,
         call: &CallRow,
         row: &AcceptanceRow,
         act: CallAct,
         at_s: u64,
-    ) -> Result<(), CallsError> {
-        let document = String::from_utf8_lossy(&call.document).into_owned();
-        let document = RawValue::from_string(document).expect("a call is JSON");
+    ) -> Result<u64, CallsError> {
+        let withdrawal = row.withdrawal.as_ref().filter(|_| act.is_of_withdrawal());
+        let deletion = withdrawal.and_then(|one| one.asked.deletion.as_deref());
+        let deletion = deletion.filter(|_| act == CallAct::Deleted).map(raw);
+        let document = raw(&call.document);
         let details = CallDetails {
             version: VERSION,
             act,
@@ -72,6 +94,8 @@ impl Calls {
             epoch: row.epoch,
             expires_at: row.expires_at_s,
             at_s,
+            part: withdrawal.map(|one| one.part),
+            deletion: deletion.as_deref(),
         };
         let details = serde_json::to_vec(&details).expect("plain data encodes");
         let service = self.service();
@@ -87,15 +111,33 @@ impl Calls {
             details: details_hash(&details),
             ..service.own_report()
         };
-        let index = service.enter_once(report, details)?;
+        Ok(service.enter_once(report, details)?)
+    }
+
+    /// Enters that a place was accepted, and keeps where.
+    pub(super) fn tell_accepted(
+        &self,
+        call: &CallRow,
+        row: &AcceptanceRow,
+    ) -> Result<(), CallsError> {
+        let index = self.tell(call, row, CallAct::Accepted, row.accepted_ms / 1000)?;
         self.change(row.id, |row| {
-            match act {
-                CallAct::Accepted => row.accepted_entry = Some(index),
-                _ => {
-                    row.ended_entry = Some(index);
-                    row.is_paid = act == CallAct::Settled;
-                }
-            }
+            row.accepted_entry = Some(index);
+            Ok(())
+        })
+    }
+
+    /// Enters how it ended for a seller, and keeps where.
+    pub(super) fn tell_end(
+        &self,
+        call: &CallRow,
+        row: &AcceptanceRow,
+        act: CallAct,
+        at_s: u64,
+    ) -> Result<(), CallsError> {
+        let index = self.tell(call, row, act, at_s)?;
+        self.change(row.id, |row| {
+            (row.ended_entry, row.is_paid) = (Some(index), act == CallAct::Settled);
             Ok(())
         })
     }
@@ -114,4 +156,9 @@ impl Calls {
         live.apply(vec![DirectoryChange::PutAcceptance(row)])?;
         Ok(())
     }
+}
+
+fn raw(json: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(json).into_owned();
+    RawValue::from_string(text).expect("kept as JSON")
 }

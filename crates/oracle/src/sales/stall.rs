@@ -2,7 +2,9 @@
 //! it shows here.
 
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::directory::{Contents, MarketCursor, OfferRow, OptOutRow, SaleRow};
+use medtrail_ledger::directory::{
+    Contents, MarketCursor, OfferRow, OptOutRow, SaleRow, WithdrawalRow,
+};
 use std::collections::{BTreeSet, HashMap};
 
 /// The rows of the directory that are about sales.
@@ -48,7 +50,7 @@ impl Stall {
         // Also one that is not delivered, until the money went back and an entry says so; not one
         // whose payment never became final.
         let is_over = row.ended_entry.is_some() || row.paid_entry.is_none();
-        let waits = row.withdrawal.as_ref().is_some_and(|one| one.ended_entry.is_none());
+        let waits = row.withdrawal.as_ref().is_some_and(WithdrawalRow::is_running);
         match row.state.is_done() && is_over && !waits {
             true => self.open.remove(&row.id),
             false => self.open.insert(row.id),

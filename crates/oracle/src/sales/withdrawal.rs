@@ -5,7 +5,7 @@ use super::orders::order_in;
 use super::told::SaleAct;
 use super::{SaleView, Sales, SalesError};
 use alloy_primitives::{Address, B256, Bytes};
-use medtrail_ledger::directory::{SaleRow, SaleState, SaleWithdrawalRow};
+use medtrail_ledger::directory::{SaleState, WithdrawalLine, WithdrawalRow};
 use medtrail_ledger::signature;
 use medtrail_permit::sale::Deletion;
 use serde_json::json;
@@ -33,17 +33,10 @@ impl Sales {
             if !sales.is_party(who, row.seller) {
                 return Err(SalesError::NoSuchSale);
             }
-            let asked_ms = sales.now_ms();
-            let due_ms = asked_ms + sales.0.rules.withdrawal_ms;
+            let asked = sales.asked_now();
             sales.change(id, |row| match row.state {
                 SaleState::Shown { .. } | SaleState::Settled { .. } => {
-                    row.withdrawal.get_or_insert(SaleWithdrawalRow {
-                        asked_ms,
-                        due_ms,
-                        asked_entry: None,
-                        deletion: None,
-                        ended_entry: None,
-                    });
+                    row.withdrawal.get_or_insert(asked);
                     Ok(())
                 }
                 _ => Err(SalesError::NotDelivered),
@@ -70,30 +63,13 @@ impl Sales {
             if row.buyer != who {
                 return Err(SalesError::NoSuchSale);
             }
-            let Deleted { deletion, signature: bytes } = deleted;
             let market = sales.market();
-            if deletion != Deletion::of(&order_in(&row)?, &market, deletion.deletedAt) {
-                let rule = "the statement of this order, by its buyer";
-                return Err(SalesError::Field { field: "deletion", rule });
-            }
-            if deletion.deletedAt > sales.now_ms() / 1000 + 300 {
-                let rule = "not in the future";
-                return Err(SalesError::Field { field: "deletion.deletedAt", rule });
-            }
-            let digest = deletion.id(&market);
-            let by = signature::parse(&bytes).and_then(|signature| signature.recover(digest));
-            let head = sales.0.trade.tips()?.head.block.hash;
-            if by != Ok(row.buyer) && !sales.0.trade.accepts(row.buyer, digest, &bytes, head)? {
-                return Err(SalesError::Signature);
-            }
-            let text = json!({ "document": deletion, "signature": bytes }).to_string();
+            let own = Deletion::of(&order_in(&row)?, &market, deleted.deletion.deletedAt);
+            let text = sales.said_deleted(&deleted, &own, own.id(&market))?;
             sales.change(id, |row| match &mut row.withdrawal {
                 None => Err(SalesError::NotAsked),
                 Some(one) => {
-                    if one.deletion.is_none() {
-                        // Owed again, also after an entry of silence.
-                        (one.deletion, one.ended_entry) = (Some(text.into_bytes()), None);
-                    }
+                    one.answer(text);
                     Ok(())
                 }
             })?;
@@ -103,43 +79,58 @@ impl Sales {
         .await
     }
 
-    /// Enters what is owed of a withdrawal; each once.
-    pub(super) fn note_withdrawal(&self, id: B256) -> Result<(), SalesError> {
-        let (row, offer) = {
-            let rows = self.0.service.0.live.rows();
-            let row = rows.stall.sale(id).cloned().ok_or(SalesError::NoSuchSale)?;
-            let offer = rows.stall.offer(row.offer).cloned();
-            (row, offer.ok_or(SalesError::NoSuchOffer)?)
-        };
-        let Some(one) = &row.withdrawal else { return Ok(()) };
-        let dataset = &offer.dataset;
-        if one.asked_entry.is_none() {
-            let index = self.tell(&row, dataset, SaleAct::Withdrawn, one.asked_ms / 1000)?;
-            self.put(id, |one| one.asked_entry = Some(index))?;
-        }
-        let now_ms = self.now_ms();
-        if one.deletion.is_some() {
-            let index = self.tell(&row, dataset, SaleAct::Deleted, now_ms / 1000)?;
-            if one.ended_entry != Some(index) {
-                self.put(id, |one| one.ended_entry = Some(index))?;
-            }
-        } else if now_ms >= one.due_ms && one.ended_entry.is_none() {
-            let index = self.tell(&row, dataset, SaleAct::NotAnswered, one.due_ms / 1000)?;
-            self.put(id, |one| one.ended_entry = Some(index))?;
-        }
-        Ok(())
+    /// That deletion is asked for now, and until when the buyer has time.
+    pub(crate) fn asked_now(&self) -> WithdrawalRow {
+        WithdrawalRow::new(self.now_ms(), self.0.rules.withdrawal_ms)
     }
 
-    fn put(
+    /// What is kept of a buyer's word, once it is exactly their `own` statement and they signed it.
+    pub(crate) fn said_deleted(
         &self,
-        id: B256,
-        put: impl FnOnce(&mut SaleWithdrawalRow),
-    ) -> Result<SaleRow, SalesError> {
-        self.change(id, |row| {
-            if let Some(one) = &mut row.withdrawal {
-                put(one);
-            }
-            Ok(())
-        })
+        deleted: &Deleted,
+        own: &Deletion,
+        digest: B256,
+    ) -> Result<Vec<u8>, SalesError> {
+        let Deleted { deletion, signature: bytes } = deleted;
+        if deletion != own {
+            let rule = "the statement of this order, by its buyer";
+            return Err(SalesError::Field { field: "deletion", rule });
+        }
+        if deletion.deletedAt > self.now_ms() / 1000 + 300 {
+            let rule = "not in the future";
+            return Err(SalesError::Field { field: "deletion.deletedAt", rule });
+        }
+        let by = signature::parse(bytes).and_then(|signature| signature.recover(digest));
+        let head = self.0.trade.tips()?.head.block.hash;
+        if by != Ok(own.buyer) && !self.0.trade.accepts(own.buyer, digest, bytes, head)? {
+            return Err(SalesError::Signature);
+        }
+        Ok(json!({ "document": deletion, "signature": bytes }).to_string().into_bytes())
+    }
+
+    /// Enters what is owed of a withdrawal; each once.
+    pub(super) fn note_withdrawal(&self, id: B256) -> Result<(), SalesError> {
+        loop {
+            let (row, dataset) = {
+                let rows = self.0.service.0.live.rows();
+                let row = rows.stall.sale(id).cloned().ok_or(SalesError::NoSuchSale)?;
+                let offer = rows.stall.offer(row.offer).ok_or(SalesError::NoSuchOffer)?;
+                (row, offer.dataset.clone())
+            };
+            let owed = row.withdrawal.as_ref().and_then(|one| one.owed(self.now_ms()));
+            let Some((line, at_s)) = owed else { return Ok(()) };
+            let act = match line {
+                WithdrawalLine::Asked => SaleAct::Withdrawn,
+                WithdrawalLine::Deleted => SaleAct::Deleted,
+                WithdrawalLine::NotAnswered => SaleAct::NotAnswered,
+            };
+            let index = self.tell(&row, &dataset, act, at_s)?;
+            self.change(id, |row| {
+                if let Some(one) = &mut row.withdrawal {
+                    one.note(line, index);
+                }
+                Ok(())
+            })?;
+        }
     }
 }

@@ -8,3 +8,4 @@ mod listing;
 mod noes;
 mod places;
 mod who;
+mod withdrawal;

@@ -274,7 +274,8 @@ pub(super) async fn withdraw(args: WithdrawArgs) -> Outcome {
             view.cohort.acceptance(&market, own.place, own.seller, own.epoch, own.expires_at_s);
         if made.id(&market) != own.id {
             return Err(Failure::new(format!(
-                "the service calls {} your acceptance, which is none of this call: end yours by                  medtrail calls revoke and the id that accept told you",
+                "the service calls {} your acceptance, which is none of this call: end yours by \
+                 medtrail calls revoke and the id that accept told you",
                 own.id
             )));
         }

@@ -29,6 +29,21 @@ pub(in crate::commands) struct CallView {
     /// To the buyer only.
     #[serde(default)]
     pub(in crate::commands) delivery: Option<CallDelivery>,
+    /// To the buyer only.
+    #[serde(default)]
+    pub(in crate::commands) withdrawals: Vec<PartWithdrawal>,
+}
+
+/// A part of the file that its seller wants deleted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::commands) struct PartWithdrawal {
+    /// What the person's files begin with, after `person-`.
+    pub(in crate::commands) label: String,
+    /// By what the manifest names whose it is: what is signed about.
+    pub(in crate::commands) part: B256,
+    /// `waiting`, `deleted` or `not-answered`.
+    pub(in crate::commands) state: String,
 }
 
 /// A seller's own acceptance.
@@ -178,6 +193,7 @@ pub(in crate::commands) mod tests {
             own: Vec::new(),
             proposed: None,
             delivery: None,
+            withdrawals: Vec::new(),
         }
     }
 

@@ -56,7 +56,7 @@ pub(super) async fn deleted(id: B256, show: bool, signing: Signing) -> Outcome {
 }
 
 /// How it stands with what a seller asked for, in words; none: nobody asked.
-pub(super) fn words(withdrawal: &Value) -> Option<String> {
+pub(in crate::commands) fn words(withdrawal: &Value) -> Option<String> {
     withdrawal.as_object()?;
     let (asked, due) = (time_text(&withdrawal["askedMs"]), time_text(&withdrawal["dueMs"]));
     Some(match withdrawal["state"].as_str() {

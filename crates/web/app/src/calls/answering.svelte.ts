@@ -148,6 +148,15 @@ export class Answering extends CallWork {
     });
   }
 
+  /** The buyer is asked to delete what was delivered of theirs. Asked again it stays as it was. */
+  askDeletion(id: Hex): Promise<void> {
+    return this.doing(async () => {
+      const written = callViewOf(await ask<unknown>(`/v1/calls/${id}/withdrawal`, { method: "POST" }));
+      if (written?.id !== id || !written.own.some(({ withdrawal }) => withdrawal !== null)) throw new Error(s("deletion.notWritten"));
+      await this.readAfter();
+    });
+  }
+
   /** With the service: no file that is made from now on has their data, and the log writes down none for them. */
   takeBack(id: Hex): Promise<void> {
     return this.doing(async () => {

@@ -11,7 +11,7 @@ import CallItem from "../sell/CallItem.svelte";
 import Calls from "../sell/Calls.svelte";
 import { CALL_SELECTORS, callData, COHORT_MARKET } from "./abi";
 import { Answering } from "./answering.svelte";
-import { callAnswer, callIdOf, CALLING, cardAnswer, cohort, ownAnswer } from "./testing";
+import { callAnswer, callIdOf, CALLING, cardAnswer, cohort, ownAnswer, WITHDRAWAL } from "./testing";
 
 const ID = callIdOf(cohort());
 type Posted = { path: string; method: string; body: { acceptance: CohortAcceptance; signature: Hex; country: string } | null };
@@ -29,7 +29,7 @@ function serve({ open = [callAnswer()] as ReturnType<typeof callAnswer>[], mine 
       server.posts.push({ path, method, body: given });
       const reason = refuse.shift();
       if (reason !== undefined) return json({ type: `/problems/${reason}` }, 409);
-      const own = method === "DELETE" ? one.own.map((last) => ({ ...last, state: "withdrawn" }))
+      const own = path.endsWith("/withdrawal") ? one.own.map((last) => ({ ...last, withdrawal: WITHDRAWAL })) : method === "DELETE" ? one.own.map((last) => ({ ...last, state: "withdrawn" }))
         : [...one.own, ownAnswer(one.cohort, {}, { place: given?.acceptance.place ?? 0, seller: given?.acceptance.seller ?? MARI, expiresAt: given?.acceptance.expiresAt ?? 0 })];
       server.mine = [{ ...one, own, ...written }];
       return json(server.mine[0], 201);
@@ -303,6 +303,34 @@ describe("a call on the page", () => {
     const { container } = await item({ open: [], mine: [callAnswer(cohort(), { own: [ownAnswer()] })] }, { [CALL_SELECTORS.standingOf]: abiAnswer(0, NOW_S - 5) });
     expect(container.textContent).toContain("You ended it on the chain, so nobody can be paid for it.");
     expect([screen.queryByRole("button", { name: "End it on the chain" }), screen.queryByText("Take it back…") !== null]).toEqual([null, true]);
+  });
+
+  it("lets whoever is in a file whose key is out ask for deletion, once, paid or not", async () => {
+    const inFile = (state: string, change: object = {}) => ({ open: [], mine: [callAnswer(cohort(), { own: [ownAnswer(cohort(), { state, isShown: true, ...change })] })] });
+    for (const [state, isShown] of [["accepted", false], ["delivered", false], ["withdrawn", false]] as const) {
+      const { container, unmount } = await item(inFile(state, { isShown }));
+      expect(container.textContent, state).not.toContain("Ask the buyer to delete");
+      unmount();
+    }
+    const unpaid = await item(inFile("ended"));
+    expect(unpaid.container.textContent).toContain("by a mark in the file, never by your address");
+    unpaid.unmount();
+    const { container, server, told } = await item(inFile("paid"), { [CALL_SELECTORS.placeOf]: abiAnswer(1, 7) });
+    await fireEvent.click(screen.getByRole("button", { name: "Ask the buyer to delete" }));
+    await vi.waitFor(() => expect(told).toEqual(["The buyer is asked to delete what was delivered."]));
+    expect(server.posts).toEqual([{ path: `/v1/calls/${ID}/withdrawal`, method: "POST", body: null }]);
+    container.remove();
+    const after = await item(inFile("paid", { withdrawal: { ...WITHDRAWAL, state: "not-answered" } }), { [CALL_SELECTORS.placeOf]: abiAnswer(1, 7) });
+    expect([after.container.textContent?.includes("The buyer did not answer until 22 Dec 2026"), after.container.textContent?.includes("Ask the buyer to delete")]).toEqual([true, false]);
+  });
+
+  it("is not believed to have asked where the site wrote nothing down, nor shown in words that it does not know", async () => {
+    const own = ownAnswer(cohort(), { state: "paid", isShown: true });
+    serve({ open: [], mine: [callAnswer(cohort(), { own: [own] })], written: { own: [own] } });
+    wallet([[MARI, MARI_KEY]]);
+    await expect((await started()).askDeletion(ID)).rejects.toThrow("did not write down that you asked");
+    serve({ open: [], mine: [callAnswer(cohort(), { own: [{ ...own, withdrawal: { ...WITHDRAWAL, state: "done" } }] })] });
+    expect((await started()).unread).toBe(1);
   });
 
   it("says so where the service says paid and the chain does not", async () => {

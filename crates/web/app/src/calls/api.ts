@@ -4,7 +4,7 @@ import type { Hex } from "../ledger/types";
 import type { Dataset } from "../permit/dataset";
 import type { Cohort } from "../permit/sale";
 import { get, list, text } from "../reading/json";
-import { ADDRESS, complete, datasetIn, HASH, hex, pageOf, termsOf, whole, type Page } from "../sales/api";
+import { ADDRESS, askedOf, complete, datasetIn, HASH, hex, pageOf, termsOf, whole, withdrawalOf, type Page, type Withdrawal } from "../sales/api";
 
 const OWN_STATES = ["accepted", "withdrawn", "delivered", "paid", "ended"] as const;
 export type OwnState = (typeof OWN_STATES)[number];
@@ -18,6 +18,18 @@ export interface OwnAcceptance {
   readonly expiresAt: number;
   readonly acceptedMs: number;
   readonly state: OwnState;
+  /** The key of a file that it is in may have been seen. */
+  readonly isShown: boolean;
+  /** They want what was delivered of theirs deleted; null: they did not ask. */
+  readonly withdrawal: Withdrawal | null;
+}
+
+/** A part of the file that its seller wants deleted. */
+export interface PartWithdrawal extends Withdrawal {
+  /** What the files of the person begin with, after `person-`. */
+  readonly label: string;
+  /** By what the manifest names whose it is: what is signed about. */
+  readonly part: Hex;
 }
 
 const DELIVERY_STATES = ["collecting", "making", "ready", "settling", "settled", "over"] as const;
@@ -50,6 +62,8 @@ export interface CallView {
   /** Of what the service proposes only this is taken: all else of an acceptance follows from the call. Null: nothing. */
   readonly proposed: { readonly place: number; readonly epoch: number } | null;
   readonly delivery: CallDelivery | null;
+  /** Told to the buyer only. */
+  readonly withdrawals: readonly PartWithdrawal[];
 }
 
 export function cohortOf(node: unknown): Cohort | null {
@@ -61,11 +75,20 @@ export function cohortOf(node: unknown): Cohort | null {
 }
 
 function ownOf(node: unknown): OwnAcceptance | null {
-  return complete<OwnAcceptance>({
+  const withdrawal = withdrawalOf(node);
+  if (withdrawal === null) return null;
+  const read = complete<Omit<OwnAcceptance, "withdrawal">>({
     id: hex(node, "id", HASH), seller: hex(node, "seller", ADDRESS), place: whole(node, "place"), epoch: whole(node, "epoch"),
     expiresAt: whole(node, "expiresAtS"), acceptedMs: whole(node, "acceptedMs"),
-    state: OWN_STATES.find((one) => one === text(node, "state")) ?? null,
+    state: OWN_STATES.find((one) => one === text(node, "state")) ?? null, isShown: get(node, "isShown") === true,
   });
+  return read && { ...read, withdrawal: withdrawal === "none" ? null : withdrawal };
+}
+
+function partOf(node: unknown): PartWithdrawal | null {
+  const [label, asked] = [text(node, "label"), askedOf(node)];
+  const part = hex(node, "part", HASH);
+  return asked !== null && part !== null && label !== null && /^[0-9a-f]{16}$/.test(label) ? { ...asked, label, part } : null;
 }
 
 function deliveryOf(node: unknown): CallDelivery | null {
@@ -79,6 +102,9 @@ export function callViewOf(value: unknown): CallView | null {
   const own = list(value, "own").map(ownOf);
   // Read as one that nobody accepted, a person could not take theirs back.
   if (own.includes(null)) return null;
+  const withdrawals = list(value, "withdrawals").map(partOf);
+  // Read as one of which nothing is to be deleted, its buyer would keep what they were asked to delete.
+  if (withdrawals.includes(null)) return null;
   const said = text(value, "dataset");
   const read = complete<Pick<CallView, "id" | "cohort" | "text" | "heardMs" | "state">>({
     id: hex(value, "id", HASH), cohort: cohortOf(get(value, "cohort")), text: said, heardMs: whole(value, "heardMs"),
@@ -88,7 +114,7 @@ export function callViewOf(value: unknown): CallView | null {
   return read && {
     ...read, dataset: datasetIn(said), accepted: whole(value, "accepted"), own: own as OwnAcceptance[],
     proposed: asked === null ? null : complete<NonNullable<CallView["proposed"]>>({ place: whole(asked, "place"), epoch: whole(asked, "epoch") }),
-    delivery: deliveryOf(get(value, "delivery")),
+    delivery: deliveryOf(get(value, "delivery")), withdrawals: withdrawals as PartWithdrawal[],
   };
 }
 

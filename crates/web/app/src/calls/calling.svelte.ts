@@ -3,20 +3,22 @@ import type { Hex } from "../ledger";
 import { utf8 } from "../ledger/bytes";
 import { cohortProblem } from "../permit/cohort";
 import { datasetOf, type Dataset } from "../permit/dataset";
-import { cohortId, type Cohort } from "../permit/sale";
+import { cohortId, deletionOfPart, type Cohort, type Deletion } from "../permit/sale";
 import { allowed, type Asking, type Given } from "../market/allow";
 import { wordsData } from "../sales/abi";
 import { isEther, type MarketInfo } from "../sales/api";
 import { waitingFor, type Waiting } from "../sales/credits";
 import { orNull } from "../sales/open";
+import { signSale } from "../sales/sign";
 import { learn } from "../sales/tokens.svelte";
 import { tokenAt, holdingOf, type Token } from "../sales/token";
 import { mined, NotSent, transact } from "../sales/transact";
+import { partDeletionForWallet } from "../sales/typed-data";
 import { allPages } from "../sell/selling.svelte";
 import { ask } from "../server/client";
 import { isDeclined } from "../session/explain";
 import { cohortData, openWithPermitData } from "./abi";
-import { callsOf, callViewOf, type CallView } from "./api";
+import { callsOf, callViewOf, type CallView, type PartWithdrawal } from "./api";
 import { totalOf, type CallDraft } from "./call-form";
 import type { CallChain, CallStanding } from "./chain";
 import { judgeCall, type CallFlaw, type CallMarket } from "./check";
@@ -41,12 +43,17 @@ export interface MyCall {
   readonly tx: Hex | null;
 }
 
+type Said = { readonly deletion: Deletion; readonly signature: Hex };
+
 /** What a buyer calls for: kept on this device, known to the service, and seen on the chain. */
 export class Calling extends CallWork {
   calls = $state.raw<readonly MyCall[]>([]);
   /** What the wallet is asked for; null: nothing. */
   asking = $state<Asking | null>(null);
   readAtMs = $state(0);
+
+  /** Signed, and perhaps not taken: it is sent again without asking the wallet again. */
+  readonly #said = new Map<Hex, Said>();
 
   constructor(readonly market: MarketInfo, readonly address: Hex) {
     super();
@@ -164,6 +171,27 @@ export class Calling extends CallWork {
       await this.#tell(call);
       await this.read();
     });
+  }
+
+  /** The buyer's word that one part of the file is deleted. Nobody is to say that who was not asked, or of another call than they know. */
+  sayDeleted({ id, cohort, view, flaws }: MyCall, { part }: PartWithdrawal): Promise<void> {
+    return this.doing(async () => {
+      const market = this.callMarket();
+      const isAsked = view?.withdrawals.some((one) => one.part === part) ?? false;
+      if (!isAsked || flaws.length > 0 || cohort.buyer !== this.address || view?.id !== id || cohortId("Cohort", cohort, market) !== id) throw new Error(s("call.notThat"));
+      const said = this.#said.get(part) ?? await this.#deletion(part, market);
+      this.#said.set(part, said);
+      const written = callViewOf(await ask<unknown>(`/v1/calls/${id}/deletion`, { method: "POST", body: said }));
+      if (written?.id !== id || written.withdrawals.find((one) => one.part === part)?.state !== "deleted") throw new Error(s("sell.otherWritten"));
+      this.#said.delete(part);
+      await this.readAfter();
+    });
+  }
+
+  async #deletion(part: Hex, market: CallMarket): Promise<Said> {
+    const deletion = deletionOfPart(part, this.address, Math.floor(Date.now() / 1000));
+    const signature = await signSale(this.address, partDeletionForWallet(deletion, market), cohortId("Deletion", deletion, market), market.chainId);
+    return { deletion, signature };
   }
 
   /** The money of all places that were not paid comes back. */

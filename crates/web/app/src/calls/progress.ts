@@ -23,6 +23,7 @@ export interface Mine {
   readonly mayTakeBack: boolean;
   /** Ending it on the chain would still change something. */
   readonly mayRevoke: boolean;
+  readonly mayAskDeletion: boolean;
   /** The service says one thing about the money, and the chain another. */
   readonly isDisputed: boolean;
 }
@@ -46,6 +47,7 @@ export function mineOf({ cohort, state, own: all }: CallView, chain: CallStandin
     mayAccept: (own === null || own.state === "withdrawn") && state === "open" && !isBound && !isOver && nowS < cohort.deliverBy,
     mayTakeBack: isLiving && !isBound && !isOver,
     mayRevoke: (isLiving || own?.state === "withdrawn") && chain?.status === "open" && !isBound && !isRevoked,
+    mayAskDeletion: own !== null && own.isShown && own.withdrawal === null,
     isDisputed: own?.state === "paid" && told?.isPaid === false,
   };
 }

@@ -26,14 +26,17 @@ export function ownAnswer(of: Cohort = cohort(), change: object = {}, taken: Par
   const taking: Taking = { place: 7, seller: MARI, epoch: 0, expiresAt: settledBy(of), ...taken };
   const id = cohortId("CohortAcceptance", acceptanceOf(of, CALLING, taking), CALLING);
   const { place, seller, epoch, expiresAt } = taking;
-  return { id, seller, place, epoch, expiresAtS: expiresAt, country: "EE", acceptedMs: NOW - 5_000, withdrawnMs: null, state: "accepted", ...change };
+  return { id, seller, place, epoch, expiresAtS: expiresAt, country: "EE", acceptedMs: NOW - 5_000, withdrawnMs: null, state: "accepted", isShown: false, withdrawal: null as object | null, ...change };
 }
+
+/** How it tells that somebody wants their data deleted. */
+export const WITHDRAWAL = { askedMs: NOW - 5, dueMs: NOW + 30 * 86_400_000, state: "waiting" };
 
 /** How the service tells of a call. */
 export function callAnswer(of: Cohort = cohort(), change: object = {}) {
   return {
     version: "medtrail/call-view-v1", id: callIdOf(of), cohort: of, dataset: textOf(DATASET), heardMs: NOW - 60_000, state: "open", accepted: null, own: [] as object[],
-    proposed: null as object | null, delivery: null as object | null, ...change,
+    proposed: null as object | null, delivery: null as object | null, withdrawals: [] as object[], ...change,
   };
 }
 

@@ -107,7 +107,7 @@ export interface Market {
 }
 
 /** Those of the cohort market, whose domain is its own. */
-type CohortStruct = "Cohort" | "CohortAcceptance";
+type CohortStruct = "Cohort" | "CohortAcceptance" | "Deletion";
 
 /** The cohort market whose calls they are. */
 export interface CohortMarket {
@@ -120,7 +120,7 @@ export function cohortId<K extends CohortStruct>(name: K, value: Structs[K], mar
 }
 
 /** The id of a document, which is what is signed. */
-export function saleId<K extends Exclude<SaleStruct, "Terms" | CohortStruct>>(name: K, value: Structs[K], { chainId, dataMarket }: Market): Hex {
+export function saleId<K extends Exclude<SaleStruct, "Terms" | "Cohort" | "CohortAcceptance">>(name: K, value: Structs[K], { chainId, dataMarket }: Market): Hex {
   const domain: Domain = { chainId, registry: dataMarket };
   return digest(saleStructHash(name, value), domain);
 }
@@ -137,7 +137,12 @@ export const DELETION_STATEMENT = "I have deleted what was delivered to me for t
 
 /** The statement of this order, by its buyer. */
 export function deletionOf(order: Order, market: Market, deletedAt: number): Deletion {
-  return { statement: DELETION_STATEMENT, order: saleId("Order", order, market), buyer: order.buyer, deletedAt };
+  return deletionOfPart(saleId("Order", order, market), order.buyer, deletedAt);
+}
+
+/** The statement of one person's part of the file of a call to many, by what the manifest names whose it is. */
+export function deletionOfPart(part: Hex, buyer: Hex, deletedAt: number): Deletion {
+  return { statement: DELETION_STATEMENT, order: part, buyer, deletedAt };
 }
 
 const ACCESS_S_MAX = 10 * 366 * 86_400;

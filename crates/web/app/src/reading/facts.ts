@@ -243,6 +243,7 @@ function saleOf(tree: unknown, nameOf: NameOf): Partial<Facts> {
 function callOf(tree: unknown, nameOf: NameOf): Partial<Facts> {
   const verbs: Readonly<Record<string, SaleVerb>> = {
     accepted: "callAccepted", withdrawn: "callWithdrawn", settled: "callSettled", closed: "callClosed",
+    "deletion-asked": "saleWithdrawn", deleted: "saleDeleted", "not-answered": "saleSilent",
   };
   const act = text(tree, "act") ?? "";
   const verb = Object.hasOwn(verbs, act) ? verbs[act] : undefined;

@@ -190,9 +190,12 @@ function deliveryOf(node: unknown): SaleView["delivery"] {
 }
 
 /** `"none"`: nobody asked. Null: somebody did, in words that this page does not know. */
-function withdrawalOf(value: unknown): Withdrawal | "none" | null {
+export function withdrawalOf(value: unknown): Withdrawal | "none" | null {
   const node = get(value, "withdrawal") ?? null;
-  if (node === null) return "none";
+  return node === null ? "none" : askedOf(node);
+}
+
+export function askedOf(node: unknown): Withdrawal | null {
   const state = WITHDRAWAL_STATES.find((one) => one === text(node, "state")) ?? null;
   return complete<Withdrawal>({ askedMs: whole(node, "askedMs"), dueMs: whole(node, "dueMs"), state });
 }

@@ -126,7 +126,8 @@ function documents(): Record<Contract, string[]> {
     AnchorRegistry: [...ours.flatMap(([owner, type]) => (owner === "anchor" ? [type] : [])), ...(["Binding", "Report", "ReportBatch"] as const).map(typeString)],
     ConsentRegistry: [...new Set([...ours.flatMap(([owner, type]) => (owner === "consent" ? [type] : [])), ...contract])],
     DataMarket: sales.filter((name) => !isOfMany(name)).map(saleTypeString),
-    CohortMarket: sales.filter(isOfMany).map(saleTypeString),
+    // That one part is deleted is said under the market that sold it.
+    CohortMarket: sales.filter((one) => isOfMany(one) || one === "Deletion").map(saleTypeString),
   };
 }
 

@@ -25,7 +25,9 @@ const ofMarket = (name: SaleStruct, inner: readonly SaleStruct[], value: object,
 export const offerForWallet = (offer: Offer, market: Market): string => ofMarket("Offer", ["Terms"], offer, market);
 export const approvalForWallet = (approval: SaleApproval, market: Market): string => ofMarket("SaleApproval", ["Terms"], approval, market);
 export const deletionForWallet = (deletion: Deletion, market: Market): string => ofMarket("Deletion", [], deletion, market);
-/** Under the cohort market's own domain. */
+/** These under the cohort market's own domain. */
+export const partDeletionForWallet = (deletion: Deletion, { chainId, cohortMarket }: CohortMarket): string =>
+  forWallet("Deletion", [], deletion, chainId, cohortMarket);
 export const acceptanceForWallet = (acceptance: CohortAcceptance, { chainId, cohortMarket }: CohortMarket): string =>
   forWallet("CohortAcceptance", ["Terms"], acceptance, chainId, cohortMarket);
 

@@ -210,7 +210,7 @@ async fn what_is_never_settled_goes_back_whole_and_the_key_is_never_shown() {
 }
 
 #[tokio::test]
-async fn a_cohort_market_that_is_none_of_this_build_s_is_refused_at_start_and_says_what_to_write() {
+async fn a_market_that_is_none_of_this_build_s_is_refused_at_start_and_says_what_to_write() {
     let anvil = ticking_chain().await;
     let own = Contract::CohortMarket.address();
     let with = |more: String, registry| Settings {
@@ -228,6 +228,16 @@ async fn a_cohort_market_that_is_none_of_this_build_s_is_refused_at_start_and_sa
     );
     assert!(missing.contains("`medtrail deploy` puts it there"), "{missing}");
 
+    site.settings = with(String::new(), None);
+    site.configure();
+    let data_market = Contract::DataMarket.address();
+    let missing = site.refused();
+    assert!(
+        missing.contains(&format!("no DataMarket at market.contract {data_market}"))
+            && missing.contains("Or leave [market] out"),
+        "{missing}"
+    );
+
     let said = must(site.run(["deploy"]));
     assert!(said.contains(&format!("CohortMarket is at {own}")), "{said}");
     let strange = Address::repeat_byte(0x45);
@@ -236,6 +246,14 @@ async fn a_cohort_market_that_is_none_of_this_build_s_is_refused_at_start_and_sa
     let refused = site.run(["serve"]);
     assert!(refused.code == Some(1) && refused.err.contains(&own.to_string()), "{refused:?}");
     assert!(refused.err.contains("Write that, or leave the field out"), "{refused:?}");
+    site.settings = with(format!("contract = \"{strange}\""), None);
+    site.configure();
+    let refused = site.run(["serve"]);
+    assert!(refused.err.contains(&format!("DataMarket of this program is at {data_market}")));
+    site.settings = with(String::new(), Some(strange));
+    site.configure();
+    let refused = site.run(["serve"]);
+    assert!(refused.err.contains("nobody could be paid. Leave [market] out"), "{refused:?}");
     site.settings = with(format!("cohort_contract = \"{own}\""), Some(strange));
     site.configure();
     let refused = site.run(["serve"]);

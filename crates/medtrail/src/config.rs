@@ -202,6 +202,10 @@ impl Default for NoticesConfig {
     }
 }
 
+/// The fields that name contracts, as errors name them.
+pub(crate) const MARKET_CONTRACT: &str = "market.contract";
+pub(crate) const COHORT_CONTRACT: &str = "market.cohort_contract";
+
 /// What may be sold, and through which contract.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -349,10 +353,13 @@ impl Config {
             !self.market.iter().flat_map(|market| market.countries.keys()).all(is_country),
             "market.countries names countries by two capital letters (ISO 3166-1): EE",
         )?;
+        if let Some(market) = &self.market {
+            self.check_market(MARKET_CONTRACT, Contract::DataMarket, market.contract)?;
+        }
         if let Some((market, found)) =
             self.market.as_ref().and_then(|market| Some((market, market.cohort_contract?)))
         {
-            self.check_cohort_market(found)?;
+            self.check_market(COHORT_CONTRACT, Contract::CohortMarket, found)?;
             rule(
                 market.cohort_margin_s() >= market.delivery_s_min,
                 "market.cohort_margin_s is shorter than market.delivery_s_min: else a call could \
@@ -367,18 +374,24 @@ impl Config {
     }
 
     /// An address that is none of this build's could be any code, and buyers pay it.
-    fn check_cohort_market(&self, found: Address) -> Result<(), ConfigError> {
-        let (own, registry) = (Contract::CohortMarket.address(), anchor_registry());
+    fn check_market(
+        &self,
+        field: &str,
+        contract: Contract,
+        found: Address,
+    ) -> Result<(), ConfigError> {
+        let (own, registry) = (contract.address(), anchor_registry());
         if found != own {
             return Err(ConfigError::Rule(format!(
-                "market.cohort_contract is {found}; the CohortMarket of this program is at {own} on \
-                 every chain (`medtrail deploy` puts it there). Write that, or leave the field out"
+                "{field} is {found}; the {contract:?} of this program is at {own} on every chain \
+                 (`medtrail deploy` puts it there). Write that, or leave the field out"
             )));
         }
         if self.chain.registry != registry {
+            let out = if field == MARKET_CONTRACT { "[market]" } else { field };
             return Err(ConfigError::Rule(format!(
-                "market.cohort_contract pays for what {registry} anchors, and chain.registry is {}: \
-                 nobody could be paid. Leave market.cohort_contract out",
+                "{field} pays for what {registry} anchors, and chain.registry is {}: nobody could be \
+                 paid. Leave {out} out",
                 self.chain.registry
             )));
         }

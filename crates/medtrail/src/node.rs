@@ -2,7 +2,7 @@
 
 use crate::clock::now_ms;
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
-use crate::config::{Config, RemoteSignerConfig};
+use crate::config::{COHORT_CONTRACT, Config, MARKET_CONTRACT, MarketConfig, RemoteSignerConfig};
 use crate::exit::Failure;
 use crate::files::{self, Opened};
 use crate::notices::{NoticesError, notices};
@@ -111,10 +111,10 @@ pub(crate) enum StartError {
     )]
     KeysLost { file: PathBuf },
     #[error(
-        "there is no CohortMarket at market.cohort_contract {at} on this chain: `medtrail deploy` puts \
-         it there. Or leave market.cohort_contract out"
+        "there is no {name} at {field} {at} on this chain: `medtrail deploy` puts it there. Or leave \
+         {out} out"
     )]
-    NoCohortMarket { at: Address },
+    NoMarket { name: &'static str, field: &'static str, at: Address, out: &'static str },
     #[error("the note key is named {found}, the origin is {origin}")]
     NoteName { found: String, origin: String },
 }
@@ -206,8 +206,8 @@ pub(crate) async fn start(
         opening.await.map_err(|lost| JournalError::Storage(lost.to_string()))??
     };
     refuse_other_history(&store, &rpc, &chain, log).await?;
-    if let Some(at) = config.market.as_ref().and_then(|market| market.cohort_contract) {
-        refuse_missing_market(&rpc, at).await?;
+    if let Some(market) = &config.market {
+        refuse_missing_markets(&rpc, market).await?;
     }
 
     let trust = trust_file(config, &keys, log, files::since_ms(&store)?);
@@ -424,16 +424,21 @@ async fn refuse_other_history(
 }
 
 /// What is named in the configuration is where this build's code goes by CREATE2: only code that was
-/// made of it can stand there. Where the chain is silent, calls wait as sales do.
-async fn refuse_missing_market(rpc: &Rpc, at: Address) -> Result<(), StartError> {
-    match rpc.has_code(at).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(StartError::NoCohortMarket { at }),
-        Err(error) => {
-            tracing::warn!("whether there is a CohortMarket at {at} could not be seen: {error}");
-            Ok(())
+/// made of it can stand there. Where the chain is silent, sales and calls wait.
+async fn refuse_missing_markets(rpc: &Rpc, market: &MarketConfig) -> Result<(), StartError> {
+    let calls = market.cohort_contract.map(|at| ("CohortMarket", COHORT_CONTRACT, at));
+    let sales = ("DataMarket", MARKET_CONTRACT, market.contract);
+    for (name, field, at) in calls.into_iter().chain([sales]) {
+        let out = if field == MARKET_CONTRACT { "[market]" } else { field };
+        match rpc.has_code(at).await {
+            Ok(true) => {}
+            Ok(false) => return Err(StartError::NoMarket { name, field, at, out }),
+            Err(error) => {
+                tracing::warn!("whether there is a {name} at {at} could not be seen: {error}");
+            }
         }
     }
+    Ok(())
 }
 
 /// The registry's head of the log, from the configured chain: any other knows nothing of the log,

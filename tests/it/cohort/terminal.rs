@@ -128,6 +128,48 @@ impl Desk {
         must(self.run(key, &["calls", "accept", id, "--country", "EE", "--rpc", &rpc]))
     }
 
+    /// Two of three want their part deleted, and the laboratory signs for both, one after the other.
+    fn has_it_deleted(&self, id: &str, manifest: &Value) {
+        let (ask, deleted) = (["calls", "ask-deletion", id], ["calls", "deleted", id]);
+        let signs = |key, more: &[&str]| self.run(key, &[&deleted[..], more].concat());
+        let unasked = signs("lab.json", &[]);
+        assert!(unasked.err.contains("no seller asked for that"), "{unasked:?}");
+        let theirs = self.run("lab.json", &["calls", "withdraw", id]);
+        assert_eq!(theirs.code, Some(1), "who bought sold nothing: {theirs:?}");
+        for person in ["mari.json", "liis.json", "mari.json"] {
+            let own = &self.asks(person, &ask)["own"][0]["withdrawal"];
+            assert_eq!(own["state"], "waiting", "{person}");
+        }
+        let show =
+            || self.asks("lab.json", &["calls", "mine", "--as", "buyer"])["calls"][0].clone();
+        let wishes = show()["withdrawals"].clone();
+        let parts: Vec<&str> =
+            wishes.as_array().unwrap().iter().map(|one| one["label"].as_str().unwrap()).collect();
+        let in_file = |label: &&str| {
+            let persons = manifest["persons"].as_array().unwrap();
+            persons.iter().any(|person| person["label"] == **label)
+        };
+        assert!(parts.len() == 2 && parts.iter().all(in_file), "{wishes}");
+        let told = must(self.run("lab.json", &["calls", "show", id]));
+        for part in &parts {
+            let line = format!("To be deleted: person-{part}, asked for, not answered yet");
+            assert!(told.contains(&line), "{told}");
+        }
+        let not_theirs = signs("mari.json", &[]);
+        assert!(not_theirs.err.contains("bought this: sign in with its key"), "{not_theirs:?}");
+        let seen = must(signs("lab.json", &["--show"]));
+        assert!(seen.contains("I have deleted what was delivered to me"), "{seen}");
+        assert!(seen.contains("Nothing was signed") && show()["withdrawals"] == wishes, "{seen}");
+        let one = must(signs("lab.json", &["--part", parts[1]]));
+        assert!(one.contains(&format!("Deleted: person-{}.", parts[1])), "{one}");
+        let rest = must(signs("lab.json", &[]));
+        assert!(rest.contains(&format!("Deleted: person-{}.", parts[0])), "{rest}");
+        let again = must(signs("lab.json", &[]));
+        assert!(again.contains("You signed that it is deleted already."), "{again}");
+        let told = must(self.run("mari.json", &["calls", "show", id]));
+        assert!(told.contains("the buyer signed that all is deleted"), "{told}");
+    }
+
     fn kept(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.hall.site.path("c").join(name)).unwrap()).unwrap()
     }
@@ -220,6 +262,7 @@ async fn from_the_terminal_three_sell_to_one_who_is_cut_off_and_goes_on() {
     assert!(again.contains("All is done"), "{again}");
     assert_eq!(hall.anvil.nonce(lab).await, 1, "one transaction in all");
 
+    desk.has_it_deleted(&id, &manifest);
     // Somebody else checks the folder: without the key to it, and after a change.
     let check = |more: &[&str]| {
         let base = ["delivery", "check-call", "c", "--rpc", &rpc, "--trust", "trust.json"];

@@ -77,6 +77,8 @@ struct State {
     /// Seconds by which the chain's clock is ahead.
     ahead_s: u64,
     is_away: bool,
+    /// What wallets take for a signature, whatever it is of.
+    words: BTreeMap<Address, Vec<u8>>,
 }
 
 /// The contract. Blocks are final at once, but for what a test holds back.
@@ -118,6 +120,15 @@ impl Bazaar {
             state.bought.push((at, bought));
         }
         id
+    }
+
+    /// From now on an account is a wallet that takes this for a signature; none: it takes none.
+    pub(crate) fn takes(&self, wallet: Address, word: Option<&[u8]>) {
+        let mut state = self.lock();
+        match word {
+            Some(word) => _ = state.words.insert(wallet, word.to_vec()),
+            None => _ = state.words.remove(&wallet),
+        }
     }
 
     /// What is at the head becomes final.
@@ -252,8 +263,8 @@ impl Trade for Bazaar {
         Ok(!self.lock().cancelled.contains(&offer.id(&MARKET)))
     }
 
-    fn accepts(&self, _: Address, _: B256, _: &[u8], _: B256) -> Result<bool, RegistryError> {
-        Ok(false)
+    fn accepts(&self, who: Address, _: B256, word: &[u8], _: B256) -> Result<bool, RegistryError> {
+        Ok(self.lock().words.get(&who).is_some_and(|known| known == word))
     }
 
     fn is_living(&self, _: B256, _: &Anchor, _: B256) -> Result<bool, RegistryError> {

@@ -7,5 +7,6 @@ mod fair;
 mod listing;
 mod noes;
 mod places;
+mod wallet;
 mod who;
 mod withdrawal;

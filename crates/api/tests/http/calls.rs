@@ -260,7 +260,7 @@ async fn the_buyer_of_a_call_and_nobody_else_reads_its_file_and_its_proofs_each_
         let signature = by.sign_digest(deletion.id_in_calls(&FAIR).0);
         json!({ "deletion": deletion, "signature": signature })
     };
-    post(&log, &theirs, &said, &sign(&people[0])).await.problem(422, "invalid-field");
+    post(&log, &theirs, &said, &sign(&people[0])).await.problem(422, "not-their-word");
     post(&log, &own[0], &said, &sign(&people[0])).await.problem(404, "no-such-call");
     let told = post(&log, &theirs, &said, &sign(&buyer)).await.json();
     assert_eq!(told["withdrawals"][0]["state"], json!("deleted"));

@@ -7,13 +7,15 @@ import type { Hex, Proof } from "../ledger/types";
 import { datasetId } from "../permit/dataset";
 import type { SaleView } from "../sales/api";
 import { secretText } from "./age-key";
-import { manifestOf, MANIFEST_BYTES_MAX, type Manifest } from "./manifest";
+import { manifestOf, MANIFEST_BYTES_MAX, type Listed, type Manifest } from "./manifest";
 import { Archive, ArchiveError } from "./tar";
 
 /** What is not as it was ordered. */
 export type Fault =
   | "proof" | "entry" | "details" | "file" | "key" | "recipient" | "seal" | "archive" | "manifest" | "otherManifest" | "order" | "dataset"
-  | "content" | "tooLong";
+  | "content" | "tooLong"
+  // Of a call to many.
+  | "entries" | "call" | "consent" | "notEntered" | "notInFile";
 
 export class DeliveryError extends Error {
   constructor(readonly fault: Fault, message = fault as string) {
@@ -45,8 +47,16 @@ function manifestIn(bytes: Uint8Array): Hex | null {
   return random !== undefined && isHex(manifest, 32) ? manifest : null;
 }
 
-/** What the proof's entry says, if it is that of the delivery of this order. That it stands in an anchored log is another check. */
-export function loggedIn(proofText: string, { id, order }: Pick<SaleView, "id" | "order">): Logged {
+/** What a proof's entry says of a delivery. That it stands in an anchored log is another check. */
+export interface Entered extends Logged {
+  /** The order, or the acceptance of a call to many. */
+  readonly of: Hex;
+  readonly subject: Hex;
+}
+
+export const subjectOf = (seller: Hex): Hex => `0x${seller.slice(2).padStart(64, "0")}`;
+
+export function enteredIn(proofText: string, log: Hex): Entered {
   let proof: Proof;
   try {
     proof = parseProof(utf8(proofText));
@@ -54,14 +64,18 @@ export function loggedIn(proofText: string, { id, order }: Pick<SaleView, "id" |
     throw new DeliveryError("proof", String(cause));
   }
   const { report, details, index } = proof;
-  const subject: Hex = `0x${order.offer.seller.slice(2).padStart(64, "0")}`;
-  const isIts = report.log === order.offer.log && report.kind === DELIVERY && report.action === EXECUTE && report.subject === subject
-    && report.record === id && report.permission === id;
-  if (!isIts) throw new DeliveryError("entry");
+  if (report.log !== log || report.kind !== DELIVERY || report.action !== EXECUTE || report.record !== report.permission) throw new DeliveryError("entry");
   const bytes = details && documentBytes(details);
   const manifest = bytes && sha256(bytes) === report.details ? manifestIn(bytes) : null;
   if (manifest === null) throw new DeliveryError("details");
-  return { lock: report.fromVersion, file: report.toVersion, manifest, index };
+  return { lock: report.fromVersion, file: report.toVersion, manifest, index, of: report.record, subject: report.subject };
+}
+
+/** What the proof's entry says, if it is that of the delivery of this order. */
+export function loggedIn(proofText: string, { id, order }: Pick<SaleView, "id" | "order">): Logged {
+  const { of, subject, ...logged } = enteredIn(proofText, order.offer.log);
+  if (of !== id || subject !== subjectOf(order.offer.seller)) throw new DeliveryError("entry");
+  return logged;
 }
 
 /** Whether `k`, as the chain shows it, is what the entry locked the file with. */
@@ -129,20 +143,29 @@ export async function unsealed(file: Uint8Array, k: Uint8Array, secrets: readonl
 }
 
 /** What was delivered: every file is what the manifest says, and the manifest is the one that the log names. */
-export interface Contents {
-  readonly manifest: Manifest;
+export interface Contents<M extends Listed = Manifest> {
+  readonly manifest: M;
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 }
 
-export async function contentsOf(plain: Uint8Array<ArrayBuffer>, logged: Logged, { id, order, dataset }: Pick<SaleView, "id" | "order" | "dataset">): Promise<Contents> {
+export function contentsOf(plain: Uint8Array<ArrayBuffer>, logged: Logged, { id, order, dataset }: Pick<SaleView, "id" | "order" | "dataset">): Promise<Contents> {
+  return unpacked(plain, logged, manifestOf, (manifest) => {
+    if (manifest.order !== id) throw new DeliveryError("order");
+    if (manifest.dataset !== order.offer.terms.dataset || (dataset !== null && manifest.dataset !== datasetId(dataset))) throw new DeliveryError("dataset");
+  });
+}
+
+/** Takes an archive apart, of one seller or of many. `check` throws where the manifest is not of what was bought. */
+export async function unpacked<M extends Listed>(
+  plain: Uint8Array<ArrayBuffer>, logged: Pick<Logged, "manifest">, read: (bytes: Uint8Array) => M | null, check: (manifest: M) => void,
+): Promise<Contents<M>> {
   try {
     const archive = new Archive(plain);
     const told = archive.manifest(MANIFEST_BYTES_MAX).slice();
     if (await hashOf(told) !== logged.manifest) throw new DeliveryError("otherManifest");
-    const manifest = manifestOf(told);
+    const manifest = read(told);
     if (manifest === null) throw new DeliveryError("manifest");
-    if (manifest.order !== id) throw new DeliveryError("order");
-    if (manifest.dataset !== order.offer.terms.dataset || (dataset !== null && manifest.dataset !== datasetId(dataset))) throw new DeliveryError("dataset");
+    check(manifest);
     const files = new Map<string, Uint8Array<ArrayBuffer>>();
     for (const { path, hash, bytes } of manifest.files) {
       const file = archive.file(path, bytes).slice();

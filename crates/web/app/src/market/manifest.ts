@@ -35,18 +35,27 @@ export interface Entry {
   readonly origin: { readonly open: Original } | { readonly hidden: Hex };
 }
 
-export interface Manifest {
-  readonly order: Hex;
-  readonly dataset: Hex;
+export type Counts = readonly (readonly [path: string, count: number])[];
+
+/** By what records were made harmless, and what was left out of them. */
+export interface Made {
+  readonly tool: string;
+  readonly profile: string;
+  readonly elements: Counts;
+  readonly resources: Counts;
+}
+
+/** What a delivery holds, of one seller or of many. */
+export interface Listed {
   /** Null: the records are as they are. */
-  readonly made: {
-    readonly tool: string;
-    readonly profile: string;
-    readonly elements: readonly (readonly [path: string, count: number])[];
-    readonly resources: readonly (readonly [path: string, count: number])[];
-  } | null;
+  readonly made: Made | null;
   readonly files: readonly File[];
   readonly records: readonly Entry[];
+}
+
+export interface Manifest extends Listed {
+  readonly order: Hex;
+  readonly dataset: Hex;
 }
 
 function hash(node: unknown, name: string): Hex | null {
@@ -65,7 +74,7 @@ function isPath(path: string): boolean {
   return path.length <= 100 && path !== MANIFEST && names.length <= 2 && names.every((name) => /^(?!\.)[A-Za-z0-9._-]+$/.test(name));
 }
 
-function fileOf(node: unknown): File | null {
+export function fileOf(node: unknown): File | null {
   const [path, sum, bytes] = [text(node, "path"), hash(node, "hash"), whole(node, "bytes")];
   return path !== null && isPath(path) && sum !== null && bytes !== null ? { path, hash: sum, bytes } : null;
 }
@@ -78,7 +87,7 @@ function originalOf(node: unknown): Original | null {
   return { version, mediaType, source, index, signer: typeof signer === "string" ? (signer.toLowerCase() as Hex) : null };
 }
 
-function entryOf(node: unknown): Entry | null {
+export function entryOf(node: unknown): Entry | null {
   const [path, word, origin] = [text(node, "path"), text(node, "word"), get(node, "origin")];
   if (path === null || (word !== "signedByOrganisation" && word !== "uploadedByPerson")) return null;
   const number = get(node, "number") === undefined ? null : whole(node, "number");
@@ -90,33 +99,44 @@ function entryOf(node: unknown): Entry | null {
 const counts = (node: unknown): [string, number][] =>
   (typeof node === "object" && node !== null ? Object.entries(node).filter((pair): pair is [string, number] => typeof pair[1] === "number") : []);
 
-/** Reads a manifest; null for any other bytes. */
-export function manifestOf(bytes: Uint8Array): Manifest | null {
+export const removedOf = (node: unknown): Pick<Made, "elements" | "resources"> =>
+  ({ elements: counts(get(node, "elements")), resources: counts(get(node, "resources")) });
+
+/** The tree of a manifest of either kind; null for any other bytes. */
+export function treeOf(bytes: Uint8Array): unknown {
   if (bytes.length > MANIFEST_BYTES_MAX) return null;
-  let value: unknown;
   try {
-    value = JSON.parse(textOf(bytes) ?? "");
+    return JSON.parse(textOf(bytes) ?? "") as unknown;
   } catch {
     return null;
   }
-  const [order, dataset, told] = [hash(value, "order"), hash(value, "dataset"), get(value, "made")];
-  const [files, records] = [list(value, "files").map(fileOf), list(value, "records").map(entryOf)];
-  if (text(value, "version") !== "medtrail/manifest-v1" || order === null || dataset === null) return null;
-  if (Math.max(files.length, records.length) > RECORDS_MAX || files.includes(null) || records.includes(null)) return null;
+}
+
+/** Files in their order, each once, and not too many; null: they are none. */
+export function filesOf(value: unknown, most: number): readonly File[] | null {
+  const files = list(value, "files").map(fileOf);
+  if (files.length > most || files.includes(null)) return null;
   const known = files as File[];
-  if (!known.every(({ path }, place) => place === 0 || (known[place - 1]?.path ?? "") < path)) return null;
-  if (known.reduce((sum, file) => sum + file.bytes, 0) > DELIVERY_BYTES_MAX) return null;
-  const removed = get(told, "removed");
-  const made = told === undefined ? null : {
-    tool: text(told, "tool") ?? "", profile: text(told, "profile") ?? "",
-    elements: counts(get(removed, "elements")), resources: counts(get(removed, "resources")),
-  };
-  const byPath = new Map(known.map((file) => [file.path, file]));
-  const isFormed = ({ path, number, word, origin }: Entry) => {
-    const file = byPath.get(path);
-    if (file === undefined) return false;
-    if (made !== null) return "hidden" in origin && number !== null && number >= 1;
-    return "open" in origin && number === null && file.hash === origin.open.version && (word === "signedByOrganisation") === (origin.open.signer !== null);
-  };
-  return (records as Entry[]).every(isFormed) ? { order, dataset, made, files: known, records: records as Entry[] } : null;
+  const isSorted = known.every(({ path }, place) => place === 0 || (known[place - 1]?.path ?? "") < path);
+  return isSorted && known.reduce((sum, file) => sum + file.bytes, 0) <= DELIVERY_BYTES_MAX ? known : null;
+}
+
+/** Whether a record stands in this file in the form that was agreed on. */
+export function isFormed({ number, word, origin }: Entry, file: File | undefined, isMade: boolean): boolean {
+  if (file === undefined) return false;
+  if (isMade) return "hidden" in origin && number !== null && number >= 1;
+  return "open" in origin && number === null && file.hash === origin.open.version && (word === "signedByOrganisation") === (origin.open.signer !== null);
+}
+
+/** Reads a manifest; null for any other bytes. */
+export function manifestOf(bytes: Uint8Array): Manifest | null {
+  const value = treeOf(bytes);
+  const [order, dataset, told] = [hash(value, "order"), hash(value, "dataset"), get(value, "made")];
+  const [files, records] = [filesOf(value, RECORDS_MAX), list(value, "records").map(entryOf)];
+  if (text(value, "version") !== "medtrail/manifest-v1" || order === null || dataset === null) return null;
+  if (files === null || records.length > RECORDS_MAX || records.includes(null)) return null;
+  const made = told === undefined ? null : { tool: text(told, "tool") ?? "", profile: text(told, "profile") ?? "", ...removedOf(get(told, "removed")) };
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const isEachFormed = (records as Entry[]).every((entry) => isFormed(entry, byPath.get(entry.path), made !== null));
+  return isEachFormed ? { order, dataset, made, files, records: records as Entry[] } : null;
 }

@@ -1,14 +1,11 @@
 import { s } from "../i18n/sales";
 import { hexToBytes } from "../ledger/bytes";
-import { operatorSpeaks } from "../ledger/trust";
-import type { Hex, TrustFile, Verdict } from "../ledger/types";
-import { parseProof, verifyProof } from "../ledger";
+import type { Hex, Verdict } from "../ledger/types";
 import type { SaleView } from "../sales/api";
 import { chainOf, orNull } from "../sales/open";
 import { askText, Refused } from "../server/client";
-import { session } from "../session/session.svelte";
-import { readerThrough } from "../trail/chain-reader";
 import type { BuyerKey } from "./age-key";
+import { anchoredIn } from "./anchored";
 import type { Buying } from "./buying.svelte";
 import { contentsOf, DeliveryError, hashOf, isKey, loggedIn, unsealed, type Contents, type Logged } from "./delivery";
 import { download } from "./download";
@@ -91,17 +88,9 @@ export class Opening {
     await this.#verify(this.proof);
   }
 
-  /** Whether the entry stands in the anchored log: as every proof of this page is checked. */
   async #verify(proof: string): Promise<void> {
-    const { trust } = this.buying;
-    const reader = readerThrough(await session.findWallet());
-    if (reader === null || trust === null) return this.#say("proof", "amber", s("check.noWallet"));
-    const findings = await verifyProof(proof, trust, reader).catch(() => null);
-    if (findings === null) return this.#say("proof", "amber", s("check.chainUnread"));
-    const isByOperator = isRelayedByOperator(proof, trust);
-    const bad = findings.filter(({ name, verdict }) => verdict !== "green" && !(name === "report" && verdict === "amber" && isByOperator));
-    const [worst] = [...bad].sort((a, b) => Number(b.verdict === "red") - Number(a.verdict === "red"));
-    this.#say("proof", worst?.verdict ?? "green", worst ? s("check.proofNot", { why: worst.words }) : s("check.proof"));
+    const { verdict, words } = await anchoredIn(proof, this.buying.trust);
+    this.#say("proof", verdict, words);
   }
 
   /** Takes the seals off with the key that the chain shows and the buyer's own. */
@@ -142,10 +131,4 @@ export class Opening {
     }
     return k;
   }
-}
-
-/** The operator delivers: of its own act its own word is all there is. */
-function isRelayedByOperator(text: string, trust: TrustFile): boolean {
-  const { evidence, report } = parseProof(new TextEncoder().encode(text));
-  return evidence === "relayed" && operatorSpeaks(trust, report.actor, report.timeMs);
 }

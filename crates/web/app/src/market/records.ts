@@ -3,7 +3,7 @@ import { textOf } from "../ledger/bytes";
 import { get, list, parseTree, text } from "../reading/json";
 import { dayOf } from "../trail/days";
 import type { Contents } from "./delivery";
-import type { Entry } from "./manifest";
+import type { Entry, Listed } from "./manifest";
 
 export interface Delivered {
   readonly entry: Entry;
@@ -21,7 +21,7 @@ const codingsOf = (resource: unknown): readonly string[] =>
   });
 
 /** Each record of a delivery, in the manifest's order. */
-export function recordsOf({ manifest, files }: Contents): readonly Delivered[] {
+export function recordsOf({ manifest, files }: Contents<Listed>): readonly Delivered[] {
   const parsed = new Map<string, readonly unknown[]>();
   for (const [path, bytes] of files) {
     if (path.endsWith(".ndjson")) parsed.set(path, (textOf(bytes) ?? "").split("\n").map((line) => parseTree(new TextEncoder().encode(line))));

@@ -288,7 +288,7 @@ kinds! {
     SALE_TOO_FAR = "sale-too-far" CONFLICT: "This sale has gone too far",
         "Look at how it stands.";
     NOT_DELIVERED = "not-delivered" CONFLICT: "Nothing was delivered yet",
-        "POST …/decline ends a sale, DELETE …/acceptances a yes to a call.";
+        "Before that, POST …/decline ends a sale, and DELETE …/acceptances a yes to a call.";
     NOT_WITHDRAWN = "not-withdrawn" CONFLICT: "The seller has not withdrawn",
         "Nothing: nobody asks you to delete anything.";
     NO_DELIVERY = "no-delivery" NOT_FOUND: "Nothing to download",

@@ -18,7 +18,8 @@ mod sources;
 pub use aliases::{AliasRow, AliasState};
 pub use bindings::{BindingParties, BindingRow, BindingState};
 pub use calls::{
-    AcceptanceRow, CallDelivery, CallRow, CallState, DeliveredRow, FileKey, PartWithdrawalRow,
+    AcceptanceRow, CallDelivery, CallRow, CallState, DeliveredRow, FileKey, PartName,
+    PartWithdrawalRow,
 };
 pub use emergencies::{EmergencyAnswer, EmergencyRow};
 pub use erasures::{ErasureRow, ErasureState, HoldRow};
@@ -26,8 +27,8 @@ pub use inquiries::{CorrectionRow, InquiryRow, InquirySort};
 pub use notices::{ChannelsRow, DueNotice, DueSort, EmailChannel, WebhookChannel};
 pub use organisations::{ApiKeyRow, InviteRow, KeyRow, OrganisationRow};
 pub use sales::{
-    ApprovalRow, MarketCursor, OfferRow, OptOutRow, SaleRow, SaleState, SealedFile, WithdrawalLine,
-    WithdrawalRow,
+    ApprovalRow, MarketCursor, OfferRow, OptOutRow, SaleRow, SaleState, SealedFile,
+    WithdrawalAnswer, WithdrawalLine, WithdrawalRow,
 };
 pub use sources::{SourceFinding, SourceFound, SourceOwner, SourceRow, SourceState};
 

@@ -31,7 +31,7 @@ pub mod trade;
 mod withdrawal;
 
 pub use given::{Delivery, Given, Proofs};
-pub use listing::{CallCard, CallView, Own, Page};
+pub use listing::{AskedPart, CallCard, CallView, Own, Page};
 pub use places::Accepted;
 
 use crate::anchorer::Problem;
@@ -100,6 +100,9 @@ pub enum CallsError {
     /// The acceptance is not there, or not the caller's.
     #[error("you have not accepted this call")]
     NotAccepted,
+    /// Nothing of theirs is in a file whose key was shown.
+    #[error("your data are in no file of this call whose key was shown")]
+    NotDelivered,
     /// The same as for offers.
     #[error(transparent)]
     Sales(#[from] SalesError),
@@ -155,6 +158,8 @@ struct Inner {
     settling: Mutex<BTreeMap<B256, Call>>,
     /// Places paid by the final block, when it was asked last.
     paid: Mutex<BTreeMap<B256, u32>>,
+    /// Held while the lines of a withdrawal are entered.
+    telling: Mutex<()>,
 }
 
 impl Calls {
@@ -167,8 +172,17 @@ impl Calls {
         parcels: Arc<dyn Parcels>,
         margin_s: u64,
     ) -> Self {
-        let (following, settling, paid) = Default::default();
-        Self(Arc::new(Inner { sales, trade, parcels, margin_s, following, settling, paid }))
+        let (following, settling, paid, telling) = Default::default();
+        Self(Arc::new(Inner {
+            sales,
+            trade,
+            parcels,
+            margin_s,
+            following,
+            settling,
+            paid,
+            telling,
+        }))
     }
 
     /// Looks at all calls every `poll` until `stop`. A look that is under way is ended first. What it

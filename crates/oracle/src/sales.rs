@@ -149,7 +149,7 @@ pub enum SalesError {
     #[error("the market contract does not know this order as paid")]
     NotPaid,
     /// Nothing was delivered yet.
-    #[error("nothing was delivered yet: decline it, or take your acceptance back")]
+    #[error("nothing was delivered yet: decline it")]
     NotDelivered,
     /// The seller did not withdraw.
     #[error("no seller has asked for that to be deleted")]
@@ -234,6 +234,8 @@ struct Inner {
     sending: Mutex<Option<Problem>>,
     /// When sales that are not delivered were last looked at, seconds since 1970.
     done_looked_s: Mutex<u64>,
+    /// Held while the lines of a withdrawal are entered.
+    telling: Mutex<()>,
 }
 
 /// An order at both ends of what can still change.
@@ -263,6 +265,7 @@ impl Sales {
             delivering: Mutex::default(),
             sending: Mutex::default(),
             done_looked_s: Mutex::default(),
+            telling: Mutex::default(),
         }))
     }
 

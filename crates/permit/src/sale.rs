@@ -184,8 +184,8 @@ its seller has withdrawn. (Medtrail deletion 1)";
         Self::of_part(order.id(market), order.buyer, deleted_at)
     }
 
-    /// The statement of one person's part of the file of a call to many, by what the manifest names
-    /// whose it is: the acceptance's id, or the hash that hides it.
+    /// The statement of one person's part of the file of a call to many: by the acceptance's id, or by
+    /// the hash that stands for it in the manifest.
     pub fn of_part(part: B256, buyer: Address, deleted_at: u64) -> Self {
         let statement = Self::STATEMENT.to_owned();
         Self { statement, order: part, buyer, deletedAt: deleted_at }

@@ -3,16 +3,16 @@
 
 mod support;
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use medtrail_keys::seal::DirectorySeal;
 use medtrail_ledger::directory::{
     AcceptanceRow, AliasRow, AliasState, ApiKeyRow, ApprovalRow, BindingParties, BindingRow,
     BindingState, CallDelivery, CallRow, CallState, ChannelsRow, Contents, CorrectionRow,
     DeliveredRow, Directory, DirectoryChange, DueNotice, DueSort, EmailChannel, EmergencyAnswer,
     EmergencyRow, ErasureRow, ErasureState, FileKey, HoldRow, InquiryRow, InquirySort, InviteRow,
-    KeyRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow, PartWithdrawalRow, PendingEntry,
-    SaleRow, SaleState, SealedFile, SourceFinding, SourceFound, SourceOwner, SourceRow,
-    SourceState, WebhookChannel, WithdrawalRow,
+    KeyRow, MarketCursor, OfferRow, OptOutRow, OrganisationRow, PartName, PartWithdrawalRow,
+    PendingEntry, SaleRow, SaleState, SealedFile, SourceFinding, SourceFound, SourceOwner,
+    SourceRow, SourceState, WebhookChannel, WithdrawalRow,
 };
 use medtrail_ledger::inquiry::LineRef;
 use medtrail_ledger::ports::{JournalError, RowSeal, SecretKey};
@@ -352,6 +352,13 @@ fn call() -> impl Strategy<Value = CallRow> {
                     1 => CallState::Open { opened_at_s },
                     _ => CallState::Closed { opened_at_s },
                 },
+                shown: (heard_ms % 2 == 0).then_some(id),
+                withdrawals: (0..heard_ms % 3)
+                    .map(|day| PartWithdrawalRow {
+                        name: name(id),
+                        asked: WithdrawalRow::new(day, 1),
+                    })
+                    .collect(),
                 delivery,
             }
         },
@@ -377,6 +384,10 @@ fn call_delivery() -> impl Strategy<Value = CallDelivery> {
     )
 }
 
+fn name(part: B256) -> PartName {
+    PartName { label: FixedBytes::from_slice(&part[..8]), part }
+}
+
 fn acceptance() -> impl Strategy<Value = AcceptanceRow> {
     let ends = (any::<Option<u64>>(), any::<Option<u64>>(), any::<Option<u64>>());
     let signature = prop::collection::vec(any::<u8>(), 0..70);
@@ -398,10 +409,14 @@ fn acceptance() -> impl Strategy<Value = AcceptanceRow> {
                 withdrawn_ms,
                 ended_entry,
                 is_paid: ended_entry.is_some_and(|entry| entry % 2 == 0),
-                delivered: accepted_entry.map(|index| DeliveredRow { lock: id, file: call, index }),
+                delivered: accepted_entry.map(|index| DeliveredRow {
+                    lock: id,
+                    file: call,
+                    index,
+                    name: name(call),
+                }),
                 withdrawal: ended_entry.map(|asked_ms| PartWithdrawalRow {
-                    label: place.to_string(),
-                    part: call,
+                    name: name(id),
                     asked: WithdrawalRow { ended_entry, ..WithdrawalRow::new(asked_ms, 1) },
                 }),
             }
@@ -945,6 +960,8 @@ fn call_row() -> CallRow {
         heard_ms: 7,
         state: CallState::Heard,
         delivery: CallDelivery::Collecting,
+        shown: None,
+        withdrawals: Vec::new(),
     }
 }
 
@@ -979,7 +996,7 @@ fn calls_and_acceptances_are_written_as_they_always_were() {
     ];
     for (state, bytes) in states {
         let row = postcard::to_allocvec(&CallRow { state, ..call_row() }).unwrap();
-        assert_eq!(row, [&head[..], bytes, &[0]].concat());
+        assert_eq!(row, [&head[..], bytes, &[0, 0, 0]].concat());
     }
     let key = FileKey { attempt: 1, year: 2026, lock: B256::repeat_byte(6) };
     let (hash, manifest) = (B256::repeat_byte(7), B256::repeat_byte(8));
@@ -1002,24 +1019,28 @@ fn calls_and_acceptances_are_written_as_they_always_were() {
     ];
     for (delivery, bytes) in deliveries {
         let row = postcard::to_allocvec(&CallRow { delivery, ..call_row() }).unwrap();
-        assert_eq!(row, [&head[..], &[0], &bytes].concat());
+        assert_eq!(row, [&head[..], &[0], &bytes, &[0, 0]].concat());
     }
     let row = postcard::to_allocvec(&acceptance_row()).unwrap();
     let ids = [&[32][..], &[3; 32], &[32], &[1; 32], &[20], &[4; 20]].concat();
     let tail = [5, 6, 0xac, 2, 2, 9, 9, 2, b'E', b'E', 7, 0, 1, 8, 0];
     assert_eq!(row, [&ids[..], &tail, &[0, 0, 0]].concat());
     let (lock, file) = (B256::repeat_byte(6), B256::repeat_byte(7));
-    let delivered = Some(DeliveredRow { lock, file, index: 9 });
+    let delivered = Some(DeliveredRow { lock, file, index: 9, name: name(lock) });
     let paid = AcceptanceRow { is_paid: true, delivered, ..acceptance_row() };
     let row = postcard::to_allocvec(&paid).unwrap();
-    let told = [&[1, 1, 32][..], &[6; 32], &[32], &[7; 32], &[9]].concat();
+    let named = [&[8][..], &[6; 8], &[32], &[6; 32]].concat();
+    let told = [&[1, 1, 32][..], &[6; 32], &[32], &[7; 32], &[9], &named].concat();
     assert_eq!(row, [&ids[..], &tail, &told, &[0]].concat());
     let asked = WithdrawalRow { asked_entry: Some(2), ..WithdrawalRow::new(7, 5) };
-    let (label, part) = ("ab".to_owned(), B256::repeat_byte(6));
-    let withdrawal = Some(PartWithdrawalRow { label, part, asked });
-    let row = postcard::to_allocvec(&AcceptanceRow { withdrawal, ..paid }).unwrap();
-    let asked = [&[1, 2, b'a', b'b', 32][..], &[6; 32], &[7, 12, 1, 2, 0, 0]].concat();
-    assert_eq!(row, [&ids[..], &tail, &told, &asked].concat());
+    let withdrawal = Some(PartWithdrawalRow { name: name(lock), asked });
+    let row =
+        postcard::to_allocvec(&AcceptanceRow { withdrawal: withdrawal.clone(), ..paid }).unwrap();
+    let asked = [&named[..], &[7, 12, 1, 2, 0, 0]].concat();
+    assert_eq!(row, [&ids[..], &tail, &told, &[1], &asked].concat());
+    let (shown, withdrawals) = (Some(lock), vec![withdrawal.unwrap()]);
+    let row = postcard::to_allocvec(&CallRow { shown, withdrawals, ..call_row() }).unwrap();
+    assert_eq!(row, [&head[..], &[0, 0, 1, 32], &[6; 32], &[1], &asked].concat());
 }
 
 fn fixture() -> PathBuf {

@@ -162,7 +162,10 @@ impl Desk {
         assert!(seen.contains("Nothing was signed") && show()["withdrawals"] == wishes, "{seen}");
         let one = must(signs("lab.json", &["--part", parts[1]]));
         assert!(one.contains(&format!("Deleted: person-{}.", parts[1])), "{one}");
-        let rest = must(signs("lab.json", &[]));
+        assert!(one.contains("--into FOLDER holds it against yours"), "{one}");
+        let elsewhere = signs("lab.json", &["--into", "nowhere"]);
+        assert!(elsewhere.err.contains("manifest.json cannot be read"), "{elsewhere:?}");
+        let rest = must(signs("lab.json", &["--into", "c"]));
         assert!(rest.contains(&format!("Deleted: person-{}.", parts[0])), "{rest}");
         let again = must(signs("lab.json", &[]));
         assert!(again.contains("You signed that it is deleted already."), "{again}");

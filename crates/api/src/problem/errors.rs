@@ -423,6 +423,7 @@ impl From<CallsError> for Problem {
             CallsError::TooOften(_) => Self::new(&ACCEPTED_OFTEN, told),
             CallsError::NoFile => Self::new(&NO_DELIVERY, told),
             CallsError::NotAccepted => Self::new(&NOT_ACCEPTED, told),
+            CallsError::NotDelivered => Self::new(&NOT_DELIVERED, told),
             CallsError::Sales(error) => error.into(),
             other => Self::fault(&other),
         }

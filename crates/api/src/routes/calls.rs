@@ -10,9 +10,9 @@ use crate::problem::{self, Problem};
 use crate::state::State;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, post, routes};
-use alloy_primitives::{Address, B256, Bytes};
-use medtrail_ledger::directory::PartWithdrawalRow;
-use medtrail_oracle::calls::{Accepted, CallCard, CallView, CallsError, Delivery, Own};
+use alloy_primitives::{Address, B256, Bytes, hex};
+use medtrail_ledger::directory::{PartName, WithdrawalAnswer};
+use medtrail_oracle::calls::{Accepted, AskedPart, CallCard, CallView, CallsError, Delivery, Own};
 use medtrail_oracle::sales::Deleted;
 use medtrail_permit::sale::{Cohort, CohortAcceptance};
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ struct OneCall {
     proposed: Option<CohortAcceptance>,
     /// Told to the buyer only.
     delivery: Option<OneDelivery>,
-    /// Parts of the file whose sellers want them deleted, oldest first; told to the buyer only.
+    /// Parts of the file whose sellers want them deleted, by day; told to the buyer only.
     withdrawals: Vec<PartWithdrawal>,
 }
 
@@ -85,18 +85,27 @@ struct OneCall {
 struct PartWithdrawal {
     /// Of the person in the file: their files begin with `person-` and this.
     label: String,
-    /// By what the manifest names whose part it is: the acceptance's id or, of de-identified data,
-    /// the hash that hides it. The `order` of the statement.
+    /// The acceptance's id or, of de-identified data, the hash that stands for it in the manifest. The
+    /// `order` of the statement.
     #[schema(value_type = String)]
     part: B256,
-    #[serde(flatten)]
-    asked: Withdrawal,
+    /// The beginning of the day on which it was asked for: the moment could tell by whom.
+    asked_ms: u64,
+    /// Until when the buyer has time.
+    due_ms: u64,
+    /// `waiting`, `deleted` (the buyer signed so) or `not-answered`.
+    state: &'static str,
 }
 
-impl From<&PartWithdrawalRow> for PartWithdrawal {
-    fn from(row: &PartWithdrawalRow) -> Self {
-        let PartWithdrawalRow { label, part, asked } = row;
-        Self { label: label.clone(), part: *part, asked: asked.into() }
+impl From<AskedPart> for PartWithdrawal {
+    fn from(asked: AskedPart) -> Self {
+        let AskedPart { name: PartName { label, part }, asked_ms, due_ms, answer } = asked;
+        let state = match answer {
+            WithdrawalAnswer::Waiting => "waiting",
+            WithdrawalAnswer::Deleted => "deleted",
+            WithdrawalAnswer::NotAnswered => "not-answered",
+        };
+        Self { label: hex::encode(label), part, asked_ms, due_ms, state }
     }
 }
 
@@ -185,7 +194,7 @@ impl From<CallView> for OneCall {
             own: view.own.into_iter().map(OwnAcceptance::from).collect(),
             proposed: view.proposed,
             delivery: view.delivery.map(OneDelivery::from),
-            withdrawals: view.withdrawals.iter().map(PartWithdrawal::from).collect(),
+            withdrawals: view.withdrawals.into_iter().map(PartWithdrawal::from).collect(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Calls to many: what buyers called for, and who accepted a place.
 
 use super::{SealedFile, WithdrawalRow};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use serde::{Deserialize, Serialize};
 
 /// A call that a buyer opened, or says to have.
@@ -23,6 +23,18 @@ pub struct CallRow {
     pub state: CallState,
     /// How far its delivery is.
     pub delivery: CallDelivery,
+    /// The lock of the file whose key may have been seen, whatever became of it.
+    pub shown: Option<B256>,
+    /// What sellers wanted deleted who were erased since: for the buyer it stays as it was.
+    pub withdrawals: Vec<PartWithdrawalRow>,
+}
+
+impl CallRow {
+    /// Whether the key of a file with this acceptance's data may have been seen.
+    pub fn has_shown(&self, acceptance: &AcceptanceRow) -> bool {
+        let lock = acceptance.delivered.map(|delivered| delivered.lock);
+        lock.is_some() && lock == self.shown
+    }
 }
 
 /// How far the delivery of a call is. A variant is named by its place: new ones stand last.
@@ -183,14 +195,20 @@ pub struct AcceptanceRow {
     pub withdrawal: Option<PartWithdrawalRow>,
 }
 
-/// That a seller wants their part of a file deleted. It names the part as the file does, which tells
-/// nobody whose it is.
+/// One person's part of a file, by what the file calls it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartName {
+    /// The person's label, whose hex digits their files begin with.
+    pub label: FixedBytes<8>,
+    /// The acceptance's id or, of de-identified data, the hash that stands for it in the manifest.
+    pub part: B256,
+}
+
+/// That a seller wants their part of a file deleted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PartWithdrawalRow {
-    /// The label of the person in the file.
-    pub label: String,
-    /// By what the manifest names whose it is; what the buyer signs about.
-    pub part: B256,
+    /// Which.
+    pub name: PartName,
     /// That it was asked for, and what was said to it.
     pub asked: WithdrawalRow,
 }
@@ -204,4 +222,6 @@ pub struct DeliveredRow {
     pub file: B256,
     /// The entry's place.
     pub index: u64,
+    /// Which part of the file it is.
+    pub name: PartName,
 }

@@ -63,6 +63,17 @@ pub enum WithdrawalLine {
     NotAnswered,
 }
 
+/// What a buyer has said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WithdrawalAnswer {
+    /// Nothing yet.
+    Waiting,
+    /// That it is deleted.
+    Deleted,
+    /// Nothing in time.
+    NotAnswered,
+}
+
 impl WithdrawalRow {
     /// Asked for now; the buyer has `time_ms`.
     pub fn new(asked_ms: u64, time_ms: u64) -> Self {
@@ -85,6 +96,15 @@ impl WithdrawalRow {
     /// Whether more can come: the buyer's word, or its absence.
     pub fn is_running(&self) -> bool {
         self.asked_entry.is_none() || self.ended_entry.is_none()
+    }
+
+    /// How it looks to the buyer, by the clock alone.
+    pub fn answer_at(&self, now_ms: u64) -> WithdrawalAnswer {
+        match &self.deletion {
+            Some(_) => WithdrawalAnswer::Deleted,
+            None if now_ms >= self.due_ms => WithdrawalAnswer::NotAnswered,
+            None => WithdrawalAnswer::Waiting,
+        }
     }
 
     /// Notes where an entry stands. One of silence that was written while the buyer's word came in

@@ -15,6 +15,7 @@ use crate::manifest::{File, MANIFEST_BYTES_MAX, Opening};
 use crate::record::Record;
 use crate::secret::SaleSecret;
 use alloy_primitives::{Address, B256};
+use medtrail_ledger::directory::PartName;
 use medtrail_permit::dataset::{Dataset, Form};
 use medtrail_permit::sale::Cohort;
 use medtrail_permit::sale::check::SaleError;
@@ -216,15 +217,16 @@ impl Call<'_> {
         Ok(self.part(id, records)?.files)
     }
 
-    /// The label of one seller's part of the file, and by what the manifest names whose it is: the
-    /// acceptance's id or, of de-identified data, the hash that hides it.
-    pub fn named(&self, consent: &Consent) -> (String, B256) {
+    /// What one seller's part of the file is called: by the acceptance's id or, of de-identified data,
+    /// by the hash that stands for it in the manifest.
+    pub fn named(&self, consent: &Consent) -> PartName {
         let id = consent.acceptance(self.cohort, self.market).id(self.market);
-        let whose = match self.dataset.form() {
+        let part = match self.dataset.form() {
             Form::AsItIs => id,
             Form::DeIdentified(..) => consent_opening(self.secret, consent, id).hidden(),
         };
-        (self.secret.label(id), whose)
+        let label = self.secret.label(id).parse().expect("16 hex digits");
+        PartName { label, part }
     }
 }
 

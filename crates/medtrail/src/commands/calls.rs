@@ -103,6 +103,10 @@ enum Command {
         /// for
         #[arg(long, value_name = "LABEL")]
         part: Option<String>,
+        /// The folder that `medtrail call` wrote the file into: its manifest says whether the parts are
+        /// those that the service names
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
         /// Only show what you would sign
         #[arg(long)]
         show: bool,
@@ -199,8 +203,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
             accept::revoke(acceptance, seller, acting.open().await?).await
         }
         Command::AskDeletion { id, asking } => deletion::ask(id, asking).await,
-        Command::Deleted { id, part, show, signing } => {
-            deletion::deleted(id, part, show, signing).await
+        Command::Deleted { id, part, into, show, signing } => {
+            deletion::deleted(id, part, into, show, signing).await
         }
         Command::Close { id, call, acting } => money::close(id, call, acting.open().await?).await,
         Command::WithdrawMoney { what, acting } => {

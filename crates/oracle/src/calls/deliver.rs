@@ -133,6 +133,9 @@ impl Calls {
             return Ok(false);
         }
         let Some(next) = next(&self.acceptances_of(row.id))? else { return Ok(false) };
+        if let CallDelivery::Shown { key, .. } = &next {
+            row.shown = Some(key.lock);
+        }
         row.delivery = next;
         live.apply(vec![DirectoryChange::PutCall(row)])?;
         Ok(true)

@@ -6,7 +6,8 @@ use super::{Calls, CallsError};
 use crate::sales::Side;
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{
-    AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange, PartWithdrawalRow,
+    AcceptanceRow, CallDelivery, CallRow, CallState, DirectoryChange, PartName, PartWithdrawalRow,
+    WithdrawalAnswer,
 };
 use medtrail_ledger::ports::JournalError;
 use medtrail_market::cohort::delivery::{OnChain, Refusal, fault};
@@ -17,6 +18,7 @@ use medtrail_permit::sale::{Cohort, CohortAcceptance, cohort};
 const CALLS_MAX: usize = 64;
 /// Calls of one page at most.
 const PAGE_MAX: usize = 100;
+pub(super) const DAY_MS: u64 = 24 * 3_600_000;
 /// Calls that are looked at for one page.
 const LOOKED_AT_MAX: usize = 2_000;
 
@@ -67,8 +69,21 @@ pub struct CallView {
     pub proposed: Option<CohortAcceptance>,
     /// How its delivery stands; told to the buyer only.
     pub delivery: Option<Delivery>,
-    /// Parts of the file that are to be deleted, oldest first; told to the buyer only.
-    pub withdrawals: Vec<PartWithdrawalRow>,
+    /// Parts of the file that are to be deleted, by day; told to the buyer only.
+    pub withdrawals: Vec<AskedPart>,
+}
+
+/// A part of the file that its seller wants deleted, as its buyer is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AskedPart {
+    /// Which.
+    pub name: PartName,
+    /// The day on which it was asked for: its beginning, milliseconds since 1970.
+    pub asked_ms: u64,
+    /// Until when the buyer has time.
+    pub due_ms: u64,
+    /// What they said.
+    pub answer: WithdrawalAnswer,
 }
 
 impl Calls {
@@ -136,6 +151,8 @@ impl Calls {
             heard_ms: self.now_ms(),
             state: CallState::Heard,
             delivery: CallDelivery::Collecting,
+            shown: None,
+            withdrawals: Vec::new(),
         };
         let is_new = self.put(row)?;
         // It is kept: what is in the way of a look at it (a contract of which no final block knows
@@ -270,7 +287,10 @@ impl Calls {
         let now_s = self.now_ms() / 1000;
         let acceptances = self.acceptances_of(id);
         let living = acceptances.iter().filter(|one| one.withdrawn_ms.is_none()).count() as u64;
-        let withdrawals = if is_buyer { asked_of(&acceptances) } else { Vec::new() };
+        let withdrawals = match is_buyer {
+            true => asked_of(&row, &acceptances, self.now_ms()),
+            false => Vec::new(),
+        };
         let mut own: Vec<AcceptanceRow> = acceptances;
         own.retain(|one| self.0.sales.is_party(who, one.seller));
         own.sort_by_key(|one| (one.accepted_ms, one.id));
@@ -282,7 +302,7 @@ impl Calls {
         };
         let own = own.into_iter().map(|one| {
             let state = own_state(&one, &row.delivery);
-            let is_shown = row.delivery.is_shown() && row.delivery.sellers().contains(&one.id);
+            let is_shown = row.has_shown(&one);
             Own { row: one, state, is_shown }
         });
         let own = own.collect();
@@ -299,10 +319,17 @@ impl Calls {
     }
 }
 
-/// By their own names only: in an order of places they would tell whose they are.
-fn asked_of(acceptances: &[AcceptanceRow]) -> Vec<PartWithdrawalRow> {
-    let mut asked: Vec<_> = acceptances.iter().filter_map(|one| one.withdrawal.clone()).collect();
-    asked.sort_by_cached_key(|one| (one.asked.asked_ms, one.label.clone()));
+/// In an order of places, or with the second of the asking, it would tell whose they are; and so would
+/// an erasure that took one away.
+fn asked_of(call: &CallRow, acceptances: &[AcceptanceRow], now_ms: u64) -> Vec<AskedPart> {
+    let living = acceptances.iter().filter_map(|one| one.withdrawal.as_ref());
+    let told = |one: &PartWithdrawalRow| {
+        let PartWithdrawalRow { name, asked } = one;
+        let asked_ms = asked.asked_ms - asked.asked_ms % DAY_MS;
+        AskedPart { name: *name, asked_ms, due_ms: asked.due_ms, answer: asked.answer_at(now_ms) }
+    };
+    let mut asked: Vec<AskedPart> = living.chain(&call.withdrawals).map(told).collect();
+    asked.sort_by_key(|one| (one.asked_ms, one.name.label));
     asked
 }
 

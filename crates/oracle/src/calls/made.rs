@@ -217,27 +217,6 @@ impl Calls {
         }))
     }
 
-    /// What the part of one who is in the file is called in it. None: the entry of the acceptance was
-    /// erased.
-    pub(super) fn part_of(
-        &self,
-        row: &CallRow,
-        one: &AcceptanceRow,
-    ) -> Result<Option<(String, B256)>, CallsError> {
-        let Some((key, ..)) = row.delivery.file() else { return Ok(None) };
-        let Some(consent) = self.consent(one)? else { return Ok(None) };
-        let secret = SaleSecret::new(derived(&self.key(row.id, &key)?, Purpose::Secret));
-        let (cohort, dataset, market) = (cohort_in(row)?, dataset_in(row)?, self.market());
-        let call = Call {
-            market: &market,
-            cohort: &cohort,
-            dataset: &dataset,
-            secret: &secret,
-            year: key.year,
-        };
-        Ok(Some(call.named(&consent)))
-    }
-
     fn files(&self, call: Call<'_>, of: Option<&Inside>) -> io::Result<Vec<(String, Vec<u8>)>> {
         let Some(Inside { row, consent }) = of else { return Err(io::Error::other("nobody's")) };
         let kept = self.kept_of(row).map_err(|error| io::Error::other(error.to_string()))?;
@@ -251,13 +230,20 @@ impl Calls {
         let CallDelivery::Sealed { key, file, .. } = row.delivery else { return Ok(()) };
         let (service, drawn) = (self.service(), self.key(row.id, &key)?);
         let log = service.trust().log;
+        let secret = SaleSecret::new(derived(&drawn, Purpose::Secret));
+        let (cohort, dataset, market) = (cohort_in(row)?, dataset_in(row)?, self.market());
+        let (cohort, dataset, market) = (&cohort, &dataset, &market);
+        let call = Call { market, cohort, dataset, secret: &secret, year: key.year };
         for some in missing.chunks(ENTRIES_AT_ONCE) {
             let (mut found, mut new, mut ids) = (Vec::new(), Vec::new(), Vec::new());
             for id in some {
                 let one = service.0.live.rows().board.acceptance(*id).cloned();
                 let Some(one) = one else { continue };
-                if let Some(delivered) = self.entered(&one, &key, &file)? {
-                    found.push((*id, delivered));
+                // Who is being erased is gone by the next tick.
+                let Some(consent) = self.consent(&one)? else { continue };
+                let name = call.named(&consent);
+                if let Some((file, index)) = self.entered(&one, &key, &file)? {
+                    found.push((*id, DeliveredRow { lock: key.lock, file, index, name }));
                     continue;
                 }
                 let random = derived(&drawn, Purpose::Details(*id));
@@ -273,11 +259,12 @@ impl Calls {
                     details: &details,
                 });
                 new.push((report, details.bytes()));
-                ids.push(*id);
+                ids.push((*id, name));
             }
             let indexes = service.enter_all(new)?;
-            let delivered = |index| DeliveredRow { lock: key.lock, file: file.hash, index };
-            found.extend(ids.into_iter().zip(indexes.into_iter().map(delivered)));
+            let (lock, file) = (key.lock, file.hash);
+            let delivered = |((id, name), index)| (id, DeliveredRow { lock, file, index, name });
+            found.extend(ids.into_iter().zip(indexes).map(delivered));
             self.note_entered(&found)?;
         }
         Ok(())
@@ -298,13 +285,14 @@ impl Calls {
         Ok(live.apply(changes)?)
     }
 
-    /// The log's entry of a delivery under this key, whichever key the operator had then.
+    /// The log's entry of a delivery under this key, whichever key the operator had then: the file
+    /// that it names, and its place.
     fn entered(
         &self,
         row: &AcceptanceRow,
         key: &FileKey,
         file: &SealedFile,
-    ) -> Result<Option<DeliveredRow>, CallsError> {
+    ) -> Result<Option<(B256, u64)>, CallsError> {
         let (service, lock) = (self.service(), key.lock);
         let event = [row.id.as_slice(), lock.as_slice()].concat();
         for operator in service.trust().operator.keys.iter().rev() {
@@ -316,7 +304,7 @@ impl Calls {
                 Err(EntryError::Erased(_)) => file.hash,
                 Err(error) => return Err(error.into()),
             };
-            return Ok(Some(DeliveredRow { lock, file, index }));
+            return Ok(Some((file, index)));
         }
         Ok(None)
     }

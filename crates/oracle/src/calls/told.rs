@@ -94,7 +94,7 @@ impl Calls {
             epoch: row.epoch,
             expires_at: row.expires_at_s,
             at_s,
-            part: withdrawal.map(|one| one.part),
+            part: withdrawal.map(|one| one.name.part),
             deletion: deletion.as_deref(),
         };
         let details = serde_json::to_vec(&details).expect("plain data encodes");

@@ -1,11 +1,14 @@
 //! After a call was delivered: a seller wants their part of the file deleted. As after a sale, but the
 //! buyer is told which part, and of de-identified data not whose it is.
 
+use super::listing::DAY_MS;
 use super::told::CallAct;
-use super::{CallView, Calls, CallsError};
+use super::{CallView, Calls, CallsError, locked};
 use crate::sales::{Deleted, SalesError};
 use alloy_primitives::{Address, B256};
-use medtrail_ledger::directory::{AcceptanceRow, PartWithdrawalRow, WithdrawalLine};
+use medtrail_ledger::directory::{
+    AcceptanceRow, DeliveredRow, DirectoryChange, PartWithdrawalRow, WithdrawalLine,
+};
 use medtrail_permit::sale::Deletion;
 
 impl Calls {
@@ -13,25 +16,33 @@ impl Calls {
     /// again changes nothing.
     ///
     /// # Errors
-    /// [`SalesError::NotDelivered`] before the key was shown, and for whoever is not in the file:
-    /// [`Self::withdraw`] is what ends it then.
+    /// [`CallsError::NotDelivered`] before the key was shown, and for whoever is in no file whose key
+    /// was: [`Self::withdraw`] is what ends it then.
     pub async fn withdraw_part(&self, who: Address, id: B256) -> Result<CallView, CallsError> {
         self.blocking(move |calls| {
             let view = calls.view_for(who, id)?;
-            let row = view.row;
             if view.own.is_empty() {
                 return Err(CallsError::NotAccepted);
             }
-            let own = view.own.iter().find(|own| own.is_shown).map(|own| &own.row);
-            let own = own.ok_or(SalesError::NotDelivered)?;
-            let (label, part) = calls.part_of(&row, own)?.ok_or(CallsError::NotAccepted)?;
-            let asked = calls.0.sales.asked_now();
-            calls.change(own.id, |one| {
-                one.withdrawal.get_or_insert(PartWithdrawalRow { label, part, asked });
-                Ok(())
-            })?;
-            calls.note_withdrawal(own.id)?;
-            calls.view_for(who, id)
+            let mut asked = calls.0.sales.asked_now();
+            // The end of a day, as the buyer is told the day only.
+            asked.due_ms = asked.due_ms.next_multiple_of(DAY_MS);
+            let mut is_delivered = false;
+            // Two addresses that were joined afterwards have a part each.
+            for own in view.own.iter().filter(|own| own.is_shown) {
+                let Some(DeliveredRow { name, .. }) = own.row.delivered else { continue };
+                let asked = asked.clone();
+                calls.change(own.row.id, |one| {
+                    one.withdrawal.get_or_insert(PartWithdrawalRow { name, asked });
+                    Ok(())
+                })?;
+                calls.note_withdrawal(own.row.id)?;
+                is_delivered = true;
+            }
+            match is_delivered {
+                true => calls.view_for(who, id),
+                false => Err(CallsError::NotDelivered),
+            }
         })
         .await
     }
@@ -54,25 +65,43 @@ impl Calls {
             let own = Deletion::of_part(part, row.buyer, at_s);
             let digest = own.id_in_calls(&calls.market());
             let text = calls.0.sales.said_deleted(&deleted, &own, digest)?;
-            let is_it = |one: &AcceptanceRow| {
-                one.withdrawal.as_ref().is_some_and(|withdrawal| withdrawal.part == part)
-            };
-            let asked = calls.acceptances_of(id).into_iter().find(is_it);
-            let asked = asked.ok_or(SalesError::NotAsked)?;
-            calls.change(asked.id, |one| {
-                if let Some(withdrawal) = &mut one.withdrawal {
-                    withdrawal.asked.answer(text);
-                }
-                Ok(())
-            })?;
-            calls.note_withdrawal(asked.id)?;
+            if let Some(acceptance) = calls.answer(id, part, text)? {
+                calls.note_withdrawal(acceptance)?;
+            }
             calls.view_for(who, id)
         })
         .await
     }
 
+    /// Keeps the buyer's word; of which acceptance it is. None: its seller was erased, and has no trail
+    /// that could say so.
+    fn answer(&self, id: B256, part: B256, text: Vec<u8>) -> Result<Option<B256>, CallsError> {
+        let live = &self.service().0.live;
+        let _act = live.begin()?;
+        let is_it = |one: &PartWithdrawalRow| one.name.part == part;
+        let is_its = |one: &AcceptanceRow| one.withdrawal.as_ref().is_some_and(is_it);
+        let acceptance = self.acceptances_of(id).into_iter().find(is_its);
+        let (change, of) = match acceptance {
+            Some(mut row) => {
+                row.withdrawal.iter_mut().for_each(|one| one.asked.answer(text.clone()));
+                let of = row.id;
+                (DirectoryChange::PutAcceptance(row), Some(of))
+            }
+            None => {
+                let mut row = self.row(id).ok_or(CallsError::NoSuchCall)?;
+                let one = row.withdrawals.iter_mut().find(|one| is_it(one));
+                one.ok_or(SalesError::NotAsked)?.asked.answer(text);
+                (DirectoryChange::PutCall(row), None)
+            }
+        };
+        live.apply(vec![change])?;
+        Ok(of)
+    }
+
     /// Enters what is owed of a withdrawal; each once.
     pub(super) fn note_withdrawal(&self, acceptance: B256) -> Result<(), CallsError> {
+        // A line of silence is never to stand behind the buyer's word.
+        let _one_at_a_time = locked(&self.0.telling);
         loop {
             let (row, call) = {
                 let rows = self.service().0.live.rows();

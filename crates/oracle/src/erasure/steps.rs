@@ -12,13 +12,16 @@ use crate::opener::EntryError;
 use crate::sequencer::Ask;
 use crate::service::Service;
 use alloy_primitives::B256;
-use medtrail_ledger::directory::{DirectoryChange, ErasureRow, ErasureState, PendingEntry};
+use medtrail_ledger::directory::{
+    CallRow, DirectoryChange, ErasureRow, ErasureState, PendingEntry,
+};
 use medtrail_ledger::entry::{Kind, address_of, details_hash, subject_of};
 use medtrail_ledger::ports::{JournalError, KeyTag};
 use medtrail_ledger::schema::Report;
 use medtrail_permit::consents;
 use medtrail_permit::documents::Document;
 use medtrail_permit::permits;
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -201,7 +204,7 @@ impl Service {
         let mut others: Vec<_> = row.subjects.iter().map(|one| KeyTag::Vault(tag(one))).collect();
         // What was offered tells what there was, and a sale's key opens where it came from.
         let (offers, sales) = self.sold_by(&row.subjects);
-        let acceptances = self.accepted_by(&row.subjects);
+        let (acceptances, calls) = self.accepted_by(&row.subjects);
         others.extend(sales.iter().map(|sale| KeyTag::Sale(*sale)));
         // First the rows: which they are stands in a row that their key opens.
         if let Some(records) = &self.0.erasing.records {
@@ -216,6 +219,7 @@ impl Service {
         let mut changes: Vec<_> = offers.into_iter().map(DirectoryChange::DropOffer).collect();
         changes.extend(sales.into_iter().map(DirectoryChange::DropSale));
         changes.extend(acceptances.into_iter().map(DirectoryChange::DropAcceptance));
+        changes.extend(calls.into_iter().map(DirectoryChange::PutCall));
         changes.extend(gone.into_iter().map(DirectoryChange::DropGuarded));
         changes.push(DirectoryChange::PutErasure(done));
         self.0.live.apply(changes)?;
@@ -235,11 +239,22 @@ impl Service {
         (offers.map(|offer| offer.id).collect(), sales.map(|sale| sale.id).collect())
     }
 
-    /// Acceptances of these subjects themselves, as for what they sell.
-    fn accepted_by(&self, subjects: &[B256]) -> Vec<B256> {
+    /// Acceptances of these subjects themselves, as for what they sell; and calls as they are without
+    /// them. What was to be deleted stays so: gone from the buyer's list at the same time as the
+    /// acceptance, it would tell whose it was.
+    fn accepted_by(&self, subjects: &[B256]) -> (Vec<B256>, Vec<CallRow>) {
         let rows = self.0.live.rows();
         let sellers = subjects.iter().filter_map(|subject| address_of(*subject));
-        sellers.flat_map(|seller| rows.board.acceptances_by(seller)).map(|row| row.id).collect()
+        let own: Vec<_> = sellers.flat_map(|seller| rows.board.acceptances_by(seller)).collect();
+        let mut calls: BTreeMap<B256, CallRow> = BTreeMap::new();
+        for row in &own {
+            let (Some(asked), Some(call)) = (&row.withdrawal, rows.board.call(row.call)) else {
+                continue;
+            };
+            let call = calls.entry(row.call).or_insert_with(|| call.clone());
+            call.withdrawals.push(asked.clone());
+        }
+        (own.into_iter().map(|row| row.id).collect(), calls.into_values().collect())
     }
 
     fn erasure_report(&self, row: &ErasureRow, act: Act, details: &[u8], at_ms: u64) -> Report {

@@ -144,6 +144,9 @@ impl Caller {
                 }
             }
             Next::Download => {
+                if let Some(words) = view.as_ref().and_then(|view| words::deleted(view)) {
+                    self.signed.say(&words);
+                }
                 let told = view.and_then(|view| view.delivery);
                 let whole = told
                     .and_then(|told| Some(fetch::Whole { bytes: told.bytes?, file: told.file? }));

@@ -2,6 +2,7 @@
 
 use super::next::{Ending, Waiting};
 use crate::commands::market::amounts;
+use crate::commands::market::calls::CallView;
 use crate::render::harmless;
 use alloy_primitives::{Address, U256};
 use medtrail_ledger::binding::minute;
@@ -42,6 +43,14 @@ pub(super) fn end(cohort: &Cohort) -> String {
 /// What to do where nothing was given to open it with.
 pub(super) fn settled() -> &'static str {
     "The first were paid and the key is public. Open it with the same command and --identity FILE."
+}
+
+/// What the file still has though the buyer signed that it is deleted; none: nothing.
+pub(super) fn deleted(view: &CallView) -> Option<String> {
+    let gone = view.withdrawals.iter().filter(|one| one.state == "deleted");
+    let gone: Vec<String> = gone.map(|one| format!("person-{}", harmless(&one.label))).collect();
+    let words = "The file still has what you signed as deleted; delete it again:";
+    (!gone.is_empty()).then(|| format!("{words} {}.", gone.join(", ")))
 }
 
 /// For what it waits.

@@ -10,16 +10,22 @@ use crate::commands::signing::{Asking, Signing};
 use crate::exit::{Failure, Outcome};
 use crate::render::harmless;
 use alloy_primitives::B256;
+use medtrail_market::cohort::manifest::{CohortManifest, ConsentOf};
 use medtrail_permit::sale::Deletion;
+use medtrail_permit::sale::cohort::CohortMarket;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// The seller asks.
 pub(super) async fn ask(id: B256, asking: Asking) -> Outcome {
     let asker = asking.open().await?;
     let told = asker.session.post(&format!("/v1/calls/{id}/withdrawal"), &json!({})).await?;
+    let own = told["own"].as_array().into_iter().flatten();
+    let asked: Vec<String> = own.filter_map(|own| words(&own["withdrawal"])).collect();
+    if asked.is_empty() {
+        return Err(Failure::new("the service did not write down that you asked: try again"));
+    }
     asker.tell(&told, || {
-        let own = told["own"].as_array().into_iter().flatten();
-        let asked: Vec<String> = own.filter_map(|own| words(&own["withdrawal"])).collect();
         println!(
             "Deletion: {}. Nothing can make a buyer delete; their silence is a line too.",
             asked.join("; ")
@@ -31,9 +37,11 @@ pub(super) async fn ask(id: B256, asking: Asking) -> Outcome {
 pub(super) async fn deleted(
     id: B256,
     label: Option<String>,
+    into: Option<PathBuf>,
     show: bool,
     signing: Signing,
 ) -> Outcome {
+    let manifest = into.as_deref().map(manifest_in).transpose()?;
     let signed = signing.open().await?;
     require_same_cohort_market(&signed).await?;
     let market = cohort_market_of(&signed.trust);
@@ -48,23 +56,86 @@ pub(super) async fn deleted(
         let told = json!({ "id": id, "signed": [] });
         return signed.tell(&told, |_| "You signed that it is deleted already.".to_owned());
     }
+    if let Some(manifest) = &manifest {
+        held_against(manifest, &left, &market)?;
+    }
     let names: Vec<String> = left.iter().map(|one| format!("person-{}", name(one))).collect();
     signed.say(&format!("You sign, for {} of call {id}:\n", names.join(", ")));
     signed.say(&format!("{}\n", Deletion::STATEMENT));
+    if manifest.is_none() {
+        signed.say(
+            "Which parts these are is the service's word: --into FOLDER holds it against yours.",
+        );
+    }
     if show {
         let told = json!({ "call": id, "parts": names, "signed": false });
         return signed.tell(&told, |_| "Nothing was signed: leave out --show.".to_owned());
     }
     let mut answer = Value::Null;
-    for one in left {
+    for (number, one) in left.iter().enumerate() {
         let deletion = Deletion::of_part(one.part, buyer, now_ms() / 1000);
         let signature = signed.session.key().sign_document(&deletion, &market.domain());
         let body = json!({ "deletion": deletion, "signature": signature });
-        answer = signed.session.post(&format!("/v1/calls/{id}/deletion"), &body).await?;
+        let told = signed.session.post(&format!("/v1/calls/{id}/deletion"), &body).await;
+        answer = told.and_then(|told| written(told, one)).map_err(|failure| {
+            // What was signed stands: the next run asks for the rest only.
+            let (done, missing) = names.split_at(number);
+            Failure::new(format!(
+                "{failure}. Signed: {}. Not signed: {}; run it again for these",
+                if done.is_empty() { "nothing".to_owned() } else { done.join(", ") },
+                missing.join(", ")
+            ))
+        })?;
     }
     signed.tell(&answer, |_| {
         format!("Deleted: {}. Whoever sold it has a line that says so.", names.join(", "))
     })
+}
+
+/// The answer, if the service wrote down that this part is deleted.
+fn written(told: Value, part: &PartWithdrawal) -> Result<Value, Failure> {
+    let CallView { withdrawals, .. } = read(told.clone())?;
+    let now = withdrawals.iter().find(|one| one.part == part.part);
+    match now.is_some_and(|one| one.state == "deleted") {
+        true => Ok(told),
+        false => Err(Failure::new("the service did not write down that it is deleted")),
+    }
+}
+
+/// Refuses what the file's own list does not have under that label: the service could have a buyer
+/// sign about another part than they deleted.
+fn held_against(
+    manifest: &CohortManifest,
+    asked: &[&PartWithdrawal],
+    market: &CohortMarket,
+) -> Result<(), Failure> {
+    for one in asked {
+        let person = manifest.persons.iter().find(|person| person.label == one.label);
+        let part = person.and_then(|person| match person.consent {
+            ConsentOf::Hidden(hash) => Some(hash),
+            ConsentOf::Place(place) => {
+                let acceptance = manifest.consent(place)?.acceptance(&manifest.cohort, market);
+                Some(acceptance.id(market))
+            }
+        });
+        if part != Some(one.part) {
+            return Err(Failure::new(format!(
+                "the file's manifest has another part under person-{}: nothing was signed. Ask who \
+                 runs the service",
+                name(one)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The manifest in a folder of `medtrail call`.
+fn manifest_in(folder: &Path) -> Result<CohortManifest, Failure> {
+    let path = folder.join("data/manifest.json");
+    let bytes = std::fs::read(&path)
+        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))?;
+    CohortManifest::parse(&bytes)
+        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 /// What is still to be signed. Nobody is to sign what was not asked for.
@@ -118,6 +189,33 @@ mod tests {
         assert_eq!(labels(Some("person-ef")).unwrap_or_default(), ["ef"]);
         assert_eq!(labels(Some("cd")), Some(Vec::new()));
         assert_eq!(labels(Some("none")), None);
+    }
+
+    #[test]
+    fn nobody_signs_about_another_part_than_the_manifest_has_under_that_label() {
+        for name in ["as-it-is", "de-identified"] {
+            let path = format!("../../tests/data/delivery/cohort-v1-{name}.manifest.json");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+            let manifest = CohortManifest::parse(&std::fs::read(path).unwrap()).unwrap();
+            let market = manifest.market;
+            let parts: Vec<PartWithdrawal> = (manifest.persons.iter())
+                .map(|person| {
+                    let part = match person.consent {
+                        ConsentOf::Hidden(hash) => hash,
+                        ConsentOf::Place(place) => {
+                            let consent = manifest.consent(place).unwrap();
+                            consent.acceptance(&manifest.cohort, &market).id(&market)
+                        }
+                    };
+                    PartWithdrawal { part, ..self::part(&person.label, "waiting") }
+                })
+                .collect();
+            let held = |one: &PartWithdrawal| held_against(&manifest, &[one], &market).is_ok();
+            assert!(parts.iter().all(held), "{name}");
+            let swapped = PartWithdrawal { label: parts[1].label.clone(), ..parts[0].clone() };
+            let unknown = PartWithdrawal { label: "00".repeat(8), ..parts[0].clone() };
+            assert!(![swapped, unknown].iter().any(held), "{name}");
+        }
     }
 
     #[test]

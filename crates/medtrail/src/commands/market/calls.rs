@@ -40,7 +40,7 @@ pub(in crate::commands) struct CallView {
 pub(in crate::commands) struct PartWithdrawal {
     /// What the person's files begin with, after `person-`.
     pub(in crate::commands) label: String,
-    /// By what the manifest names whose it is: what is signed about.
+    /// The acceptance, or what stands for it in the manifest: what is signed about.
     pub(in crate::commands) part: B256,
     /// `waiting`, `deleted` or `not-answered`.
     pub(in crate::commands) state: String,

@@ -28,7 +28,7 @@ export interface OwnAcceptance {
 export interface PartWithdrawal extends Withdrawal {
   /** What the files of the person begin with, after `person-`. */
   readonly label: string;
-  /** By what the manifest names whose it is: what is signed about. */
+  /** The acceptance, or what stands for it in the manifest: what is signed about. */
   readonly part: Hex;
 }
 

@@ -10,9 +10,10 @@ import { DeliveryError, hashOf, isKey, unsealed } from "../market/delivery";
 import { recordsOf } from "../market/records";
 import { header, padding } from "../market/tar";
 import { datasetOf } from "../permit/dataset";
-import type { Cohort, CohortMarket } from "../permit/sale";
+import { acceptanceOf } from "../permit/cohort";
+import { cohortId, type Cohort, type CohortMarket } from "../permit/sale";
 import { callContentsOf, loggedCallIn, type CalledFor } from "./delivery";
-import { cohortManifestOf } from "./manifest";
+import { cohortManifestOf, isPart } from "./manifest";
 
 const bytes32 = (byte: number) => new Uint8Array(32).fill(byte);
 const WORD: Hex = `0x${"10".repeat(32)}`;
@@ -48,6 +49,20 @@ function changed(plain: Uint8Array, told: string, to: string): Uint8Array<ArrayB
   const bytes = utf8(to);
   return Uint8Array.from([...header("manifest.json", bytes.length), ...bytes, ...new Uint8Array(padding(bytes.length)), ...rest]);
 }
+
+it("a part is the one that the manifest has under its label, by what hides it or by the acceptance", () => {
+  for (const name of ["as-it-is", "de-identified"]) {
+    const manifest = cohortManifestOf(utf8(text(`cohort-v1-${name}.manifest.json`)));
+    if (manifest === null) throw new Error("a manifest");
+    const parts = manifest.persons.map(({ label, consent }): { label: string; part: Hex } => {
+      if ("hidden" in consent) return { label, part: consent.hidden };
+      const taking = manifest.consents.find(({ place }) => place === consent.place);
+      return { label, part: cohortId("CohortAcceptance", acceptanceOf(manifest.cohort, manifest, taking as never), manifest) };
+    });
+    expect(parts.map((one) => isPart(manifest, one))).toEqual([true, true, true]);
+    expect([{ ...parts[0], label: parts[1]?.label }, { ...parts[0], part: WORD }, { ...parts[0], label: "0".repeat(16) }].map((one) => isPart(manifest, one as never))).toEqual([false, false, false]);
+  }
+});
 
 describe("the file of a call to many", () => {
   it.each(["as-it-is", "de-identified"])("that the service made opens for its buyer, and is what its manifest says: %s", async (name) => {

@@ -1,8 +1,8 @@
 // `medtrail/cohort-manifest-v1`: what the file of a call to many holds, and the consents that it was made of; as
 // cohort/manifest.rs in crates/market has it. Whether the acceptances are valid is said by delivery.ts.
 import type { Hex } from "../ledger/types";
-import type { Taking } from "../permit/cohort";
-import type { Cohort } from "../permit/sale";
+import { acceptanceOf, type Taking } from "../permit/cohort";
+import { cohortId, type Cohort } from "../permit/sale";
 import { get, list, text } from "../reading/json";
 import { ADDRESS, complete, HASH, hex, whole } from "../sales/api";
 import { entryOf, filesOf, isFormed, removedOf, treeOf, type Counts, type Entry, type File, type Listed, type Made } from "../market/manifest";
@@ -99,4 +99,14 @@ export function cohortManifestOf(bytes: Uint8Array): CohortManifest | null {
     elements: sum(all.map(({ removed }) => removed.elements)), resources: sum(all.map(({ removed }) => removed.resources)),
   };
   return { ...read, made, consents: known, persons: all.map(({ label, consent, records }) => ({ label, consent, records })), records: all.flatMap(({ entries }) => entries) };
+}
+
+/** Whether the file has this part under this label: named by what hides its consent or, as it is, by the acceptance's id. */
+export function isPart({ chainId, cohortMarket, cohort, consents, persons }: CohortManifest, { label, part }: { readonly label: string; readonly part: Hex }): boolean {
+  const consent = persons.find((person) => person.label === label)?.consent;
+  if (consent === undefined) return false;
+  if ("hidden" in consent) return consent.hidden === part;
+  const taking = consents.find(({ place }) => place === consent.place);
+  const market = { chainId, cohortMarket };
+  return taking !== undefined && cohortId("CohortAcceptance", acceptanceOf(cohort, market, taking), market) === part;
 }

@@ -31,13 +31,17 @@ const TX: Hex = `0x${"ee".repeat(32)}`;
 const proofs = () => ENTRIES.map(({ report, details }, index) => ({ ...fixture(), index, report: { ...fixture().report, ...report }, details: { text: details } }));
 
 /** `paid`: at which places; `sum`: the file that the contract was shown. */
+const PERSONS = json<{ persons: { label: string; consent: { hidden: Hex } }[] }>(".manifest.json").persons;
+const asked = (label: string, part: Hex) => ({ askedMs: NOW - 5, dueMs: NOW + 30 * 86_400_000, state: "waiting", label, part });
+
 interface Options {
+  readonly withdrawals?: readonly object[];
   readonly paid?: readonly number[]; readonly count?: number; readonly sum?: Hex; readonly sellers?: number; readonly left?: readonly object[];
 }
 
-function world({ paid = [10, 20, 30], count = paid.length, sum = SUM, sellers = 3, left = proofs() }: Options = {}) {
+function world({ paid = [10, 20, 30], count = paid.length, sum = SUM, sellers = 3, left = proofs(), withdrawals = [] }: Options = {}) {
   const delivery = { state: "settled", refusal: null, file: SUM, bytes: FILE.length, sellers, paid: 3, lock: null };
-  const call = { ...callAnswer(MANIFEST.cohort, { state: "closed", accepted: 3, delivery }), id: ID, dataset: MANIFEST.dataset };
+  const call = { ...callAnswer(MANIFEST.cohort, { state: "closed", accepted: 3, delivery, withdrawals: [...withdrawals] }), id: ID, dataset: MANIFEST.dataset };
   const asked: string[] = [];
   vi.stubGlobal("fetch", async (path: string) => {
     asked.push(path);
@@ -107,6 +111,21 @@ describe("the file of a call on its buyer's page", () => {
     for (const { seller } of MANIFEST.consents) expect(container.textContent?.toLowerCase()).not.toContain(seller.slice(2));
     expect(asked.filter((path) => path.includes("/proofs?"))).toEqual([`/v1/calls/${ID}/proofs?limit=100`, `/v1/calls/${ID}/proofs?limit=100&before=10`]);
     expect(screen.queryByRole("button", { name: "Open it" })).toBeNull();
+  });
+
+  it("says which part is to be deleted, and lets nobody sign about another than the list in the file has under that mark", async () => {
+    const [first, second] = PERSONS as [(typeof PERSONS)[0], (typeof PERSONS)[0]];
+    const { container } = await shown({ withdrawals: [asked(first.label, second.consent.hidden)] });
+    await open();
+    await vi.waitFor(() => expect(container.textContent).toContain("The chain says that each of them was paid."));
+    await fireEvent.click(screen.getByRole("button", { name: "Sign that it is deleted" }));
+    await vi.waitFor(() => expect(container.textContent).toContain("This part is not the one that the file’s own list has under that mark"));
+  });
+
+  it("is told to have what was deleted in it still", async () => {
+    const [first] = PERSONS as [(typeof PERSONS)[0]];
+    const { container } = await shown({ withdrawals: [{ ...asked(first.label, first.consent.hidden), state: "deleted" }] });
+    expect(container.textContent).toContain(`Whoever downloads it deletes them again: person-${first.label}`);
   });
 
   it("names the places of those who are in it and were not paid", async () => {

@@ -47,7 +47,8 @@ export function mineOf({ cohort, state, own: all }: CallView, chain: CallStandin
     mayAccept: (own === null || own.state === "withdrawn") && state === "open" && !isBound && !isOver && nowS < cohort.deliverBy,
     mayTakeBack: isLiving && !isBound && !isOver,
     mayRevoke: (isLiving || own?.state === "withdrawn") && chain?.status === "open" && !isBound && !isRevoked,
-    mayAskDeletion: own !== null && own.isShown && own.withdrawal === null,
+    // Two addresses that were joined afterwards have a part each.
+    mayAskDeletion: all.some(({ isShown, withdrawal }) => isShown && withdrawal === null),
     isDisputed: own?.state === "paid" && told?.isPaid === false,
   };
 }

@@ -140,7 +140,7 @@ export function deletionOf(order: Order, market: Market, deletedAt: number): Del
   return deletionOfPart(saleId("Order", order, market), order.buyer, deletedAt);
 }
 
-/** The statement of one person's part of the file of a call to many, by what the manifest names whose it is. */
+/** The statement of one person's part of the file of a call to many, by the acceptance or what stands for it in the manifest. */
 export function deletionOfPart(part: Hex, buyer: Hex, deletedAt: number): Deletion {
   return { statement: DELETION_STATEMENT, order: part, buyer, deletedAt };
 }

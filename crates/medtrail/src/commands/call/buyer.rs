@@ -144,7 +144,7 @@ impl Caller {
                 }
             }
             Next::Download => {
-                if let Some(words) = view.as_ref().and_then(|view| words::deleted(view)) {
+                if let Some(words) = view.as_ref().and_then(words::deleted) {
                     self.signed.say(&words);
                 }
                 let told = view.and_then(|view| view.delivery);

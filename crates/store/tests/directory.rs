@@ -1033,12 +1033,12 @@ fn calls_and_acceptances_are_written_as_they_always_were() {
     let told = [&[1, 1, 32][..], &[6; 32], &[32], &[7; 32], &[9], &named].concat();
     assert_eq!(row, [&ids[..], &tail, &told, &[0]].concat());
     let asked = WithdrawalRow { asked_entry: Some(2), ..WithdrawalRow::new(7, 5) };
-    let withdrawal = Some(PartWithdrawalRow { name: name(lock), asked });
-    let row =
-        postcard::to_allocvec(&AcceptanceRow { withdrawal: withdrawal.clone(), ..paid }).unwrap();
+    let asked_for = PartWithdrawalRow { name: name(lock), asked };
+    let withdrawal = Some(asked_for.clone());
+    let row = postcard::to_allocvec(&AcceptanceRow { withdrawal, ..paid }).unwrap();
     let asked = [&named[..], &[7, 12, 1, 2, 0, 0]].concat();
     assert_eq!(row, [&ids[..], &tail, &told, &[1], &asked].concat());
-    let (shown, withdrawals) = (Some(lock), vec![withdrawal.unwrap()]);
+    let (shown, withdrawals) = (Some(lock), vec![asked_for]);
     let row = postcard::to_allocvec(&CallRow { shown, withdrawals, ..call_row() }).unwrap();
     assert_eq!(row, [&head[..], &[0, 0, 1, 32], &[6; 32], &[1], &asked].concat());
 }

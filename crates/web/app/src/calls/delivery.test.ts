@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { bytesToHex, utf8 } from "../ledger/bytes";
 import { spell } from "../ledger/parse";
-import { fixture, repositoryFile } from "../ledger/testing";
+import { fixture, PROOF_BYTES, repositoryFile } from "../ledger/testing";
 import type { Hex, Report } from "../ledger/types";
 import { secretText } from "../market/age-key";
 import { DeliveryError, hashOf, isKey, unsealed } from "../market/delivery";
@@ -76,6 +76,10 @@ describe("the file of a call to many", () => {
     expect(records.every(({ type }) => type !== null)).toBe(true);
     const isNamed = manifest.persons.some(({ consent }) => "place" in consent);
     expect([isNamed, manifest.made === null]).toEqual(name === "as-it-is" ? [true, true] : [false, false]);
+  });
+
+  it("has proofs that are spelt in a page of them as each is alone", () => {
+    expect(spell(JSON.parse(new TextDecoder().decode(PROOF_BYTES)) as object)).toEqual(Uint8Array.from(PROOF_BYTES));
   });
 
   it("has lines in the log that are of one delivery of this call, each once", async () => {

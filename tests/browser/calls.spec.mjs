@@ -104,7 +104,7 @@ test("a buyer sees how far a call is, and opens another with all that it costs i
   service.state.delivery = { state: "ready", refusal: null, file: `0x${"5f".repeat(32)}`, bytes: 9, sellers: 11, paid: 0, lock: `0x${"4b".repeat(32)}` };
   await page.getByText("The file is made, still sealed. The first are paid next.").waitFor({ timeout: 30_000 });
   await page.getByText("The file has the data of 11 people. 0 were paid.").waitFor();
-  await page.getByText(/the command medtrail call --into that folder/).waitFor();
+  await page.getByText(/run medtrail call --into that folder/).waitFor();
 
   await page.getByRole("button", { name: "Open a call" }).click();
   await page.getByRole("button", { name: "Make it" }).click();

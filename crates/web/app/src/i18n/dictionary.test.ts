@@ -39,6 +39,12 @@ function literals(component: string): string[] {
 describe("the dictionary", () => {
   it("has each text once", () => {
     expect(Object.keys(first).filter((key) => key in sales)).toEqual([]);
+    // In JSON the second of two would hide the first without a word.
+    for (const part of ["en.json", "sales.json"]) {
+      const written = [...readFileSync(join(import.meta.dirname, part), "utf8").matchAll(/^ {2}"([^"]+)":/gm)].map(([, key]) => key ?? "");
+      expect(written.filter((key, place) => written.indexOf(key) !== place), part).toEqual([]);
+      expect(written.length).toBe(Object.keys(part === "en.json" ? first : sales).length);
+    }
   });
 
   it("holds every text: no component has words of its own", () => {

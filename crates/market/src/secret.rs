@@ -1,7 +1,7 @@
 //! The secret of one sale: 32 random bytes from which everything follows that must be fresh in that
 //! sale and the same after a crash.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, FixedBytes};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -43,8 +43,8 @@ impl SaleSecret {
 
     /// What a seller is called in the file of a call to many: nobody else knows it, and the next
     /// file has another.
-    pub(crate) fn label(&self, acceptance: B256) -> String {
-        alloy_primitives::hex::encode(&self.derived("label", acceptance)[..8])
+    pub(crate) fn label(&self, acceptance: B256) -> FixedBytes<8> {
+        FixedBytes::from_slice(&self.derived("label", acceptance)[..8])
     }
 
     /// What hides in the manifest whose consent it is.

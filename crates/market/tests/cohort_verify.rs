@@ -5,7 +5,7 @@
 mod sold;
 mod support;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, hex};
 use medtrail_ledger::entry::{details_hash, event_id, subject_of};
 use medtrail_ledger::schema::{Place, Report};
 use medtrail_market::cohort::entry::report;
@@ -235,6 +235,26 @@ fn a_delivery_is_the_entry_that_the_contract_asks_the_log_for() {
         std::fs::write(vectors.join("cohort-deliveries.json"), text).unwrap();
     }
     assert_eq!(read("cohort-deliveries.json"), made);
+}
+
+#[test]
+fn a_part_is_named_as_its_manifest_has_it_and_as_no_other() {
+    for form in [Form::AsItIs, SAFE] {
+        let world = World::new(form);
+        let manifest = world.sell().manifest;
+        let names: Vec<(String, B256)> = (world.consents().iter())
+            .map(|(_, consent)| {
+                let name = world.call().named(consent);
+                (hex::encode(name.label), name.part)
+            })
+            .collect();
+        for (label, part) in &names {
+            for (other, of) in &names {
+                assert_eq!(manifest.has_part(label, *of), (label, part) == (other, of), "{form:?}");
+            }
+            assert!(!manifest.has_part(label, B256::ZERO) && !manifest.has_part("", *part));
+        }
+    }
 }
 
 /// Files as they were sealed when this format was new: they open for ever. `MEDTRAIL_BLESS=1`

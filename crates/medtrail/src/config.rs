@@ -202,9 +202,21 @@ impl Default for NoticesConfig {
     }
 }
 
-/// The fields that name contracts, as errors name them.
-pub(crate) const MARKET_CONTRACT: &str = "market.contract";
-pub(crate) const COHORT_CONTRACT: &str = "market.cohort_contract";
+/// A field that names a contract which buyers pay.
+pub(crate) struct MarketField {
+    pub(crate) name: &'static str,
+    pub(crate) contract: Contract,
+    /// What is left out where there is no such contract.
+    pub(crate) out: &'static str,
+}
+
+const DATA_MARKET: MarketField =
+    MarketField { name: "market.contract", contract: Contract::DataMarket, out: "[market]" };
+const COHORT_MARKET: MarketField = MarketField {
+    name: "market.cohort_contract",
+    contract: Contract::CohortMarket,
+    out: "market.cohort_contract",
+};
 
 /// What may be sold, and through which contract.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -237,6 +249,12 @@ pub(crate) struct MarketConfig {
 }
 
 impl MarketConfig {
+    /// The contracts that it names.
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = (MarketField, Address)> {
+        let calls = self.cohort_contract.map(|at| (COHORT_MARKET, at));
+        calls.into_iter().chain([(DATA_MARKET, self.contract)])
+    }
+
     pub(crate) fn cohort_margin_s(&self) -> u64 {
         self.cohort_margin_s.unwrap_or(MARGIN_S)
     }
@@ -354,14 +372,12 @@ impl Config {
             "market.countries names countries by two capital letters (ISO 3166-1): EE",
         )?;
         if let Some(market) = &self.market {
-            self.check_market(MARKET_CONTRACT, Contract::DataMarket, market.contract)?;
-        }
-        if let Some((market, found)) =
-            self.market.as_ref().and_then(|market| Some((market, market.cohort_contract?)))
-        {
-            self.check_market(COHORT_CONTRACT, Contract::CohortMarket, found)?;
+            for (field, found) in market.contracts() {
+                self.check_market(&field, found)?;
+            }
             rule(
-                market.cohort_margin_s() >= market.delivery_s_min,
+                market.cohort_contract.is_some()
+                    && market.cohort_margin_s() >= market.delivery_s_min,
                 "market.cohort_margin_s is shorter than market.delivery_s_min: else a call could \
                  be closed as soon as the first person accepts it",
             )?;
@@ -374,23 +390,18 @@ impl Config {
     }
 
     /// An address that is none of this build's could be any code, and buyers pay it.
-    fn check_market(
-        &self,
-        field: &str,
-        contract: Contract,
-        found: Address,
-    ) -> Result<(), ConfigError> {
+    fn check_market(&self, field: &MarketField, found: Address) -> Result<(), ConfigError> {
+        let MarketField { name, contract, out } = *field;
         let (own, registry) = (contract.address(), anchor_registry());
         if found != own {
             return Err(ConfigError::Rule(format!(
-                "{field} is {found}; the {contract:?} of this program is at {own} on every chain \
+                "{name} is {found}; the {contract:?} of this program is at {own} on every chain \
                  (`medtrail deploy` puts it there). Write that, or leave the field out"
             )));
         }
         if self.chain.registry != registry {
-            let out = if field == MARKET_CONTRACT { "[market]" } else { field };
             return Err(ConfigError::Rule(format!(
-                "{field} pays for what {registry} anchors, and chain.registry is {}: nobody could be \
+                "{name} pays for what {registry} anchors, and chain.registry is {}: nobody could be \
                  paid. Leave {out} out",
                 self.chain.registry
             )));

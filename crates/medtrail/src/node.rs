@@ -2,7 +2,7 @@
 
 use crate::clock::now_ms;
 use crate::commands::{Configured, PassphraseArgs, PassphraseMissing};
-use crate::config::{COHORT_CONTRACT, Config, MARKET_CONTRACT, MarketConfig, RemoteSignerConfig};
+use crate::config::{Config, MarketConfig, MarketField, RemoteSignerConfig};
 use crate::exit::Failure;
 use crate::files::{self, Opened};
 use crate::notices::{NoticesError, notices};
@@ -13,7 +13,7 @@ use crate::selling::{self, Ground};
 use crate::sources::sources;
 use alloy_primitives::{Address, B256};
 use medtrail_api::{DemoRoutes, Extras, Server, ServerError, ServerOptions};
-use medtrail_chain::{At, Chain, Finality, Rpc, RpcError};
+use medtrail_chain::{At, Chain, Contract, Finality, Rpc, RpcError};
 use medtrail_keys::cross_check::{self, Encoders};
 use medtrail_keys::file;
 use medtrail_keys::local::{KeystoreError, LocalSigner};
@@ -111,10 +111,10 @@ pub(crate) enum StartError {
     )]
     KeysLost { file: PathBuf },
     #[error(
-        "there is no {name} at {field} {at} on this chain: `medtrail deploy` puts it there. Or leave \
+        "there is no {contract:?} at {field} {at} on this chain: `medtrail deploy` puts it there. Or leave \
          {out} out"
     )]
-    NoMarket { name: &'static str, field: &'static str, at: Address, out: &'static str },
+    NoMarket { contract: Contract, field: &'static str, at: Address, out: &'static str },
     #[error("the note key is named {found}, the origin is {origin}")]
     NoteName { found: String, origin: String },
 }
@@ -426,15 +426,14 @@ async fn refuse_other_history(
 /// What is named in the configuration is where this build's code goes by CREATE2: only code that was
 /// made of it can stand there. Where the chain is silent, sales and calls wait.
 async fn refuse_missing_markets(rpc: &Rpc, market: &MarketConfig) -> Result<(), StartError> {
-    let calls = market.cohort_contract.map(|at| ("CohortMarket", COHORT_CONTRACT, at));
-    let sales = ("DataMarket", MARKET_CONTRACT, market.contract);
-    for (name, field, at) in calls.into_iter().chain([sales]) {
-        let out = if field == MARKET_CONTRACT { "[market]" } else { field };
+    for (MarketField { name, contract, out }, at) in market.contracts() {
         match rpc.has_code(at).await {
             Ok(true) => {}
-            Ok(false) => return Err(StartError::NoMarket { name, field, at, out }),
+            Ok(false) => return Err(StartError::NoMarket { contract, field: name, at, out }),
             Err(error) => {
-                tracing::warn!("whether there is a {name} at {at} could not be seen: {error}");
+                tracing::warn!(
+                    "whether there is a {contract:?} at {at} could not be seen: {error}"
+                );
             }
         }
     }

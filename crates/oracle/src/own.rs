@@ -14,6 +14,7 @@ use medtrail_ledger::ports::JournalError;
 use medtrail_ledger::proof::Evidence;
 use medtrail_ledger::schema::Report;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -259,6 +260,13 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the system gives no random bytes")]
 pub struct NoRandomness;
+
+/// A document as it was kept, to be written again byte for byte. What is kept as JSON was written by
+/// this program, and a damaged row does not open.
+pub(crate) fn kept_json(bytes: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    RawValue::from_string(text).expect("kept as JSON")
+}
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];

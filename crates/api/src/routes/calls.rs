@@ -1,7 +1,7 @@
 //! `/v1/calls`: what buyers call for from many. The catalogue is everybody's and names nobody but the
 //! buyer; whoever wants to sell signs in and is told what to sign for a free place.
 
-use super::sales::{NewDeletion, Withdrawal, side_in};
+use super::sales::{NewDeletion, Withdrawal, answer_word, side_in};
 use super::{cursor, parcel};
 use crate::answer::{blocking, created, json};
 use crate::caller::Caller;
@@ -11,7 +11,7 @@ use crate::state::State;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, post, routes};
 use alloy_primitives::{Address, B256, Bytes, hex};
-use medtrail_ledger::directory::{PartName, WithdrawalAnswer};
+use medtrail_ledger::directory::PartName;
 use medtrail_oracle::calls::{Accepted, AskedPart, CallCard, CallView, CallsError, Delivery, Own};
 use medtrail_oracle::sales::Deleted;
 use medtrail_permit::sale::{Cohort, CohortAcceptance};
@@ -100,12 +100,7 @@ struct PartWithdrawal {
 impl From<AskedPart> for PartWithdrawal {
     fn from(asked: AskedPart) -> Self {
         let AskedPart { name: PartName { label, part }, asked_ms, due_ms, answer } = asked;
-        let state = match answer {
-            WithdrawalAnswer::Waiting => "waiting",
-            WithdrawalAnswer::Deleted => "deleted",
-            WithdrawalAnswer::NotAnswered => "not-answered",
-        };
-        Self { label: hex::encode(label), part, asked_ms, due_ms, state }
+        Self { label: hex::encode(label), part, asked_ms, due_ms, state: answer_word(answer) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::state::State;
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, post, routes};
 use alloy_primitives::{Address, B256, Bytes};
-use medtrail_ledger::directory::WithdrawalRow;
+use medtrail_ledger::directory::{WithdrawalAnswer, WithdrawalRow};
 use medtrail_oracle::sales::{Approved, Deleted, SaleView, Sales, SalesError, Side};
 use medtrail_permit::sale::{Deletion, Order, SaleApproval};
 use serde::{Deserialize, Serialize};
@@ -91,12 +91,16 @@ pub(super) struct Withdrawal {
 
 impl From<&WithdrawalRow> for Withdrawal {
     fn from(row: &WithdrawalRow) -> Self {
-        let state = match (&row.deletion, row.ended_entry) {
-            (Some(_), _) => "deleted",
-            (None, Some(_)) => "not-answered",
-            (None, None) => "waiting",
-        };
+        let state = answer_word(row.answer_told());
         Self { asked_ms: row.asked_ms, due_ms: row.due_ms, state }
+    }
+}
+
+pub(super) fn answer_word(answer: WithdrawalAnswer) -> &'static str {
+    match answer {
+        WithdrawalAnswer::Waiting => "waiting",
+        WithdrawalAnswer::Deleted => "deleted",
+        WithdrawalAnswer::NotAnswered => "not-answered",
     }
 }
 

@@ -98,7 +98,16 @@ impl WithdrawalRow {
         self.asked_entry.is_none() || self.ended_entry.is_none()
     }
 
-    /// How it looks to the buyer, by the clock alone.
+    /// How it stands by what the entries say.
+    pub fn answer_told(&self) -> WithdrawalAnswer {
+        match (&self.deletion, self.ended_entry) {
+            (Some(_), _) => WithdrawalAnswer::Deleted,
+            (None, Some(_)) => WithdrawalAnswer::NotAnswered,
+            (None, None) => WithdrawalAnswer::Waiting,
+        }
+    }
+
+    /// How it stands by the clock alone.
     pub fn answer_at(&self, now_ms: u64) -> WithdrawalAnswer {
         match &self.deletion {
             Some(_) => WithdrawalAnswer::Deleted,

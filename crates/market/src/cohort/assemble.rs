@@ -14,7 +14,7 @@ use crate::assemble::{self as sale, AssembleError, One, Part, Reason, TOOL, list
 use crate::manifest::{File, MANIFEST_BYTES_MAX, Opening};
 use crate::record::Record;
 use crate::secret::SaleSecret;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, hex};
 use medtrail_ledger::directory::PartName;
 use medtrail_permit::dataset::{Dataset, Form};
 use medtrail_permit::sale::Cohort;
@@ -89,7 +89,7 @@ pub struct Gather<'a> {
 /// A file that can be written.
 pub struct Plan {
     manifest: CohortManifest,
-    /// ConsentOf the persons are, in their order.
+    /// Whose the persons are, by place, in their order.
     places: Vec<u32>,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Gather<'a> {
         Ok(gather)
     }
 
-    /// Takes one seller in, and says what of the records was not sold, counted for the seller. ConsentOf
+    /// Takes one seller in, and says what of the records was not sold, counted for the seller. Whose
     /// signature it is must be known before. Where this fails, nothing was taken.
     pub fn add(
         &mut self,
@@ -118,7 +118,7 @@ impl<'a> Gather<'a> {
             return Err(GatherError::Signature(consent.signature.len()));
         }
         let id = acceptance.id(market);
-        let label = self.call.secret.label(id);
+        let label = hex::encode(self.call.secret.label(id));
         // Two of one label are one in 2^64: another secret has others.
         if self.places.contains(&consent.place)
             || self.sellers.contains(&consent.seller)
@@ -145,7 +145,7 @@ impl<'a> Gather<'a> {
         Ok(left_out)
     }
 
-    /// ConsentOf files are to be written, and the manifest.
+    /// Ends it: the manifest is made, and whose files are to be written in which order.
     pub fn finish(self) -> Result<Plan, GatherError> {
         if self.taken.is_empty() {
             return Err(GatherError::Nobody);
@@ -201,7 +201,7 @@ impl Room {
 impl Call<'_> {
     fn part(&self, acceptance: B256, records: &[Record<'_>]) -> Result<Part, AssembleError> {
         let Self { dataset, year, .. } = *self;
-        let label = self.secret.label(acceptance);
+        let label = hex::encode(self.secret.label(acceptance));
         let secret = self.secret.of_seller(acceptance);
         let one = One { dataset, secret: &secret, year, person: Some(&label) };
         part(&one, records, sale::BYTES_MAX)
@@ -225,8 +225,7 @@ impl Call<'_> {
             Form::AsItIs => id,
             Form::DeIdentified(..) => consent_opening(self.secret, consent, id).hidden(),
         };
-        let label = self.secret.label(id).parse().expect("16 hex digits");
-        PartName { label, part }
+        PartName { label: self.secret.label(id), part }
     }
 }
 

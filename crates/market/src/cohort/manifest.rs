@@ -90,7 +90,7 @@ pub struct Consent {
 pub struct Person {
     /// What files and ids of this person begin with: random, and of this file only.
     pub label: String,
-    /// ConsentOf consent it is.
+    /// Whose consent it is.
     pub consent: ConsentOf,
     /// What was left out of this person's records; none: they are as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ pub struct Person {
     pub records: Vec<Entry>,
 }
 
-/// ConsentOf consent a person's records stand on.
+/// Whose consent a person's records stand on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ConsentOf {
@@ -157,6 +157,20 @@ impl CohortManifest {
         let hidden = ConsentOf::Hidden(opening.hidden());
         let is_in_file = self.consent(opening.consent.place) == Some(&opening.consent);
         self.persons.iter().find(|person| is_in_file && person.consent == hidden)
+    }
+
+    /// Whether it has this part under this label: the hash that stands for the consent or, as it is,
+    /// the acceptance's id.
+    pub fn has_part(&self, label: &str, part: B256) -> bool {
+        let person = self.persons.iter().find(|person| person.label == label);
+        let named = person.and_then(|person| match person.consent {
+            ConsentOf::Hidden(hash) => Some(hash),
+            ConsentOf::Place(place) => {
+                let acceptance = self.consent(place)?.acceptance(&self.cohort, &self.market);
+                Some(acceptance.id(&self.market))
+            }
+        });
+        named == Some(part)
     }
 
     /// Reads a manifest, strictly. Whether the acceptances are valid is not decided here.

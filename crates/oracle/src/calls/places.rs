@@ -202,7 +202,7 @@ impl Calls {
             let now_ms = calls.now_ms();
             calls.change(row.id, |row| {
                 // As it stands now, in one act: from `Shown` on nobody's no makes another file.
-                let is_shown = calls.row(id).is_some_and(|call| call.delivery.is_shown());
+                let is_shown = calls.row(id).is_some_and(|call| call.shown.is_some());
                 if row.withdrawn_ms.is_none() && (row.ended_entry.is_some() || is_shown) {
                     return Err(CallsError::TooLate);
                 }

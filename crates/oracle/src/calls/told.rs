@@ -3,6 +3,7 @@
 //! delivery's own entry is `market`'s.
 
 use super::{Calls, CallsError};
+use crate::own::kept_json;
 use alloy_primitives::B256;
 use medtrail_ledger::directory::{AcceptanceRow, CallRow, DirectoryChange};
 use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
@@ -83,8 +84,8 @@ impl Calls {
     ) -> Result<u64, CallsError> {
         let withdrawal = row.withdrawal.as_ref().filter(|_| act.is_of_withdrawal());
         let deletion = withdrawal.and_then(|one| one.asked.deletion.as_deref());
-        let deletion = deletion.filter(|_| act == CallAct::Deleted).map(raw);
-        let document = raw(&call.document);
+        let deletion = deletion.filter(|_| act == CallAct::Deleted).map(kept_json);
+        let document = kept_json(&call.document);
         let details = CallDetails {
             version: VERSION,
             act,
@@ -156,9 +157,4 @@ impl Calls {
         live.apply(vec![DirectoryChange::PutAcceptance(row)])?;
         Ok(())
     }
-}
-
-fn raw(json: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(json).into_owned();
-    RawValue::from_string(text).expect("kept as JSON")
 }

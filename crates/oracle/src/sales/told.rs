@@ -2,7 +2,7 @@
 //! wants of sales in general. The delivery's own entry is `market`'s.
 
 use super::{Sales, SalesError};
-use crate::own::random;
+use crate::own::{kept_json, random};
 use alloy_primitives::{Address, B256};
 use medtrail_ledger::directory::{DirectoryChange, OptOutRow, PendingEntry, SaleRow};
 use medtrail_ledger::entry::{Kind, details_hash, event_id, subject_of};
@@ -73,13 +73,10 @@ impl Sales {
         act: SaleAct,
         at_s: u64,
     ) -> Result<u64, SalesError> {
-        let order = String::from_utf8_lossy(&row.document).into_owned();
-        let order = RawValue::from_string(order).expect("an order is JSON");
+        let order = kept_json(&row.document);
         let dataset = String::from_utf8_lossy(dataset);
-        let deletion = row.withdrawal.as_ref().and_then(|one| one.deletion.clone());
-        let deletion = deletion.filter(|_| act == SaleAct::Deleted);
-        let deletion = deletion.map(|text| String::from_utf8_lossy(&text).into_owned());
-        let deletion = deletion.map(|text| RawValue::from_string(text).expect("kept as JSON"));
+        let deletion = row.withdrawal.as_ref().and_then(|one| one.deletion.as_deref());
+        let deletion = deletion.filter(|_| act == SaleAct::Deleted).map(kept_json);
         let details = SaleDetails {
             version: SALE_VERSION,
             act,

@@ -252,6 +252,9 @@ async fn who_was_in_a_file_that_nobody_was_paid_for_can_ask_too_since_its_key_ma
     hall.tick().await;
     assert_eq!(hall.state(id).await, "over");
     let hall = hall.again(&folder).await;
+    // A no takes nothing back any more.
+    let late = hall.calls.withdraw(anna_address(), id).await;
+    assert!(matches!(late, Err(CallsError::TooLate)), "{late:?}");
     hall.calls.withdraw_part(anna_address(), id).await.unwrap();
     assert_eq!(hall.shop.acts().last().map(String::as_str), Some("deletion-asked"));
     let part = asked(&hall, id).await[0].name.part;

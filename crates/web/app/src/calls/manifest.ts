@@ -87,7 +87,8 @@ export function cohortManifestOf(bytes: Uint8Array): CohortManifest | null {
   const consents = list(value, "consents").map(consentOf);
   if (text(value, "version") !== "medtrail/cohort-manifest-v1" || read === null || consents.includes(null)) return null;
   const known = consents as Consent[];
-  const parts = list(value, "persons").map((one) => partOf(one, told !== undefined, new Set(known.map(({ place }) => place))));
+  const places = new Set(known.map(({ place }) => place));
+  const parts = list(value, "persons").map((one) => partOf(one, told !== undefined, places));
   if (known.length < 1 || known.length > SELLERS_MAX || parts.length !== known.length || parts.includes(null)) return null;
   const all = parts as Part[];
   const isOrdered = rises(known, ({ place }) => place) && rises(all, ({ label }) => label);
